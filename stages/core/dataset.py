@@ -1,0 +1,291 @@
+"""A data set on disk: finding its representations, checking its arrays, splitting and standardizing them.
+
+A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `groups.npy` (the track that each
+sample was cut from). Three layouts, told apart by what is there:
+
+- `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
+- `DATASET/{train,val,test}/REPRESENTATION/{X,labels}.npy`, already split;
+- `DATASET/{X,labels}.npy`, one representation, named after the folder.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.files import UserError
+
+PARTS = ("train", "val", "test")
+
+
+class Arrays(NamedTuple):
+    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) or None."""
+
+    X: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None
+
+
+class Dataset(NamedTuple):
+    """Checked arrays by representation, in one piece, and the rows of each part if the data set came split."""
+
+    representations: dict[str, Arrays]
+    given_parts: dict[str, np.ndarray] | None
+
+
+def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
+    """Read and check the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
+
+    Raises:
+        UserError: naming the file, what was found, what was expected and what to do.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected the data set that params.yaml names (dataset)")
+    given = [part for part in PARTS if (folder / part).is_dir()]
+    if not given:
+        found = _find(folder)
+        names = _choose(folder, list(found), wanted)
+        dataset = Dataset({name: load_arrays(found[name]) for name in names}, None)
+    else:
+        if given != list(PARTS):
+            missing = ", ".join(part for part in PARTS if part not in given)
+            raise UserError(f"{folder}: found {', '.join(given)} but no {missing}; expected all of {', '.join(PARTS)}")
+        found = {part: _find(folder / part) for part in PARTS}
+        for part in PARTS[1:]:
+            if found[part].keys() != found["train"].keys():
+                raise UserError(
+                    f"{folder / part}: found {_listed(found[part])}, expected {_listed(found['train'])} as in train"
+                )
+        names = _choose(folder, list(found["train"]), wanted)
+        pieces = {name: [load_arrays(found[part][name]) for part in PARTS] for name in names}
+        joined = {name: _join(folder, name, arrays) for name, arrays in pieces.items()}
+        edges = np.cumsum([0, *(len(arrays.labels) for arrays in pieces[names[0]])])
+        rows = {part: np.arange(*edges[i : i + 2]) for i, part in enumerate(PARTS)}
+        dataset = Dataset(joined, rows)
+    _check_agreement(folder, dataset.representations)
+    return dataset
+
+
+def load_arrays(folder: Path) -> Arrays:
+    """Read and check one representation's X.npy, labels.npy and groups.npy.
+
+    Raises:
+        UserError: if a file is missing, unreadable, of the wrong kind or length, or X holds NaN or infinity.
+    """
+    X = load_array(folder / "X.npy")
+    if X.dtype.kind not in "fiu" or X.ndim < 2 or X.size == 0:
+        raise UserError(
+            f"{folder / 'X.npy'}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...), not empty"
+        )
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        rows = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(axis=1))
+        raise UserError(
+            f"{folder / 'X.npy'}: found NaN or infinity in {len(rows)} of {len(X)} samples (first: sample {rows[0]}), "
+            "expected finite numbers; mend or drop those samples"
+        )
+    labels = _load_names(folder / "labels.npy", len(X))
+    groups = _load_names(folder / "groups.npy", len(X)) if (folder / "groups.npy").exists() else None
+    return Arrays(X, labels, groups)
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Read a .npy file, never a pickle.
+
+    Raises:
+        UserError: if it is missing, truncated, no .npy file, or holds Python objects.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
+    except (ValueError, EOFError) as error:
+        if "allow_pickle" in str(error) and _is_npy(path):
+            raise UserError(
+                f"{path}: found Python objects (a pickle), expected plain numbers or strings; "
+                "save it again with a plain dtype"
+            ) from None
+        raise UserError(f"{path}: truncated or not a .npy file ({error}); save it again") from None
+
+
+def _is_npy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"\x93NUMPY"
+
+
+def _load_names(path: Path, length: int) -> np.ndarray:
+    names = load_array(path)
+    if names.ndim != 1 or names.dtype.kind not in "Uiu":
+        raise UserError(
+            f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
+        )
+    if len(names) != length:
+        raise UserError(f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it")
+    return names
+
+
+def _find(folder: Path) -> dict[str, Path]:
+    if (folder / "X.npy").exists():
+        return {folder.resolve().name: folder}
+    return {path.parent.name: path.parent for path in sorted(folder.glob("*/X.npy"))}
+
+
+def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
+    if not found:
+        raise UserError(f"{folder}: found no X.npy; expected REPRESENTATION/X.npy and labels.npy, or X.npy and labels.npy")
+    if wanted == "all":
+        return found
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise UserError(
+            f"{folder}: found {_listed(found)}, expected {_listed(missing)} too; set representations to what is there"
+        )
+    return list(wanted)
+
+
+def _join(folder: Path, name: str, pieces: list[Arrays]) -> Arrays:
+    for part, piece in zip(PARTS, pieces, strict=True):
+        if piece.X.shape[1:] != pieces[0].X.shape[1:] or piece.labels.dtype.kind != pieces[0].labels.dtype.kind:
+            raise UserError(
+                f"{folder / part / name}: found samples of shape {piece.X.shape[1:]} with labels of {piece.labels.dtype}, "
+                f"expected {pieces[0].X.shape[1:]} with {pieces[0].labels.dtype} as in train"
+            )
+    groups = [piece.groups for piece in pieces]
+    return Arrays(
+        np.concatenate([piece.X for piece in pieces]),
+        np.concatenate([piece.labels for piece in pieces]),
+        None if any(group is None for group in groups) else np.concatenate(groups),
+    )
+
+
+def _check_agreement(folder: Path, representations: dict[str, Arrays]) -> None:
+    first, *others = representations.items()
+    for name, arrays in others:
+        for field in ("labels", "groups"):
+            ours, theirs = getattr(first[1], field), getattr(arrays, field)
+            if (ours is None) != (theirs is None) or (ours is not None and not np.array_equal(ours, theirs)):
+                raise UserError(
+                    f"{folder}: {first[0]}/{field}.npy and {name}/{field}.npy disagree; "
+                    "expected the same samples in the same order in every representation"
+                )
+
+
+def _listed(names) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def encode(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the classes in order and each label's class number, shape (n,)."""
+    classes, numbers = np.unique(labels, return_inverse=True)
+    return [str(name) for name in classes], numbers.astype(np.int64)
+
+
+def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
+    """Turn the parameter `split` (counts or fractions) into how many of n samples each part gets.
+
+    Raises:
+        UserError: if counts do not add up to n; it says how many samples there are and which fractions would do.
+    """
+    if all(isinstance(value, int) for value in split.values()):
+        total = sum(split.values())
+        if total != n:
+            fractions = " ".join(f"-S split.{part}={value / total:.2g}" for part, value in split.items())
+            raise UserError(
+                f"params.yaml: split: found {' + '.join(map(str, split.values()))} = {total}, expected the {n} samples "
+                f"of the data set; give counts that add up to {n}, or fractions, say {fractions}"
+            )
+        return dict(split)
+    return dict(zip(split, _share_out(n, np.array(list(split.values()))).tolist(), strict=True))
+
+
+def split_rows(
+    labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
+) -> dict[str, np.ndarray]:
+    """Draw a split stratified by label in which no group stands in two parts.
+
+    Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
+    allow the exact counts, each part ends as near to its count as whole groups allow.
+
+    Args:
+        labels: class numbers, shape (n,).
+        groups: the track of each sample, shape (n,), or None: each sample is its own group.
+        split: counts or fractions of train, val and test.
+        seed: draws the split.
+
+    Returns:
+        The rows of each part, ascending.
+
+    Raises:
+        UserError: if counts do not add up, or a class has too few groups for three parts.
+    """
+    counts = np.array(list(part_counts(len(labels), split).values()))
+    group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_classes = labels.max() + 1
+    table = np.zeros((group_of_row.max() + 1, n_classes), np.int64)
+    np.add.at(table, (group_of_row, labels), 1)
+    class_of_group, size_of_group = table.argmax(axis=1), table.sum(axis=1)
+
+    rng = np.random.default_rng(seed)
+    part_of_group = np.empty(len(table), np.int64)
+    sizes = np.bincount(class_of_group, weights=size_of_group, minlength=n_classes).astype(np.int64)
+    for number, targets in enumerate(_targets(sizes, counts)):
+        members = rng.permutation(np.flatnonzero(class_of_group == number))
+        if len(members) < len(PARTS):
+            unit = "samples" if groups is None else "tracks"
+            raise UserError(
+                f"labels.npy: class number {number} in order has {len(members)} {unit}, expected at least {len(PARTS)}, "
+                "one for each part; add some or drop the class"
+            )
+        ends = np.cumsum(size_of_group[members])
+        # The cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
+        cuts = [int(np.abs(ends - target).argmin()) + 1 for target in np.cumsum(targets)[:-1]]
+        cuts[0] = min(max(cuts[0], 1), len(members) - 2)
+        cuts[1] = min(max(cuts[1], cuts[0] + 1), len(members) - 1)
+        for part, chosen in enumerate(np.split(members, cuts)):
+            part_of_group[chosen] = part
+    part_of_row = part_of_group[group_of_row]
+    return {name: np.flatnonzero(part_of_row == part) for part, name in enumerate(PARTS)}
+
+
+def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Share each class among the parts, shape (classes, parts): rows add up to `sizes`, columns to `counts`."""
+    left, columns = sizes.copy(), []
+    for count in counts[:-1]:
+        columns.append(_share_out(count, left / left.sum()))
+        left = left - columns[-1]
+    return np.stack([*columns, left], axis=1)
+
+
+def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
+    """Share `total` out in whole numbers by the method of largest remainders; the first wins a tie."""
+    exact = total * shares / shares.sum()
+    whole = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(whole - exact, kind="stable")
+    whole[order[: total - whole.sum()]] += 1
+    return whole
+
+
+def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:
+    """Hold that there are two classes at least and that every one is in every part.
+
+    Raises:
+        UserError: naming the class and the part.
+    """
+    if len(classes) < 2:
+        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
+    for part, rows in parts.items():
+        missing = sorted(set(range(len(classes))) - set(labels[rows].tolist()))
+        if missing:
+            raise UserError(
+                f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
+                "every part; add samples of it or drop the class"
+            )
+
+
+def standardization(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of the training samples' columns, each of shape train.shape[1:], float64.
+
+    A constant column has nothing to scale: its deviation is given as 1.
+    """
+    mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+    constant = np.ptp(train, axis=0) == 0
+    return mean, np.where(constant, 1, std)

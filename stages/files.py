@@ -1,0 +1,79 @@
+"""Files written whole or not at all, and errors told in one line."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """Something the user can mend; its message names the file or key, what was found, what was expected."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write a file or make a folder at; what stands there replaces `path`.
+
+    If the block raises, the temporary is removed and `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield place / path.name
+        if path.is_dir():
+            path.rename(place / "replaced")
+        (place / path.name).replace(path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OSError: naming `path`, if it cannot be written (disk full, no permission).
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, indented, whole or not at all."""
+    write_bytes(path, (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        UserError: if the file is missing or holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
+    except ValueError as error:
+        raise UserError(f"{path}: no JSON ({error}); remove it and run `dvc repro`") from None
+
+
+def run_stage(stage: Callable[[], None]) -> None:
+    """Run a stage; an error that the user can mend becomes one line on stderr and exit code 1."""
+    # Line by line, so that messages and the progress bar come in order.
+    sys.stdout.reconfigure(line_buffering=True)
+    try:
+        stage()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        where = f"{os.fspath(error.filename)}: " if error.filename else ""
+        sys.exit(f"error: {where}{error.strerror or error}; earlier results are left as they were")
+    except KeyboardInterrupt:
+        sys.exit(130)
