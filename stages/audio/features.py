@@ -62,6 +62,26 @@ def melgrams(clips: np.ndarray) -> np.ndarray:
 
 FRONT_ENDS = {"mfccs": mfccs, "melgrams": melgrams}
 
+# What a model's card says of the front end that it was trained behind.
+SETTINGS = {
+    "mfccs": {
+        "definition": "pyAudioAnalysis 0.3.14, mean and deviation over frames",
+        "sample_rate": SAMPLE_RATE,
+        "window_length": FRAME,
+        "hop_length": FRAME,
+        "n_mfcc": N_MFCC,
+        "n_filters": 40,
+    },
+    "melgrams": {
+        "definition": "librosa 0.11, power_to_db(ref=np.max)",
+        "sample_rate": SAMPLE_RATE,
+        "n_fft": FRAME,
+        "hop_length": FRAME,
+        "n_mels": N_MELS,
+        "top_db": 80,
+    },
+}
+
 
 def _in_blocks(front_end, clips: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if clips.ndim != 2 or clips.shape[1] != SAMPLE_RATE or not np.issubdtype(clips.dtype, np.floating):

@@ -198,7 +198,7 @@ def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
 
 
 def split_rows(
-    labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
+    classes: list[str], labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
 ) -> dict[str, np.ndarray]:
     """Draw a split stratified by label in which no group stands in two parts.
 
@@ -206,6 +206,7 @@ def split_rows(
     allow the exact counts, each part ends as near to its count as whole groups allow.
 
     Args:
+        classes: the classes' names.
         labels: class numbers, shape (n,).
         groups: the track of each sample, shape (n,), or None: each sample is its own group.
         split: counts or fractions of train, val and test.
@@ -219,7 +220,7 @@ def split_rows(
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
     group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_classes = labels.max() + 1
+    n_classes = len(classes)
     table = np.zeros((group_of_row.max() + 1, n_classes), np.int64)
     np.add.at(table, (group_of_row, labels), 1)
     class_of_group, size_of_group = table.argmax(axis=1), table.sum(axis=1)
@@ -232,8 +233,8 @@ def split_rows(
         if len(members) < len(PARTS):
             unit = "samples" if groups is None else "tracks"
             raise UserError(
-                f"labels.npy: class number {number} in order has {len(members)} {unit}, expected at least {len(PARTS)}, "
-                "one for each part; add some or drop the class"
+                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected at least {len(PARTS)}, one for "
+                "each part; add some or drop the class"
             )
         ends = np.cumsum(size_of_group[members])
         # The cut falls behind the group whose end is nearest to the target; every part keeps at least one group.

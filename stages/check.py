@@ -1,0 +1,82 @@
+"""check: hold every parameter against its type and range before anything else runs.
+
+Every other stage depends on its output, which never changes: a bad value stops the chain before DVC deletes anything, a
+good one reruns no more than it must.
+"""
+
+import inspect
+from pathlib import Path
+
+import yaml
+
+from stages.core.params import Params, load_params
+from stages.files import UserError, run_stage, write_json
+
+CHECKED = Path("data/checked.json")
+
+# Those whose arguments' defaults need no look at torch, which takes a second to import.
+COMMON_OPTIMIZERS = (
+    *("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"),
+)
+NOT_FIRST_ORDER_ON_ANY_NETWORK = {"LBFGS", "Muon", "SparseAdam"}
+
+
+def main() -> None:
+    """Check params.yaml, the optimizer's arguments and that the data set is there."""
+    params = load_params()
+    check_optimizer(params)
+    check_dataset(params)
+    write_json(CHECKED, {"checked": True})
+
+
+def check_optimizer(params: Params) -> None:
+    """Hold `optimizer` and `optimizer_args` against torch.optim.
+
+    Raises:
+        UserError: naming the optimizer or the argument, and what there is.
+    """
+    if params.optimizer in COMMON_OPTIMIZERS and not params.optimizer_args:
+        return
+    import torch
+
+    known = sorted(
+        name
+        for name, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
+        if name not in NOT_FIRST_ORDER_ON_ANY_NETWORK
+    )
+    if params.optimizer not in known:
+        raise UserError(f"params.yaml: optimizer: found {params.optimizer}, expected one of {', '.join(known)}")
+    optimizer = getattr(torch.optim, params.optimizer)
+    accepted = [name for name in inspect.signature(optimizer).parameters if name not in ("params", "lr")]
+    for argument in params.optimizer_args:
+        if argument not in accepted:
+            raise UserError(
+                f"params.yaml: optimizer_args: found {argument}, expected arguments of {params.optimizer}: "
+                f"{', '.join(accepted)}"
+            )
+    try:
+        optimizer([torch.nn.Parameter(torch.zeros(1))], lr=params.lr, **params.optimizer_args)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"params.yaml: optimizer_args: found {params.optimizer_args}, which {params.optimizer} refuses: {error}"
+        ) from None
+
+
+def check_dataset(params: Params) -> None:
+    """Hold that the data set's folder is there, or that a stage of data/dvc.yaml makes it.
+
+    Raises:
+        UserError: if neither.
+    """
+    stages = yaml.safe_load(Path("data/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    made = [out for stage in stages.values() for out in stage["outs"]]
+    if params.dataset.rstrip("/") not in made and not Path(params.dataset).is_dir():
+        raise UserError(
+            f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
+            f"or one that a stage makes ({', '.join(made)})"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,78 @@
+"""compare: the CPU against the GPU, in seconds and in what they learnt; nothing depends on it.
+
+Writes metrics/compare.json, metrics/seconds.json (the same seconds by part, as records to plot) and
+metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
+"""
+
+import csv
+from pathlib import Path
+
+from stages.core.snapshots import DEVICES, read_histories
+from stages.files import read_json, replacing, run_stage, write_json
+
+COMPARED = Path("metrics/compare.json")
+SECONDS = Path("metrics/seconds.json")
+CURVES = Path("metrics/curves")
+COLUMNS = ("run", "epoch", "train_loss", "val_loss", "val_accuracy", "val_f1_macro")
+
+
+def main() -> None:
+    """Write the comparison, the seconds by part and the learning curves."""
+    histories = read_histories()
+    timings = {device: read_json(Path(f"metrics/train_{device}.json")) for device in histories}
+    write_json(COMPARED, {name: compare(name, histories, timings) for name in histories["cpu"]["representations"]})
+    write_json(SECONDS, seconds_by_part(histories, timings))
+    with replacing(CURVES) as folder:
+        folder.mkdir()
+        for device, history in histories.items():
+            for name, about in history["representations"].items():
+                write_curves(folder / f"{name}_{device}.csv", about["runs"])
+
+
+def compare(representation: str, histories: dict[str, dict], timings: dict[str, dict]) -> dict[str, float | None]:
+    """Return the median seconds of a run on each device, their ratio, and how far validation macro F1 drifted apart."""
+    seconds = {
+        device: timings[device][representation]["seconds"]["total"]["median"] if device in timings else None
+        for device in DEVICES
+    }
+    both = len(histories) == len(DEVICES)
+    return {
+        "cpu_seconds": seconds["cpu"],
+        "gpu_seconds": seconds["gpu"],
+        "gpu_speedup": seconds["cpu"] / seconds["gpu"] if both else None,
+        "max_val_f1_difference": drift(representation, histories) if both else None,
+    }
+
+
+def drift(representation: str, histories: dict[str, dict]) -> float:
+    """Return the largest difference of validation macro F1 between the devices, over runs and epochs."""
+    runs = [histories[device]["representations"][representation]["runs"] for device in DEVICES]
+    return max(
+        abs(cpu["val_f1_macro"] - gpu["val_f1_macro"])
+        for cpu_epochs, gpu_epochs in zip(*runs, strict=True)
+        for cpu, gpu in zip(cpu_epochs, gpu_epochs, strict=False)
+    )
+
+
+def seconds_by_part(histories: dict[str, dict], timings: dict[str, dict]) -> list[dict[str, str | float]]:
+    """Return a record of median seconds for each representation, device and part."""
+    return [
+        {"what": f"{name} {device}", "part": part, "seconds": spread["median"]}
+        for device, history in histories.items()
+        for name in history["representations"]
+        for part, spread in timings[device][name]["seconds"].items()
+        if part != "total"
+    ]
+
+
+def write_curves(path: Path, runs: list[list[dict[str, float]]]) -> None:
+    """Write one line a run and epoch."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for run, epochs in enumerate(runs):
+            writer.writerows({"run": run, "epoch": epoch, **record} for epoch, record in enumerate(epochs))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,72 @@
+"""The networks: from one sample to one logit a class."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from stages.files import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+NETWORKS = ("mlp", "cnn")
+
+
+def network_name(network: str | dict[str, str], representation: str) -> str:
+    """Return which network a representation gets; `network` is one name for all, or one for each representation.
+
+    Raises:
+        UserError: if a mapping leaves the representation out.
+    """
+    if isinstance(network, str):
+        return network
+    if representation not in network:
+        raise UserError(f"params.yaml: network: found {network}, expected an entry for {representation} too")
+    return network[representation]
+
+
+def build_network(
+    network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int, seed: int
+) -> "torch.nn.Sequential":
+    """Build a network on the CPU with the initial weights that `seed` draws, the same whatever device trains it.
+
+    Args:
+        network: "mlp" (the hidden layers given, ReLU between them) or "cnn" (four convolutions, then 256 and 32).
+        shape: one sample's shape.
+        hidden: units of each hidden layer of the MLP.
+        n_classes: number of logits.
+        seed: draws the initial weights: torch's default, uniform within 1 / sqrt(inputs).
+
+    Raises:
+        UserError: if the CNN is asked for samples that are no pictures of time x bands, or too small for it.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _mlp([prod(shape), *hidden, n_classes]) if network == "mlp" else _cnn(shape, n_classes)
+
+
+def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
+    from torch import nn
+
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _cnn(shape: tuple[int, ...], n_classes: int) -> "torch.nn.Sequential":
+    from torch import nn
+
+    if len(shape) != 2 or min(shape) < 16:
+        raise UserError(
+            f"params.yaml: network: found cnn for samples of shape {shape}, expected (time, bands) of at least (16, 16): "
+            "it convolves over both and halves them four times; use mlp for this representation"
+        )
+    channels = (1, 16, 32, 64, 128)
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))]
+    for inputs, outputs in zip(channels, channels[1:], strict=False):
+        layers += [nn.Conv2d(inputs, outputs, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+    flat = channels[-1] * (shape[0] // 16) * (shape[1] // 16)
+    layers += [nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, n_classes)]
+    return nn.Sequential(*layers)
