@@ -1,0 +1,1 @@
+"""The program: one module a stage; `core` learns, `audio` hears, `files` reads and writes."""

@@ -1,7 +1,7 @@
 """prepare: split and standardize the data set's arrays and write them as tensors.
 
-Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y val_x val_y test_x
-test_y mean std) and data/prepared/dataset.json (classes, shapes, counts and where they came from).
+Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y val_x val_y
+test_x test_y mean std) and data/prepared/dataset.json (classes, shapes, counts and where they came from).
 """
 
 from pathlib import Path

@@ -32,7 +32,8 @@ def main() -> None:
             write_json(folder / f"{name}.json", card(name, choice, histories[choice["device"]], dataset))
     write_json(SELECTED, {**chosen, "best": best})
     for name, choice in chosen.items():
-        print(f"select: {name}: {choice['device']} run {choice['run']} epoch {choice['epoch']}: {choice['val_f1_macro']:.3f}")
+        where = f"{choice['device']} run {choice['run']} epoch {choice['epoch']}"
+        print(f"select: {name}: {where}, validation macro F1 {choice['val_f1_macro']:.3f}")
 
 
 def choose(histories: dict[str, dict], representation: str) -> dict:

@@ -89,7 +89,9 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             network = network_name(params.network, representation)
             data = load_file(PREPARED / f"{representation}.safetensors")
 
-            def new_model(run: int, network: str = network, shape: tuple = tuple(about["shape"])) -> torch.nn.Sequential:
+            def new_model(
+                run: int, network: str = network, shape: tuple = tuple(about["shape"])
+            ) -> torch.nn.Sequential:
                 return build_network(network, shape, params.hidden, len(dataset["classes"]), params.seed + run)
 
             warm_up(new_model(0), data, recipe, device)
@@ -107,8 +109,8 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
                 clocks.append(clock.seconds)
             if not any(runs):
                 raise UserError(
-                    f"train_{name}: {representation}: every run diverged in its first epoch; found lr: {params.lr:g} in "
-                    f"params.yaml, expected a smaller one, say {params.lr / 10:g}"
+                    f"train_{name}: {representation}: every run diverged in its first epoch; found lr: {params.lr:g} "
+                    f"in params.yaml, expected a smaller one, say {params.lr / 10:g}"
                 )
             history["representations"][representation] = {"network": network, "runs": runs}
             timing[representation] = summary(clocks, runs, len(data["train_y"]), params.batch_size)

@@ -1,0 +1,1 @@
+"""Sound; knows nothing of learning or DVC."""

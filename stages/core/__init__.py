@@ -1,0 +1,1 @@
+"""Learning; knows nothing of sound or DVC."""

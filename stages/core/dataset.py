@@ -75,7 +75,7 @@ def load_arrays(folder: Path) -> Arrays:
     X = load_array(folder / "X.npy")
     if X.dtype.kind not in "fiu" or X.ndim < 2 or X.size == 0:
         raise UserError(
-            f"{folder / 'X.npy'}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...), not empty"
+            f"{folder / 'X.npy'}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...)"
         )
     if X.dtype.kind == "f" and not np.isfinite(X).all():
         rows = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(axis=1))
@@ -119,7 +119,9 @@ def _load_names(path: Path, length: int) -> np.ndarray:
             f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
         )
     if len(names) != length:
-        raise UserError(f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it")
+        raise UserError(
+            f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it"
+        )
     return names
 
 
@@ -131,7 +133,9 @@ def _find(folder: Path) -> dict[str, Path]:
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
     if not found:
-        raise UserError(f"{folder}: found no X.npy; expected REPRESENTATION/X.npy and labels.npy, or X.npy and labels.npy")
+        raise UserError(
+            f"{folder}: found no X.npy; expected X.npy and labels.npy, there or in a folder a representation"
+        )
     if wanted == "all":
         return found
     missing = [name for name in wanted if name not in found]
@@ -146,7 +150,7 @@ def _join(folder: Path, name: str, pieces: list[Arrays]) -> Arrays:
     for part, piece in zip(PARTS, pieces, strict=True):
         if piece.X.shape[1:] != pieces[0].X.shape[1:] or piece.labels.dtype.kind != pieces[0].labels.dtype.kind:
             raise UserError(
-                f"{folder / part / name}: found samples of shape {piece.X.shape[1:]} with labels of {piece.labels.dtype}, "
+                f"{folder / part / name}: found samples of shape {piece.X.shape[1:]} with {piece.labels.dtype} labels, "
                 f"expected {pieces[0].X.shape[1:]} with {pieces[0].labels.dtype} as in train"
             )
     groups = [piece.groups for piece in pieces]
@@ -233,7 +237,7 @@ def split_rows(
         if len(members) < len(PARTS):
             unit = "samples" if groups is None else "tracks"
             raise UserError(
-                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected at least {len(PARTS)}, one for "
+                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, one for "
                 "each part; add some or drop the class"
             )
         ends = np.cumsum(size_of_group[members])

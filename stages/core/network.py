@@ -1,5 +1,6 @@
 """The networks: from one sample to one logit a class."""
 
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
     from torch import nn
 
     layers: list[nn.Module] = [nn.Flatten()]
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -60,12 +61,12 @@ def _cnn(shape: tuple[int, ...], n_classes: int) -> "torch.nn.Sequential":
 
     if len(shape) != 2 or min(shape) < 16:
         raise UserError(
-            f"params.yaml: network: found cnn for samples of shape {shape}, expected (time, bands) of at least (16, 16): "
+            f"params.yaml: network: found cnn for samples of shape {shape}, expected (time, bands), at least (16, 16): "
             "it convolves over both and halves them four times; use mlp for this representation"
         )
     channels = (1, 16, 32, 64, 128)
     layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))]
-    for inputs, outputs in zip(channels, channels[1:], strict=False):
+    for inputs, outputs in pairwise(channels):
         layers += [nn.Conv2d(inputs, outputs, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
     flat = channels[-1] * (shape[0] // 16) * (shape[1] // 16)
     layers += [nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, n_classes)]

@@ -99,12 +99,12 @@ def load_params(path: Path = PARAMS) -> Params:
 
 
 def _complaints(path: Path, error: ValidationError) -> list[str]:
-    complaints = {}
+    expected, found = {}, {}
     for problem in error.errors(include_url=False):
-        location = [str(part) for part in problem["loc"]]
-        # pydantic adds the tried alternative of a union to the path: name the key once, at the place the user wrote it.
-        key = ".".join(part for part in location if part in Params.model_fields or part in Split.model_fields)
-        key = key or ".".join(location) or "the file"
-        message = problem["msg"].removeprefix("Value error, ")
-        complaints.setdefault(key, f"{path}: {key}: found {problem['input']!r}: {message[0].lower()}{message[1:]}")
-    return list(complaints.values())
+        # pydantic adds the tried alternative of a union to the location; the user knows the key alone.
+        known = [str(part) for part in problem["loc"] if part in Params.model_fields or part in Split.model_fields]
+        key = ".".join(known or map(str, problem["loc"])) or "the file"
+        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        expected.setdefault(key, []).append(message[0].lower() + message[1:])
+        found.setdefault(key, problem["input"])
+    return [f"{path}: {key}: found {found[key]!r}: {' or '.join(dict.fromkeys(expected[key]))}" for key in expected]

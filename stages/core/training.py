@@ -125,94 +125,104 @@ def _autograd(
     return train_epoch
 
 
+class Layer(NamedTuple):
+    """One layer as one batch of B samples meets it: views of buffers that are allocated once.
+
+    `weight` is W, shape (outputs, inputs + 1 + padding), the bias in the column that meets the 1 in `a`.
+    """
+
+    a: torch.Tensor  # what comes in, shape (B, inputs + 1 + padding): the samples, 1, zeros
+    z: torch.Tensor  # what goes out, shape (B, outputs): a view of the next layer's `a`, or the logits
+    delta: torch.Tensor  # B times the loss's gradient by what goes out before the ReLU, shape (B, outputs)
+    delta_t: torch.Tensor
+    weight: torch.Tensor
+    weight_t: torch.Tensor
+    connections: torch.Tensor  # W without the bias, shape (outputs, inputs)
+
+
+def closed_form_step(layers: list[Layer], targets: torch.Tensor, lr: float) -> None:
+    """Do one step of stochastic gradient descent on a batch, in place, without autograd.
+
+    Layer l maps a_l to z_l = a_l W_l^T. The bias is part of W_l, as the column that meets a 1 in a_l; zeros may follow
+    it. Between layers a_(l+1) = max(z_l, 0); at the end p = softmax(z) and the loss is L = -mean_i log p_i[y_i]. With B
+    samples in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
+
+        delta_last = p - t
+        delta_(l-1) = delta_l W_l where a_l > 0, else 0
+        dL/dW_l    = delta_l^T a_l / B
+        W_l       <- W_l - lr/B delta_l^T a_l
+
+    (Rumelhart, Hinton and Williams, Nature 323, 1986). delta_(l-1) is taken before W_l moves; when W_l has moved, the
+    signs of a_l are all that is still wanted of it, and take its place.
+
+    Args:
+        layers: from the first to the last.
+        targets: t, shape (B, classes).
+        lr: the learning rate.
+    """
+    for layer in layers[:-1]:
+        torch.mm(layer.a, layer.weight_t, out=layer.z)
+        layer.z.relu_()
+    last = layers[-1]
+    torch.mm(last.a, last.weight_t, out=last.z)
+    torch.softmax(last.z, dim=1, out=last.delta).sub_(targets)
+    rate = -lr / len(targets)
+    for layer, below in zip(layers[:0:-1], layers[-2::-1], strict=True):
+        torch.mm(layer.delta, layer.connections, out=below.delta)
+        layer.weight.addmm_(layer.delta_t, layer.a, alpha=rate)
+        below.delta.mul_(below.z.sign_())
+    layers[0].weight.addmm_(layers[0].delta_t, layers[0].a, alpha=rate)
+
+
 def _closed_form(
     model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe
 ) -> Callable[[torch.Tensor], float]:
     """Prepare training by the closed-form gradient; the function returned trains one epoch in the given order.
 
-    Everything a step needs is allocated here, once: each batch has its views of the shuffled data and of the buffers.
-    The model's own weights become views of the matrices trained here, so that it can be validated and saved at any time.
+    The model's own weights become views of the matrices trained here, so that it can be validated and saved at any
+    time.
     """
     linears = [layer for layer in model if isinstance(layer, nn.Linear)]
-    weights = [_homogeneous(torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach()) for layer in linears]
-    for layer, weight in zip(linears, weights, strict=True):
-        layer.weight = nn.Parameter(weight[:, : layer.in_features])
-        layer.bias = nn.Parameter(weight[:, layer.in_features])
+    weights = [_aligned(torch.cat([linear.weight, linear.bias[:, None]], dim=1).detach()) for linear in linears]
+    for linear, weight in zip(linears, weights, strict=True):
+        linear.weight = nn.Parameter(weight[:, : linear.in_features])
+        linear.bias = nn.Parameter(weight[:, linear.in_features])
 
-    n = len(x)
-    data = _homogeneous(torch.cat([x.flatten(1), x.new_ones(n, 1)], dim=1))
+    data = _aligned(torch.cat([x.flatten(1), x.new_ones(len(x), 1)], dim=1))
     targets = one_hot(y, linears[-1].out_features).to(x.dtype)
-    shuffled, shuffled_targets = torch.empty_like(data), torch.empty_like(targets)
-    logits = torch.empty_like(targets)
-    activations = [
-        _homogeneous(torch.cat([x.new_zeros(recipe.batch_size, layer.out_features), x.new_ones(recipe.batch_size, 1)], 1))
-        for layer in linears[:-1]
-    ]
-    deltas = [x.new_empty(recipe.batch_size, layer.out_features) for layer in linears]
-    steps = []
-    for batch in range(0, n, recipe.batch_size):
-        rows = slice(batch, min(batch + recipe.batch_size, n))
+    shuffled, shuffled_targets, logits = torch.empty_like(data), torch.empty_like(targets), torch.empty_like(targets)
+    ones = x.new_ones(recipe.batch_size, 1)
+    hidden = [_aligned(torch.cat([x.new_zeros(len(ones), linear.out_features), ones], 1)) for linear in linears[:-1]]
+    deltas = [x.new_empty(len(ones), linear.out_features) for linear in linears]
+
+    def layers_of(rows: slice) -> list[Layer]:
         size = rows.stop - rows.start
-        inputs = [shuffled[rows], *(activation[:size] for activation in activations)]
-        outputs = [a[:size, : layer.out_features] for a, layer in zip(activations, linears, strict=False)]
-        batch_deltas = [delta[:size] for delta in deltas]
-        steps.append((inputs, [*outputs, logits[rows]], shuffled_targets[rows], batch_deltas))
+        a = [shuffled[rows], *(buffer[:size] for buffer in hidden)]
+        z = [
+            *(buffer[:size, : linear.out_features] for buffer, linear in zip(hidden, linears, strict=False)),
+            logits[rows],
+        ]
+        delta = [buffer[:size] for buffer in deltas]
+        return [
+            Layer(a[i], z[i], delta[i], delta[i].t(), weight, weight.t(), linear.weight.detach())
+            for i, (linear, weight) in enumerate(zip(linears, weights, strict=True))
+        ]
+
+    starts = range(0, len(x), recipe.batch_size)
+    slices = [slice(start, min(start + recipe.batch_size, len(x))) for start in starts]
+    steps = [(layers_of(rows), shuffled_targets[rows]) for rows in slices]
 
     @torch.inference_mode()
     def train_epoch(order: torch.Tensor) -> float:
         torch.index_select(data, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
-        for step in steps:
-            closed_form_step(weights, *step, recipe.lr)
+        for layers, batch_targets in steps:
+            closed_form_step(layers, batch_targets, recipe.lr)
         return cross_entropy(logits, shuffled_targets).item()
 
     return train_epoch
 
 
-def _homogeneous(rows: torch.Tensor) -> torch.Tensor:
-    """Pad rows with zeros to whole cache lines: matrix products of aligned rows are a fifth faster."""
+def _aligned(rows: torch.Tensor) -> torch.Tensor:
+    """Pad rows with zeros to whole cache lines: products of aligned rows are up to a fifth faster."""
     return nn.functional.pad(rows, (0, -rows.shape[1] % CACHE_LINE)).contiguous()
-
-
-def closed_form_step(
-    weights: list[torch.Tensor],
-    inputs: list[torch.Tensor],
-    outputs: list[torch.Tensor],
-    targets: torch.Tensor,
-    deltas: list[torch.Tensor],
-    lr: float,
-) -> None:
-    """Do one step of stochastic gradient descent on a batch, in place, without autograd.
-
-    Layer l maps a_l to z_l = a_l W_l^T. Bias is part of W_l, as the column that meets a 1 at the end of a_l; zeros may
-    follow it. Between layers a_(l+1) = max(z_l, 0); at the end p = softmax(z) and the loss is L = -mean_i log p_i[y_i].
-    With B samples in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
-
-        delta_last = p - t
-        delta_(l-1) = (delta_l W_l) where a_l > 0, else 0
-        dL/dW_l    = delta_l^T a_l / B
-        W_l       <- W_l - lr/B delta_l^T a_l
-
-    (Rumelhart, Hinton and Williams, Nature 323, 1986). delta_(l-1) is taken before W_l moves.
-
-    Args:
-        weights: W_l, shape (outputs, inputs + 1 + padding).
-        inputs: a_l, shape (B, inputs + 1 + padding): the batch, then the hidden layers' buffers.
-        outputs: z_l, shape (B, outputs): views of the next layer's inputs without the 1, and the logits, written.
-        targets: t, shape (B, classes).
-        deltas: buffers, shape (B, outputs).
-        lr: the learning rate.
-    """
-    last = len(weights) - 1
-    for layer, weight in enumerate(weights):
-        torch.mm(inputs[layer], weight.t(), out=outputs[layer])
-        if layer < last:
-            outputs[layer].relu_()
-    torch.softmax(outputs[last], dim=1, out=deltas[last]).sub_(targets)
-    rate = -lr / len(targets)
-    for layer in range(last, -1, -1):
-        if layer > 0:
-            below, units = deltas[layer - 1], outputs[layer - 1]
-            torch.mm(deltas[layer], weights[layer][:, : units.shape[1]], out=below)
-            torch.ops.aten.threshold_backward.grad_input(below, units, 0, grad_input=below)
-        weights[layer].addmm_(deltas[layer].t(), inputs[layer], alpha=rate)

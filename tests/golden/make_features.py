@@ -27,7 +27,9 @@ def clips() -> np.ndarray:
     decay = chord * np.exp(-6 * t) + 0.01 * noise
     square = np.sign(np.sin(2 * np.pi * 97 * t))
     sounds = [noise, chord, sweep, half_silent, half_silent_offset, soft, decay, square]
-    return np.stack([np.clip(np.round(32767 * x), -32768, 32767).astype(np.int16) for x in [*sounds[:-1], 0.99 * square]])
+    return np.stack(
+        [np.clip(np.round(32767 * x), -32768, 32767).astype(np.int16) for x in [*sounds[:-1], 0.99 * square]]
+    )
 
 
 def mfccs(clip: np.ndarray) -> np.ndarray:

@@ -1,0 +1,31 @@
+# `make repro` and `make test` are all that most people need; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help repro test lint readme lock
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
+
+repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
+	dvc repro
+
+test: $(INSTALLED)  ## run the tests
+	python -m pytest
+
+lint: $(INSTALLED)  ## check style and format
+	ruff check . && ruff format --check .
+
+readme: $(INSTALLED)  ## write the figures of metrics/ and the picture of the pipeline into README.md
+	python -m stages.readme
+
+lock:  ## compile pyproject.toml into requirements.txt (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra test --no-header pyproject.toml -o requirements.txt
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: $(PYTHON): found Python " + v + ", expected 3.11, 3.12 or 3.13; name one, say make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

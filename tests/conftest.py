@@ -1,0 +1,51 @@
+"""What several tests share: a folder to work in, and small data sets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder that looks like the repository to a stage: params.yaml with small numbers, data/dvc.yaml, no data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dvc.yaml").write_text((ROOT / "data" / "dvc.yaml").read_text())
+    write_params()
+    return tmp_path
+
+
+def write_params(**changes):
+    """Write params.yaml in the current folder: the project's own, smaller, with changes."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {"dataset": "data/mine", "split": {"train": 0.6, "val": 0.2, "test": 0.2}}
+    params |= {"hidden": [8], "epochs": 2, "runs": 2, "lr": 0.05}
+    Path("params.yaml").write_text(yaml.safe_dump(params | changes, sort_keys=False))
+
+
+def make_arrays(n=120, shape=(6,), classes=("blues", "pop", "rock"), seed=0):
+    """Return X (n, *shape) that a small network can learn, labels (n,) in turn, groups (n,) of 4 samples each."""
+    rng = np.random.default_rng(seed)
+    numbers = np.arange(n) // 4 % len(classes)
+    X = rng.standard_normal((n, *shape)) + numbers.reshape(-1, *[1] * len(shape)) * 0.8
+    return X, np.array(classes)[numbers], np.arange(n) // 4
+
+
+def save_arrays(folder, X, labels, groups=None):
+    """Write one representation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "X.npy", X)
+    np.save(folder / "labels.npy", labels)
+    if groups is not None:
+        np.save(folder / "groups.npy", groups)
+
+
+def save_dataset(folder):
+    """Write a small data set with two representations of the same samples and their groups."""
+    for name, shape in {"mfccs": (6,), "melgrams": (16, 16)}.items():
+        X, labels, groups = make_arrays(shape=shape)
+        save_arrays(folder / name, X, labels, groups)

@@ -1,0 +1,163 @@
+"""Data sets: three layouts, every array checked, splits that are exact, stratified and never cut a track."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_arrays, save_arrays, save_dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.core.dataset import PARTS, check_classes, encode, load_dataset, part_counts, split_rows, standardization
+from stages.files import UserError
+
+HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(12, 60), min_size=2, max_size=5),
+    shares=st.tuples(st.integers(2, 6), st.integers(1, 3), st.integers(1, 3)),
+    seed=st.integers(0, 99),
+)
+def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, seed):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    split = {part: share / sum(shares) for part, share in zip(PARTS, shares, strict=True)}
+    rows = split_rows([str(i) for i in range(len(sizes))], labels, None, split, seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
+    assert {part: len(r) for part, r in rows.items()} == part_counts(len(labels), split)
+    for part in PARTS:
+        in_part = np.bincount(labels[rows[part]], minlength=len(sizes))
+        np.testing.assert_allclose(in_part, np.array(sizes) * len(rows[part]) / len(labels), atol=1.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    group_sizes=st.lists(st.integers(1, 9), min_size=18, max_size=60),
+    n_classes=st.integers(2, 4),
+    seed=st.integers(0, 99),
+)
+def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
+    groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
+    labels = groups % n_classes
+    rows = split_rows([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
+    tracks = [set(groups[rows[part]]) for part in PARTS]
+    assert not (tracks[0] & tracks[1] or tracks[0] & tracks[2] or tracks[1] & tracks[2])
+    check_classes([str(i) for i in range(n_classes)], labels, rows)
+    for part, share in HALVES.items():  # a boundary errs by half a track at most, in every class
+        assert abs(len(rows[part]) - share * len(labels)) <= n_classes * (max(group_sizes) + 1)
+
+
+def test_the_missions_split_comes_out_exactly_by_track():
+    groups = np.repeat(np.arange(672), 8)
+    labels = groups // 168
+    rows = split_rows(list("abcd"), labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0)
+    assert [len(rows[part]) for part in PARTS] == [3200, 800, 1376]
+    assert [np.bincount(labels[rows[part]]).tolist() for part in PARTS] == [[800] * 4, [200] * 4, [344] * 4]
+    assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [400, 100, 172]
+
+
+def test_the_seed_draws_the_split():
+    labels = np.arange(100) % 2
+    first, same, other = (split_rows(["a", "b"], labels, None, HALVES, seed)["test"].tolist() for seed in (1, 1, 2))
+    assert first == same != other
+
+
+def test_counts_that_do_not_add_up_suggest_fractions():
+    with pytest.raises(UserError, match=r"= 5376, expected the 100 samples .* -S split.train=0.6 -S split.val=0.15"):
+        part_counts(100, {"train": 3200, "val": 800, "test": 1376})
+
+
+def test_standardization_leaves_constant_columns_their_scale():
+    train = np.array([[1.0, 5.0, 0.1], [3.0, 5.0, 0.1]])
+    mean, std = standardization(train)
+    np.testing.assert_allclose(mean, [2, 5, 0.1])
+    np.testing.assert_array_equal(std, [1, 1, 1])
+    mean, std = standardization(np.random.default_rng(0).normal(3, 2, (5000, 4)))
+    np.testing.assert_allclose(std, 2, rtol=0.1)
+
+
+def test_all_three_layouts_hold_the_same_samples(tmp_path):
+    X, labels, groups = make_arrays()
+    save_arrays(tmp_path / "a" / "mfccs", X, labels, groups)
+    save_arrays(tmp_path / "b", X, labels, groups)
+    for part, rows in zip(PARTS, (slice(0, 72), slice(72, 96), slice(96, 120)), strict=True):
+        save_arrays(tmp_path / "c" / part / "mfccs", X[rows], labels[rows], groups[rows])
+    for folder, name in (("a", "mfccs"), ("b", "b"), ("c", "mfccs")):
+        dataset = load_dataset(tmp_path / folder)
+        assert list(dataset.representations) == [name]
+        for mine, theirs in zip(dataset.representations[name], (X, labels, groups), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert (dataset.given_parts is None) == (folder != "c")
+    assert [len(dataset.given_parts[part]) for part in PARTS] == [72, 24, 24]
+
+
+@pytest.mark.parametrize("classes", [("a", "b"), (7, 30, 4)])
+def test_classes_come_from_the_data(classes):
+    names, numbers = encode(make_arrays(classes=classes)[1])
+    assert names == [str(name) for name in sorted(classes)]
+    assert numbers.dtype == np.int64
+
+
+def truncate(path: Path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil(value):
+    def change(path: Path):
+        X = np.load(path)
+        X[5, 0] = value
+        np.save(path, X)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "says"),
+    [
+        ("X.npy", truncate, "truncated or not a .npy file"),
+        ("X.npy", lambda path: path.write_text("no array"), "truncated or not a .npy file"),
+        ("X.npy", lambda path: path.write_bytes(b""), "truncated or not a .npy file"),
+        ("X.npy", spoil(np.nan), "found NaN or infinity in 1 of 120 samples .first: sample 5."),
+        ("X.npy", spoil(np.inf), "found NaN or infinity"),
+        ("X.npy", lambda path: np.save(path, np.array([{}] * 120)), "found Python objects .a pickle."),
+        ("X.npy", lambda path: np.save(path, np.zeros(120)), "expected numbers of shape .samples, ...."),
+        ("X.npy", lambda path: np.save(path, np.zeros((119, 6))), "labels.npy: found 120 entries, expected 119"),
+        ("X.npy", lambda path: np.save(path, np.zeros((0, 6))), "expected numbers"),
+        ("labels.npy", Path.unlink, "labels.npy: not found"),
+        ("labels.npy", lambda path: np.save(path, np.zeros(120)), "expected strings or integers"),
+        ("labels.npy", lambda path: np.save(path, np.array(["a"] * 120)), "disagree"),
+        ("groups.npy", Path.unlink, "groups.npy disagree"),
+        ("groups.npy", lambda path: np.save(path, np.arange(7)), "groups.npy: found 7 entries, expected 120"),
+    ],
+)
+def test_bad_arrays_are_named(tmp_path, file, change, says):
+    save_dataset(tmp_path)
+    change(tmp_path / "mfccs" / file)
+    with pytest.raises(UserError, match=says) as refusal:
+        load_dataset(tmp_path)
+    assert "\n" not in str(refusal.value)
+    assert file.split(".")[0] in str(refusal.value) or "labels" in str(refusal.value)
+
+
+def test_missing_folders_and_parts_are_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        load_dataset(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"found no X.npy"):
+        load_dataset(tmp_path)
+    save_dataset(tmp_path / "d" / "train")
+    with pytest.raises(UserError, match="found train but no val, test"):
+        load_dataset(tmp_path / "d")
+    with pytest.raises(UserError, match="found melgrams, mfccs, expected wav too"):
+        load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
+
+
+def test_classes_must_be_in_every_part():
+    labels = np.array([0, 0, 1, 1, 0, 1])
+    with pytest.raises(UserError, match="class b has no sample in the train part"):
+        check_classes(["a", "b"], labels, {"train": np.array([0, 1])})
+    with pytest.raises(UserError, match="one class only"):
+        check_classes(["a"], labels, {})
+    with pytest.raises(UserError, match="class b has 1 samples, expected 3 or more"):
+        split_rows(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)

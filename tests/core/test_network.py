@@ -1,0 +1,44 @@
+"""The networks: shapes, parameters, the same start for the same seed."""
+
+import pytest
+import torch
+
+from stages.core.network import build_network, network_name
+from stages.files import UserError
+
+
+def test_the_missions_network_has_7716_weights():
+    model = build_network("mlp", (26,), [128, 32], 4, seed=0)
+    assert sum(p.numel() for p in model.parameters()) == 26 * 128 + 128 + 128 * 32 + 32 + 32 * 4 + 4
+    assert model(torch.zeros(5, 26)).shape == (5, 4)
+
+
+def test_the_cnn_meets_1024_features_behind_its_convolutions():
+    model = build_network("cnn", (21, 128), [1], 4, seed=0)
+    linears = [(m.in_features, m.out_features) for m in model if isinstance(m, torch.nn.Linear)]
+    convolutions = [(m.out_channels, m.kernel_size, m.padding) for m in model if isinstance(m, torch.nn.Conv2d)]
+    assert linears == [(1024, 256), (256, 32), (32, 4)]
+    assert convolutions == [(channels, (5, 5), (2, 2)) for channels in (16, 32, 64, 128)]
+    assert model(torch.zeros(3, 21, 128)).shape == (3, 4)
+
+
+@pytest.mark.parametrize("shape", [(26,), (15, 128), (3, 21, 128)])
+def test_the_cnn_refuses_what_is_no_picture(shape):
+    with pytest.raises(UserError, match="expected \\(time, bands\\)"):
+        build_network("cnn", shape, [1], 4, seed=0)
+
+
+def test_the_seed_alone_draws_the_initial_weights():
+    torch.manual_seed(1)
+    first = build_network("mlp", (6,), [8], 3, seed=5).state_dict()
+    torch.manual_seed(2)
+    same, other = (build_network("mlp", (6,), [8], 3, seed=seed).state_dict() for seed in (5, 6))
+    assert all(torch.equal(value, same[name]) for name, value in first.items())
+    assert not all(torch.equal(value, other[name]) for name, value in first.items())
+
+
+def test_a_network_for_each_representation():
+    assert network_name("mlp", "anything") == "mlp"
+    assert network_name({"mfccs": "mlp", "melgrams": "cnn"}, "melgrams") == "cnn"
+    with pytest.raises(UserError, match="expected an entry for melgrams"):
+        network_name({"mfccs": "mlp"}, "melgrams")

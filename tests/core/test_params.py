@@ -1,0 +1,71 @@
+"""params.yaml: what is taken and what is refused, in one line that names the key."""
+
+import re
+
+import pytest
+from conftest import ROOT, write_params
+
+from stages.core.params import Params, load_params
+from stages.files import UserError
+
+
+def test_the_projects_own_params_are_the_missions():
+    params = load_params(ROOT / "params.yaml")
+    assert (params.hidden, params.optimizer, params.lr, params.epochs, params.batch_size) == (
+        [128, 32],
+        "SGD",
+        0.002,
+        30,
+        16,
+    )
+    assert params.split.model_dump() == {"train": 3200, "val": 800, "test": 1376}
+
+
+def test_every_parameter_has_its_line_of_comment():
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    commented = {line.split(":")[0] for line in lines if re.match(r"^\w+:.*# \w", line)}
+    assert commented == set(Params.model_fields)
+
+
+def test_numbers_written_as_text_are_numbers(workplace):
+    (workplace / "params.yaml").write_text((workplace / "params.yaml").read_text().replace("lr: 0.05", "lr: 1e-06"))
+    assert load_params().lr == 1e-06
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"lr": "abc"}, "lr: found 'abc'"),
+        ({"lr": 0}, "lr: found 0: expected greater than 0"),
+        ({"lr": float("nan")}, "lr: found nan"),
+        ({"epochs": -1}, "epochs: found -1: expected greater than or equal to 1"),
+        ({"epochs": 2.5}, "epochs: found 2.5"),
+        ({"hidden": []}, r"hidden: found \[\]"),
+        ({"hidden": [8, 0]}, "hidden.*found 0"),
+        ({"runs": None}, "runs: found None"),
+        ({"lrr": 3}, "lrr: found 3"),
+        ({"network": "rnn"}, "network: found 'rnn': expected one of mlp, cnn"),
+        ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
+        ({"snapshots": "never"}, "snapshots: found 'never': expected 'improved' or 'every'"),
+        ({"representations": []}, r"representations: found \[\]: expected 'all' or list"),
+        ({"representations": ["a", "a"]}, "representations: found .*expected every name once"),
+        ({"split": {"train": 0.5, "val": 0.5, "test": 0.5}}, "split: found .*fractions that add up to 1"),
+        ({"split": {"train": 10, "val": 5}}, "split.test: found .*required"),
+        ({"optimizer_args": {"lr": 1}}, "optimizer_args: found .*the key lr sets it"),
+        ({"seed": -1}, "seed: found -1"),
+    ],
+)
+def test_bad_values_are_named(workplace, changes, says):
+    write_params(**changes)
+    with pytest.raises(UserError, match=f"^params.yaml: {says}") as refusal:
+        load_params()
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [("lr: [", "not YAML"), ("", "the file: found None"), ("- 1", "the file")]
+)
+def test_what_is_no_mapping_is_refused(workplace, content, says):
+    (workplace / "params.yaml").write_text(content)
+    with pytest.raises(UserError, match=says):
+        load_params()

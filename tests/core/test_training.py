@@ -1,0 +1,89 @@
+"""Training: the closed form against autograd, and runs that repeat to the bit."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
+
+from stages.core import training
+from stages.core.network import build_network
+from stages.core.training import Clock, Recipe, fit, has_closed_form
+
+SGD = Recipe("SGD", {}, 0.05, 30, 16)
+
+
+def samples(n, shape=(26,), n_classes=4, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, n_classes, (n,), generator=generator)
+    x = torch.randn(n, *shape, generator=generator, dtype=dtype) + 0.5 * y.reshape(-1, *[1] * len(shape))
+    return x, y
+
+
+def run(model, recipe, seed=0, shape=(26,)):
+    history = list(
+        fit(model, samples(200, shape), samples(60, shape, seed=1), recipe, seed, Clock(torch.device("cpu")))
+    )
+    return history, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    n=st.integers(1, 33),
+    seed=st.integers(0, 999),
+)
+def test_one_step_moves_the_weights_along_autograds_gradient(sizes, n, seed):
+    inputs, *hidden, n_classes = sizes
+    model = build_network("mlp", (inputs,), hidden, n_classes, seed).double()
+    x, y = samples(n, (inputs,), n_classes, torch.float64, seed)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    gradients = torch.autograd.grad(cross_entropy(model(x), y), list(model.parameters()))
+    training._closed_form(model, x, y, Recipe("SGD", {}, 1.0, 1, n))(torch.arange(n))
+    for (name, after), gradient in zip(model.named_parameters(), gradients, strict=True):
+        torch.testing.assert_close(before[name] - after.detach(), gradient, rtol=0, atol=1e-12)
+
+
+def test_thirty_epochs_agree_with_autograd():
+    by_hand = build_network("mlp", (26,), [128, 32], 4, seed=3)
+    by_autograd = copy.deepcopy(by_hand)
+    autograd = SGD._replace(optimizer_args={"momentum": 0.0})
+    assert has_closed_form(by_hand, SGD)
+    assert not has_closed_form(by_autograd, autograd)
+    ours, our_weights = run(by_hand, SGD)
+    theirs, their_weights = run(by_autograd, autograd)
+    assert len(ours) == len(theirs) == 30
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["train_loss"] == pytest.approx(other["train_loss"], abs=1e-5)
+        assert mine["val_loss"] == pytest.approx(other["val_loss"], abs=1e-5)
+    for name, value in our_weights.items():
+        torch.testing.assert_close(value, their_weights[name], rtol=0, atol=1e-4)
+
+
+def test_training_learns_and_repeats_to_the_bit():
+    first, weights = run(build_network("mlp", (26,), [16], 4, seed=1), SGD, seed=1)
+    again, same = run(build_network("mlp", (26,), [16], 4, seed=1), SGD, seed=1)
+    other, _ = run(build_network("mlp", (26,), [16], 4, seed=2), SGD, seed=2)
+    assert first == again != other
+    assert all(torch.equal(value, same[name]) for name, value in weights.items())
+    assert first[-1]["train_loss"] < 0.6 * first[0]["train_loss"]
+    assert first[-1]["val_f1_macro"] > 0.5
+
+
+def test_a_loss_that_is_not_finite_ends_the_run():
+    history, _ = run(build_network("mlp", (26,), [16], 4, seed=1), SGD._replace(lr=1e30))
+    assert len(history) < 30
+    assert all(torch.isfinite(torch.tensor(record["train_loss"])) for record in history)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_gpu_learns_what_the_cpu_learns():
+    histories = []
+    for device in ("cpu", "cuda"):
+        model = build_network("mlp", (26,), [128, 32], 4, seed=0).to(device)
+        data = [[tensor.to(device) for tensor in samples(n, seed=seed)] for n, seed in ((200, 0), (60, 1))]
+        histories.append(list(fit(model, *data, SGD, 0, Clock(torch.device(device)))))
+    for cpu, gpu in zip(*histories, strict=True):
+        assert cpu["train_loss"] == pytest.approx(gpu["train_loss"], abs=1e-3)

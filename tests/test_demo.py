@@ -1,0 +1,33 @@
+"""demo: the corpus in small, and that its arrays are what its sound gives."""
+
+import numpy as np
+import soundfile
+from conftest import write_params
+
+from stages import demo, prepare
+from stages.audio.decode import to_clips
+from stages.audio.features import melgrams, mfccs
+from stages.core.dataset import load_dataset
+
+
+def test_the_missions_counts_come_out_exactly():
+    assert len(demo.GENRES) * demo.TRACKS * demo.SECONDS == 3200 + 800 + 1376
+
+
+def test_a_small_corpus_is_a_data_set_and_can_be_listened_to(workplace, monkeypatch):
+    monkeypatch.setattr(demo, "TRACKS", 4)
+    demo.main()
+    dataset = load_dataset(demo.FOLDER)
+    assert dataset.representations["mfccs"].X.shape == (4 * 4 * 8, 26)
+    assert dataset.representations["melgrams"].X.shape == (4 * 4 * 8, 21, 128)
+    sounds = sorted((demo.FOLDER / "listen").glob("*.flac"))
+    assert [path.stem for path in sounds] == [f"{genre}_{index:03}" for genre in demo.GENRES for index in (0, 1)]
+    for path in sounds:
+        sound, rate = soundfile.read(path)
+        rows = dataset.representations["mfccs"].groups == path.stem
+        assert set(dataset.representations["mfccs"].labels[rows]) == {path.stem.split("_")[0]}
+        clips = to_clips(sound, rate)
+        np.testing.assert_allclose(mfccs(clips), dataset.representations["mfccs"].X[rows], atol=1e-9)
+        np.testing.assert_allclose(melgrams(clips), dataset.representations["melgrams"].X[rows], atol=1e-4)
+    write_params(dataset="data/demo", split={"train": 64, "val": 32, "test": 32})
+    prepare.main()

@@ -1,0 +1,231 @@
+"""The whole chain under DVC, on a small configuration, as its users use it."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
+
+CHAIN = ["check", "prepare", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
+
+
+class Repository:
+    """A clone of the project in a folder of its own, and its command line."""
+
+    def __init__(self, folder: Path):
+        """Stand in `folder`."""
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command and return what it printed; `fails` says whether it must."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode != 0) == fails, f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def dvc(self, *arguments: str, fails: bool = False) -> str:
+        """Run DVC."""
+        return self.run("dvc", *arguments, fails=fails)
+
+    def commit(self) -> None:
+        """Commit everything that is not ignored."""
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "x")
+
+    def json(self, path: str):
+        """Read a JSON file."""
+        return json.loads((self.folder / path).read_text())
+
+    def results(self) -> dict[str, bytes]:
+        """Return all that the chain made, but for the times."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for top in ("data/prepared", "data/snapshots", "data/model", "metrics")
+            for path in sorted((self.folder / top).rglob("*"))
+            if path.is_file() and path.name not in ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
+        }
+
+
+def stages_run(output: str) -> list[str]:
+    """Return the stages that DVC says it ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Repository:
+    """The project with a small data set of its own, run once and committed."""
+    repository = Repository(tmp_path_factory.mktemp("base") / "clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repository.folder / name)
+    (repository.folder / "dvc.lock").unlink(missing_ok=True)
+    save_dataset(repository.folder / "data" / "mine")
+    here = Path.cwd()
+    os.chdir(repository.folder)
+    write_params(epochs=3)
+    os.chdir(here)
+    repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.dvc("add", "data/mine")
+    assert stages_run(repository.dvc("repro")) == CHAIN
+    repository.commit()
+    return repository
+
+
+@pytest.fixture
+def repository(base, tmp_path) -> Repository:
+    """A copy of it to change."""
+    shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
+    return Repository(tmp_path / "clone")
+
+
+def set_params(repository: Repository, **changes) -> None:
+    path = repository.folder / "params.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, sort_keys=False))
+
+
+def test_run_again_does_nothing(base):
+    output = base.dvc("repro")
+    assert stages_run(output) == []
+    assert "up to date" in output
+    shown = base.dvc("metrics", "show")
+    assert "metrics/evaluate.json" in shown
+    assert "mfccs.f1_macro" in shown
+
+
+def test_the_demo_corpus_is_made_only_where_the_data_set_asks_for_it(repository):
+    set_params(repository, dataset="data/demo")
+    planned = stages_run(repository.dvc("repro", "--dry"))
+    assert planned[:3] == ["check", "data/dvc.yaml:demo", "prepare"]
+
+
+def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_diff(repository):
+    set_params(repository, lr=0.2)
+    assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name != "prepare"]
+    rows = json.loads(repository.dvc("metrics", "diff", "--json"))
+    assert any("loss" in change for change in rows["metrics/evaluate.json"].values() for change in [str(rows)])
+    loss = rows["metrics/evaluate.json"]["mfccs.loss"]
+    assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
+    assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"] == {"old": 0.05, "new": 0.2}
+
+
+def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(repository):
+    path = repository.folder / "stages" / "core" / "training.py"
+    path.write_text(path.read_text() + "\n# a comment\n")
+    before = repository.results()
+    output = repository.dvc("repro")
+    assert [name for name in stages_run(output) if name not in ("train_cpu", "train_gpu", "compare")] == []
+    assert repository.results() == before
+
+
+def test_forced_again_differs_in_nothing_but_times(repository):
+    def hashes():
+        lock = yaml.safe_load((repository.folder / "dvc.lock").read_text())["stages"]
+        return {
+            (name, entry["path"]): entry["md5"]
+            for name, stage in lock.items()
+            for entry in [*stage.get("deps", []), *stage.get("outs", [])]
+        }
+
+    before, results = hashes(), repository.results()
+    assert stages_run(repository.dvc("repro", "--force")) == CHAIN
+    after = hashes()
+    changed = {path for (stage, path), md5 in after.items() if before[stage, path] != md5}
+    assert before.keys() == after.keys()
+    assert changed <= {f"metrics/{name}.json" for name in ("train_cpu", "train_gpu", "compare", "seconds")}
+    assert repository.results() == results
+
+
+def test_experiments_in_the_workspace(repository):
+    output = repository.dvc("exp", "run", "--name", "faster", "-S", "lr=0.1")
+    assert "prepare" not in stages_run(output)
+    table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
+    by_name = {row["Experiment"]: row for row in table}
+    assert by_name["faster"]["lr"] == "0.1"
+    assert float(by_name["faster"]["metrics/evaluate.json:mfccs.f1_macro"]) > 0
+
+
+def test_experiments_in_the_queue(repository):
+    repository.dvc("exp", "run", "--queue", "-S", "lr=0.02,0.04")
+    repository.dvc("queue", "start")
+    deadline = time.monotonic() + 240
+    while (status := repository.dvc("queue", "status")).count("Success") < 2:
+        assert time.monotonic() < deadline, status
+        assert "Failed" not in status, status
+        time.sleep(1)
+    table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
+    assert {"0.02", "0.04"} <= {row["lr"] for row in table}
+
+
+def test_plots(repository):
+    assert "index.html" in repository.dvc("plots", "show")
+    page = (repository.folder / "dvc_plots" / "index.html").read_text()
+    for plot in ("metrics/curves/mfccs_cpu.csv", "metrics/confusion/mfccs.csv", "metrics/seconds.json"):
+        assert plot in page
+
+
+def test_own_arrays_in_each_layout(repository):
+    X, labels, groups = make_arrays(classes=(10, 20, 30))
+    yours = repository.folder / "data" / "yours"
+    save_arrays(yours / "mfccs", X, labels, groups)
+    save_arrays(yours / "other", X * 2, labels, groups)
+    repository.dvc("exp", "run", "-S", "dataset=data/yours")
+    assert set(repository.json("metrics/evaluate.json")) == {"mfccs", "other"}
+    repository.dvc("exp", "run", "-S", "representations=[mfccs]")
+    assert set(repository.json("metrics/evaluate.json")) == {"mfccs"}
+    assert set(repository.json("metrics/evaluate.json")["mfccs"]["f1"]) == {"10", "20", "30"}
+
+    save_arrays(repository.folder / "data" / "single", X, labels, groups)
+    repository.dvc("exp", "run", "-S", "dataset=data/single", "-S", "representations=all")
+    assert set(repository.json("metrics/evaluate.json")) == {"single"}
+
+    for part, rows in (("train", slice(0, 72)), ("val", slice(72, 96)), ("test", slice(96, 120))):
+        save_arrays(repository.folder / "data" / "given" / part / "mfccs", X[rows], labels[rows])
+    repository.dvc("exp", "run", "-S", "dataset=data/given")
+    assert repository.json("data/prepared/dataset.json")["source"]["split"] == "given"
+    assert set(repository.json("metrics/evaluate.json")) == {"mfccs"}
+
+
+@pytest.mark.parametrize("bad", ["lr=abc", "lr=0", "epochs=-1", "hidden=[]", "optimizer=Foo", "dataset=data/nowhere"])
+def test_a_bad_parameter_stops_before_anything_is_lost(repository, bad):
+    before = repository.results()
+    output = repository.dvc("exp", "run", "-S", bad, fails=True)
+    key = bad.split("=")[0]
+    assert [line for line in output.splitlines() if line.startswith("error: ")][0].startswith(
+        f"error: params.yaml: {key}: "
+    )
+    assert "Traceback" not in output
+    assert stages_run(output) == ["check"]
+    assert repository.results() == before
+
+
+def test_bad_arrays_stop_before_anything_is_lost(repository):
+    before = repository.results()
+    path = repository.folder / "data" / "mine" / "mfccs" / "X.npy"
+    path.unlink()
+    np.save(path, np.full((120, 6), np.nan))
+    output = repository.dvc("repro", fails=True)
+    assert "error: data/mine/mfccs/X.npy: found NaN or infinity in 120 of 120 samples" in output
+    assert "Traceback" not in output
+    assert repository.results() == before
+    shutil.rmtree(repository.folder / "data" / "mine")
+    assert "data/mine" in repository.dvc("repro", fails=True)
+    assert repository.results() == before

@@ -1,0 +1,137 @@
+"""train: snapshots, history and timing as the design says, the same bytes every time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT, save_dataset, write_params
+from safetensors.torch import load_file
+
+from stages import prepare, train
+from stages.core.snapshots import SNAPSHOTS, best_epoch
+from stages.files import UserError, read_json
+
+
+@pytest.fixture(autouse=True)
+def prepared(workplace):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+
+
+def train_on(device, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train", device])
+    train.main()
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_snapshots_are_kept_when_macro_f1_improves_and_repeat_to_the_byte(workplace, monkeypatch):
+    write_params(epochs=6)
+    train_on("cpu", monkeypatch)
+    first = files(SNAPSHOTS / "cpu")
+    history = read_json(SNAPSHOTS / "cpu" / "history.json")
+    expected = {"history.json"}
+    for name, about in history["representations"].items():
+        assert about["network"] == "mlp"
+        assert len(about["runs"]) == 2
+        for run, epochs in enumerate(about["runs"]):
+            assert [set(epoch) for epoch in epochs] == [{"train_loss", "val_loss", "val_accuracy", "val_f1_macro"}] * 6
+            f1 = [epoch["val_f1_macro"] for epoch in epochs]
+            improved = [i for i in range(6) if f1[i] > max([-1, *f1[:i]])]
+            assert improved[-1] == best_epoch(epochs)
+            expected |= {f"{name}/run_{run:02}/epoch_{epoch:02}.safetensors" for epoch in improved}
+    assert set(first) == expected
+    assert "second" not in first["history.json"].decode()
+    train_on("cpu", monkeypatch)
+    assert files(SNAPSHOTS / "cpu") == first
+
+
+def test_every_epoch_is_kept_on_demand_and_runs_differ(workplace, monkeypatch):
+    write_params(snapshots="every", epochs=3)
+    train_on("cpu", monkeypatch)
+    names = sorted(path.name for path in (SNAPSHOTS / "cpu" / "mfccs" / "run_01").iterdir())
+    assert names == [f"epoch_{epoch:02}.safetensors" for epoch in range(3)]
+    first, second = (load_file(SNAPSHOTS / f"cpu/mfccs/run_{run:02}/epoch_00.safetensors") for run in (0, 1))
+    assert first.keys() == second.keys()
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_times_come_by_part_with_their_spread_and_the_hardware(workplace, monkeypatch):
+    train_on("cpu", monkeypatch)
+    timing = read_json(train.Path("metrics/train_cpu.json"))
+    assert timing["threads"] >= 1
+    assert timing["cpu"]
+    assert set(timing["versions"]) == {"python", "torch", "numpy"}
+    for name in ("mfccs", "melgrams"):
+        seconds = timing[name]["seconds"]
+        assert set(seconds) == {"transfer", "train", "validate", "snapshot", "total"}
+        assert all(0 <= part["min"] <= part["median"] <= part["max"] for part in seconds.values())
+        assert sum(seconds[part]["max"] for part in train.PARTS_OF_TIME[:-1]) <= 2 * seconds["total"]["max"]
+        assert timing[name]["samples_per_second"] > timing[name]["steps_per_second"] > 0
+
+
+def test_both_networks_and_another_optimizer(workplace, monkeypatch):
+    write_params(network={"mfccs": "mlp", "melgrams": "cnn"}, optimizer="Adam", optimizer_args={"weight_decay": 0.01})
+    train_on("cpu", monkeypatch)
+    history = read_json(SNAPSHOTS / "cpu" / "history.json")
+    assert {name: about["network"] for name, about in history["representations"].items()} == {
+        "mfccs": "mlp",
+        "melgrams": "cnn",
+    }
+
+
+def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
+    write_params(lr=1e30)
+    with pytest.raises(UserError, match=r"every run diverged in its first epoch; found lr: 1e\+30"):
+        train_on("cpu", monkeypatch)
+
+
+def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch, capsys):
+    real_fit = train.fit
+
+    def diverging_fit(model, *arguments):
+        """Spoil the weights of the first run in its second epoch."""
+        for epoch, record in enumerate(real_fit(model, *arguments)):
+            yield record
+            if epoch == 0 and arguments[3] == 0:
+                with torch.no_grad():
+                    model[-1].weight.fill_(float("nan"))
+
+    monkeypatch.setattr(train, "fit", diverging_fit)
+    train_on("cpu", monkeypatch)
+    assert "mfccs run 0 diverged in epoch 1" in capsys.readouterr().out
+    runs = read_json(SNAPSHOTS / "cpu" / "history.json")["representations"]["mfccs"]["runs"]
+    assert [len(epochs) for epochs in runs] == [1, 2]
+    assert (SNAPSHOTS / "cpu" / "mfccs" / "run_00" / "epoch_00.safetensors").exists()
+
+
+def test_without_a_gpu_the_record_says_so(workplace):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.train", "gpu"],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "train_gpu: skipped: " in done.stdout
+    assert set(read_json(SNAPSHOTS / "gpu" / "history.json")) == {"skipped"}
+    timing = read_json(train.Path("metrics/train_gpu.json"))
+    assert set(timing) == {"skipped"}
+    assert "dvc repro --force --single-item train_gpu" in timing["skipped"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu(workplace, monkeypatch):
+    train_on("gpu", monkeypatch)
+    assert len(read_json(SNAPSHOTS / "gpu" / "history.json")["representations"]["mfccs"]["runs"]) == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["tpu"], ["cpu", "gpu"]])
+def test_usage(monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    with pytest.raises(UserError, match=r"usage: python -m stages.train cpu\|gpu"):
+        train.main()
