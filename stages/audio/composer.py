@@ -315,7 +315,7 @@ RECORDINGS = {
     "rock": (0, 5, 2, -70),
     "blues": (-3, 3, -8, -60),
 }
-SPREAD = 0.6  # how far single recordings stray from it: the strongest dial on the corpus's difficulty
+SPREAD = 0.8  # how far single recordings stray from it: the strongest dial on the corpus's difficulty
 
 
 def compose(genre: str, index: int, seed: int, seconds: float) -> Piece:

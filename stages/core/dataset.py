@@ -237,8 +237,8 @@ def split_rows(
         if len(members) < len(PARTS):
             unit = "samples" if groups is None else "tracks"
             raise UserError(
-                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, one for "
-                "each part; add some or drop the class"
+                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, "
+                "one for each part; add some or drop the class"
             )
         ends = np.cumsum(size_of_group[members])
         # The cut falls behind the group whose end is nearest to the target; every part keeps at least one group.

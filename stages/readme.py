@@ -1,0 +1,69 @@
+"""readme: fill README.md's marked blocks from what was measured, so that no figure in it is typed by hand.
+
+`<!-- NAME -->` and `<!-- /NAME -->` enclose a block; each NAME has its function here. Run by `make readme`.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.files import UserError, read_json, run_stage, write_bytes
+
+README = Path("README.md")
+
+
+def main() -> None:
+    """Write every block anew."""
+    text = README.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        text = fill(text, name, block())
+    write_bytes(README, text.encode())
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put `content` between the two marks of a block.
+
+    Raises:
+        UserError: if the text does not hold the block exactly once.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise UserError(f"{README}: expected one block between <!-- {name} --> and <!-- /{name} -->")
+    return pattern.sub(lambda marks: marks[1] + content + marks[2], text)
+
+
+def results() -> str:
+    """Return a table of the committed metrics: what the default run gives."""
+    evaluated, selected = read_json(Path("metrics/evaluate.json")), read_json(Path("metrics/select.json"))
+    compared, timing = read_json(Path("metrics/compare.json")), read_json(Path("metrics/train_cpu.json"))
+    lines = [
+        "| representation | test macro F1 | accuracy | loss | macro F1 over all runs | chosen from | seconds a run, CPU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, result in evaluated.items():
+        choice, runs = selected[name], result["runs"]
+        lines.append(
+            f"| {name} | **{result['f1_macro']:.3f}** | {result['accuracy']:.3f} | {result['loss']:.3f} "
+            f"| {runs['f1_macro_mean']:.3f} ± {runs['f1_macro_std']:.3f} "
+            f"| {choice['device']}, run {choice['run']}, epoch {choice['epoch']} "
+            f"| {compared[name]['cpu_seconds']:.2f} |"
+        )
+    versions = timing["versions"]
+    return "\n".join(lines) + (
+        f"\n\n<sub>{timing['cpu']}, {timing['cores']} cores; Python {versions['python']}, torch {versions['torch']}. "
+        "Runs and epochs count from 0.</sub>\n"
+    )
+
+
+def dag() -> str:
+    """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
+    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=True).stdout
+    return f"```mermaid\n{drawn.strip()}\n```\n"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"results": results, "dag": dag}
+
+
+if __name__ == "__main__":
+    run_stage(main)

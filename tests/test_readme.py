@@ -1,0 +1,47 @@
+"""The README says what was measured and draws the pipeline as it is."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from stages import readme
+from stages.files import UserError
+
+TEXT = (ROOT / "README.md").read_text()
+
+
+def block(name):
+    return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", TEXT, re.DOTALL)[1]
+
+
+def test_figures_are_those_of_the_committed_metrics(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert block("results") == readme.results()
+
+
+def test_the_picture_of_the_pipeline_is_dvcs():
+    def edges(drawn):
+        names = dict(re.findall(r'(node\d+)\["(.+?)"\]', drawn))
+        return {(names[a], names[b]) for a, b in re.findall(r"(node\d+)-->(node\d+)", drawn)}
+
+    dvc = Path(sys.executable).with_name("dvc")
+    drawn = subprocess.run([dvc, "dag", "--mermaid"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert edges(block("dag")) == edges(drawn)
+    assert ("select", "evaluate") in edges(drawn)
+
+
+def test_files_it_names_exist():
+    made = ("data/demo", "data/model", "data/mine")
+    named = re.findall(r"`((?:stages|data|metrics|tests|bench)/[\w./]*)`", TEXT)
+    assert len(named) > 5
+    assert [name for name in named if not name.startswith(made) and not (ROOT / name).exists()] == []
+
+
+def test_a_missing_block_is_an_error():
+    assert readme.fill("a\n<!-- b -->\nold\n<!-- /b -->\n", "b", "new\n") == "a\n<!-- b -->\nnew\n<!-- /b -->\n"
+    with pytest.raises(UserError, match="expected one block"):
+        readme.fill("nothing", "b", "new")
