@@ -38,7 +38,7 @@ def results() -> str:
     evaluated, selected = read_json(Path("metrics/evaluate.json")), read_json(Path("metrics/select.json"))
     compared, timing = read_json(Path("metrics/compare.json")), read_json(Path("metrics/train_cpu.json"))
     lines = [
-        "| representation | test macro F1 | accuracy | loss | macro F1 over all runs | chosen from | seconds a run, CPU |",
+        "| representation | test macro F1 | accuracy | loss | macro F1, all runs | chosen from | seconds a run, CPU |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, result in evaluated.items():
