@@ -16,7 +16,7 @@ from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.features import FRONT_ENDS
 from stages.audio.synth import RATE, render
-from stages.files import replacing, run_stage
+from stages.files import replacing, run_stage, write_array
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -50,10 +50,9 @@ def main() -> None:
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)
         groups = np.repeat([f"{genre}_{index:03}" for genre, index in tracks], SECONDS)
         for representation in FRONT_ENDS:
-            (folder / representation).mkdir(parents=True)
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
-                np.save(folder / representation / f"{name}.npy", array)
+                write_array(folder / representation / f"{name}.npy", array)
         (folder / "listen").mkdir()
         for genre in GENRES:
             for index in range(LISTEN):

@@ -7,8 +7,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class UserError(Exception):
@@ -20,6 +25,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write a file or make a folder at; what stands there replaces `path`.
 
     If the block raises, the temporary is removed and `path` stays as it was.
+
+    Raises:
+        OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -28,21 +36,27 @@ def replacing(path: Path) -> Iterator[Path]:
         if path.is_dir():
             path.rename(place / "replaced")
         (place / path.name).replace(path)
+    except OSError as error:
+        if error.filename and not Path(error.filename).is_relative_to(place):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
-    Raises:
-        OSError: naming `path`, if it cannot be written (disk full, no permission).
-    """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """Write a .npy file whole or not at all. (NumPy's own writing does not say that the disk is full.)"""
+    import numpy as np
+
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -74,6 +88,7 @@ def run_stage(stage: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         where = f"{os.fspath(error.filename)}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror or error}; earlier results are left as they were")
+        advice = "; free some space and run this again" if error.errno in (ENOSPC, EDQUOT, EFBIG) else ""
+        sys.exit(f"error: {where}{error.strerror or error}{advice}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -54,5 +54,5 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path / 'kept.bin'}: File too large; earlier results are left as they were\n"
+    assert done.stderr == f"error: {tmp_path / 'kept.bin'}: File too large; free some space and run this again\n"
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("kept.bin", b"kept")]

@@ -1,8 +1,13 @@
 """prepare: tensors as the design says, and nothing lost when the data set is bad."""
 
+import os
+import resource
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from conftest import make_arrays, save_arrays, save_dataset, write_params
+from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
 from safetensors.numpy import load_file
 
 from stages import prepare
@@ -83,3 +88,22 @@ def test_a_bad_data_set_leaves_the_prepared_one(workplace):
     with pytest.raises(UserError, match="NaN"):
         prepare.main()
     assert {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()} == before
+
+
+def test_a_full_disk_leaves_the_prepared_one(workplace):
+    """A limit on the size of files makes the same call fail that a full disk does."""
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    before = {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()}
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.prepare"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: data/prepared: File too large; free some space and run this again\n"
+    assert {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()} == before
+    assert not [path for path in (workplace / "data").iterdir() if path.name.startswith(".")]
