@@ -4,7 +4,7 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test lint readme lock
+.PHONY: help repro test lint bench readme lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
@@ -18,11 +18,17 @@ test: $(INSTALLED)  ## run the tests
 lint: $(INSTALLED)  ## check style and format
 	ruff check . && ruff format --check .
 
-readme: $(INSTALLED)  ## write the figures of metrics/ and the picture of the pipeline into README.md
+bench: $(INSTALLED)  ## measure training against its peers (about 10 minutes)
+	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	python -m bench.training
+
+readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md
 	python -m stages.readme
 
 lock:  ## compile pyproject.toml into requirements.txt (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra test --no-header pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test --extra bench \
+		--constraint requirements.txt pyproject.toml -o bench/requirements.txt
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: $(PYTHON): found Python " + v + ", expected 3.11, 3.12 or 3.13; name one, say make PYTHON=python3.12 $(MAKECMDGOALS)")'

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -30,18 +29,24 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
-        yield place / path.name
+        yield temporary
         if path.is_dir():
-            path.rename(place / "replaced")
-        (place / path.name).replace(path)
+            path.rename(replaced)
+        temporary.replace(path)
     except OSError as error:
-        if error.filename and not Path(error.filename).is_relative_to(place):
+        if error.filename and not Path(error.filename).is_relative_to(temporary):
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if replaced.exists() and not path.exists():
+            replaced.rename(path)
+        for leftover in (temporary, replaced):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from stages.core.network import build_network, network_name
 from stages.core.params import Params, load_params
 from stages.core.snapshots import SNAPSHOTS, best_epoch, save_snapshot, snapshot_path
-from stages.core.training import Clock, Recipe, fit
+from stages.core.training import Clock, Recipe, fit, threads_for
 from stages.files import UserError, read_json, run_stage, write_json
 from stages.prepare import PREPARED
 
@@ -77,7 +77,6 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
     Raises:
         UserError: if every run of a representation diverged before its first epoch was over.
     """
-    torch.set_num_threads(1)
     device = torch.device("cuda" if name == "gpu" else "cpu")
     dataset = read_json(PREPARED / "dataset.json")
     recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
@@ -94,6 +93,8 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             ) -> torch.nn.Sequential:
                 return build_network(network, shape, params.hidden, len(dataset["classes"]), params.seed + run)
 
+            timing["threads"][representation] = threads_for(new_model(0), tuple(about["shape"]), params.batch_size)
+            torch.set_num_threads(timing["threads"][representation])
             warm_up(new_model(0), data, recipe, device)
             runs, clocks = [], []
             for run in range(params.runs):
@@ -101,7 +102,7 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
                 clock = Clock(device)
                 epochs = train_run(name, representation, run, new_model(run), data, recipe, params, clock, progress)
                 if len(epochs) < params.epochs:
-                    print(
+                    progress.write(
                         f"train_{name}: {representation} run {run} diverged in epoch {len(epochs)}: its loss is not "
                         "finite; its earlier snapshots stand"
                     )
@@ -115,7 +116,7 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             history["representations"][representation] = {"network": network, "runs": runs}
             timing[representation] = summary(clocks, runs, len(data["train_y"]), params.batch_size)
             scores = [epochs[best_epoch(epochs)]["val_f1_macro"] for epochs in runs if epochs]
-            print(
+            progress.write(
                 f"train_{name}: {representation}: {timing[representation]['seconds']['total']['median']:.2f} s a run, "
                 f"best validation macro F1 {statistics.mean(scores):.3f} (mean of {len(scores)} runs)"
             )
@@ -176,7 +177,7 @@ def hardware(device: torch.device) -> dict:
     record = {
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
+        "threads": {},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
     }
     if device.type == "cuda":

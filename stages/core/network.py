@@ -47,6 +47,25 @@ def build_network(
         return _mlp([prod(shape), *hidden, n_classes]) if network == "mlp" else _cnn(shape, n_classes)
 
 
+def multiply_adds(model: "torch.nn.Sequential", shape: tuple[int, ...]) -> int:
+    """Count the multiplications of one sample's way through the linear and convolutional layers."""
+    import torch
+
+    count = 0
+
+    def add(layer: torch.nn.Module, _: tuple, output: torch.Tensor) -> None:
+        nonlocal count
+        count += layer.weight.numel() * output.numel() // output.shape[1] if output.dim() > 2 else layer.weight.numel()
+
+    layers = [layer for layer in model if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    with torch.inference_mode():
+        model(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return count
+
+
 def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
     from torch import nn
 

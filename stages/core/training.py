@@ -4,8 +4,11 @@ Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means ov
 The order of the batches is drawn on the CPU from the run's seed, so every device sees the same batches.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
 from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -14,9 +17,20 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from stages.core.network import multiply_adds
 from stages.core.scoring import confusion_matrix, scores
 
 CACHE_LINE = 16  # float32 numbers
+CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples
+
+
+# A step of fewer multiply-adds than this goes faster on one thread than on several; measured by bench/training.py (its
+# table "threads"). A rule rather than a race at every start: another number of threads may round differently, and the
+# same machine must give the same bytes.
+THREADS_PAY = 8_000_000
+MAX_THREADS = 8  # more were not measured
+
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)  # have it on the CPU too
 
 
 class Recipe(NamedTuple):
@@ -51,6 +65,12 @@ class Clock:
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def threads_for(model: nn.Sequential, shape: tuple[int, ...], batch_size: int) -> int:
+    """Return how many threads to train on a CPU with: one for small steps, else one a core."""
+    small = batch_size * multiply_adds(model, shape) < THREADS_PAY
+    return 1 if small else min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
 def fit(
@@ -109,7 +129,12 @@ def _autograd(
     model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe
 ) -> Callable[[torch.Tensor], float]:
     """Prepare training by autograd; the function returned trains one epoch in the given order, and tells its loss."""
-    optimizer = getattr(torch.optim, recipe.optimizer)(model.parameters(), lr=recipe.lr, **recipe.optimizer_args)
+    make = getattr(torch.optim, recipe.optimizer)
+    # One kernel for all weights where there is one: on a CPU a step of Adam then takes a third of the time.
+    arguments = dict(recipe.optimizer_args)
+    if make in FUSED and not arguments.keys() & {"foreach", "differentiable"}:
+        arguments.setdefault("fused", True)
+    optimizer = make(model.parameters(), lr=recipe.lr, **arguments)
 
     def train_epoch(order: torch.Tensor) -> float:
         batches = zip(x[order].split(recipe.batch_size), y[order].split(recipe.batch_size), strict=True)
@@ -166,7 +191,7 @@ def closed_form_step(layers: list[Layer], targets: torch.Tensor, lr: float) -> N
     last = layers[-1]
     torch.mm(last.a, last.weight_t, out=last.z)
     torch.softmax(last.z, dim=1, out=last.delta).sub_(targets)
-    rate = -lr / len(targets)
+    rate = -lr / targets.shape[0]
     for layer, below in zip(layers[:0:-1], layers[-2::-1], strict=True):
         torch.mm(layer.delta, layer.connections, out=below.delta)
         layer.weight.addmm_(layer.delta_t, layer.a, alpha=rate)
@@ -180,7 +205,7 @@ def _closed_form(
     """Prepare training by the closed-form gradient; the function returned trains one epoch in the given order.
 
     The model's own weights become views of the matrices trained here, so that it can be validated and saved at any
-    time.
+    time. Samples are shuffled into a buffer CHUNK batches at a time: however many there are, no second copy is made.
     """
     linears = [layer for layer in model if isinstance(layer, nn.Linear)]
     weights = [_aligned(torch.cat([linear.weight, linear.bias[:, None]], dim=1).detach()) for linear in linears]
@@ -188,37 +213,44 @@ def _closed_form(
         linear.weight = nn.Parameter(weight[:, : linear.in_features])
         linear.bias = nn.Parameter(weight[:, linear.in_features])
 
-    data = _aligned(torch.cat([x.flatten(1), x.new_ones(len(x), 1)], dim=1))
-    targets = one_hot(y, linears[-1].out_features).to(x.dtype)
-    shuffled, shuffled_targets, logits = torch.empty_like(data), torch.empty_like(targets), torch.empty_like(targets)
-    ones = x.new_ones(recipe.batch_size, 1)
-    hidden = [_aligned(torch.cat([x.new_zeros(len(ones), linear.out_features), ones], 1)) for linear in linears[:-1]]
-    deltas = [x.new_empty(len(ones), linear.out_features) for linear in linears]
+    def with_ones(rows: int, columns: int) -> torch.Tensor:
+        return _aligned(torch.cat([x.new_zeros(rows, columns), x.new_ones(rows, 1)], dim=1))
 
-    def layers_of(rows: slice) -> list[Layer]:
-        size = rows.stop - rows.start
-        a = [shuffled[rows], *(buffer[:size] for buffer in hidden)]
-        z = [
-            *(buffer[:size, : linear.out_features] for buffer, linear in zip(hidden, linears, strict=False)),
-            logits[rows],
-        ]
-        delta = [buffer[:size] for buffer in deltas]
+    x, size = x.flatten(1), recipe.batch_size
+    one_hots = one_hot(y, linears[-1].out_features).to(x.dtype)
+    samples = with_ones(CHUNK * size, x.shape[1])
+    targets = one_hots.new_empty(len(samples), one_hots.shape[1])
+    logits = torch.empty_like(targets)
+    hidden = [with_ones(size, linear.out_features) for linear in linears[:-1]]
+    deltas = [x.new_empty(size, linear.out_features) for linear in linears]
+
+    def layers_of(start: int, stop: int) -> list[Layer]:
+        rows = stop - start
+        outputs = [buffer[:rows, : linear.out_features] for buffer, linear in zip(hidden, linears, strict=False)]
+        a = [samples[start:stop], *(buffer[:rows] for buffer in hidden)]
+        z = [*outputs, logits[start:stop]]
+        delta = [buffer[:rows] for buffer in deltas]
         return [
             Layer(a[i], z[i], delta[i], delta[i].t(), weight, weight.t(), linear.weight.detach())
             for i, (linear, weight) in enumerate(zip(linears, weights, strict=True))
         ]
 
-    starts = range(0, len(x), recipe.batch_size)
-    slices = [slice(start, min(start + recipe.batch_size, len(x))) for start in starts]
-    steps = [(layers_of(rows), shuffled_targets[rows]) for rows in slices]
+    @cache  # two lengths at most: whole chunks and the last one
+    def steps_of(rows: int) -> list[tuple[list[Layer], torch.Tensor]]:
+        ends = [*range(size, rows, size), rows]
+        return [(layers_of(start, stop), targets[start:stop]) for start, stop in pairwise([0, *ends])]
 
     @torch.inference_mode()
     def train_epoch(order: torch.Tensor) -> float:
-        torch.index_select(data, 0, order, out=shuffled)
-        torch.index_select(targets, 0, order, out=shuffled_targets)
-        for layers, batch_targets in steps:
-            closed_form_step(layers, batch_targets, recipe.lr)
-        return cross_entropy(logits, shuffled_targets).item()
+        total = x.new_zeros(())
+        for chunk in order.split(len(samples)):
+            rows = len(chunk)
+            torch.index_select(x, 0, chunk, out=samples[:rows, : x.shape[1]])
+            torch.index_select(one_hots, 0, chunk, out=targets[:rows])
+            for layers, batch_targets in steps_of(rows):
+                closed_form_step(layers, batch_targets, recipe.lr)
+            total += cross_entropy(logits[:rows], targets[:rows], reduction="sum")
+        return total.item() / len(x)
 
     return train_epoch
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.core.network import build_network, network_name
+from stages.core.network import build_network, multiply_adds, network_name
 from stages.files import UserError
 
 
@@ -26,6 +26,13 @@ def test_the_cnn_meets_1024_features_behind_its_convolutions():
 def test_the_cnn_refuses_what_is_no_picture(shape):
     with pytest.raises(UserError, match="expected \\(time, bands\\)"):
         build_network("cnn", shape, [1], 4, seed=0)
+
+
+def test_multiply_adds_are_those_of_the_formulas():
+    assert multiply_adds(build_network("mlp", (26,), [128, 32], 4, 0), (26,)) == 26 * 128 + 128 * 32 + 32 * 4
+    convolutions = 25 * (21 * 128 * 16 + 10 * 64 * 16 * 32 + 5 * 32 * 32 * 64 + 2 * 16 * 64 * 128)
+    dense = 1024 * 256 + 256 * 32 + 32 * 4
+    assert multiply_adds(build_network("cnn", (21, 128), [1], 4, 0), (21, 128)) == convolutions + dense
 
 
 def test_the_seed_alone_draws_the_initial_weights():

@@ -1,6 +1,7 @@
 """Training: the closed form against autograd, and runs that repeat to the bit."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.core import training
 from stages.core.network import build_network
-from stages.core.training import Clock, Recipe, fit, has_closed_form
+from stages.core.training import Clock, Recipe, fit, has_closed_form, threads_for
 
 SGD = Recipe("SGD", {}, 0.05, 30, 16)
 
@@ -70,6 +71,56 @@ def test_training_learns_and_repeats_to_the_bit():
     assert all(torch.equal(value, same[name]) for name, value in weights.items())
     assert first[-1]["train_loss"] < 0.6 * first[0]["train_loss"]
     assert first[-1]["val_f1_macro"] > 0.5
+
+
+def test_small_steps_take_one_thread_and_large_ones_all():
+    mlp, cnn = build_network("mlp", (26,), [128, 32], 4, 0), build_network("cnn", (21, 128), [1], 4, 0)
+    assert threads_for(mlp, (26,), 16) == 1
+    assert threads_for(mlp, (26,), 16384) == threads_for(cnn, (21, 128), 16) == min(len(os.sched_getaffinity(0)), 8)
+
+
+OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_other_optimizers_train_as_torch_says(optimizer):
+    """Against a plain loop over the same batches, with torch's own optimizer in its default form."""
+    recipe = Recipe(optimizer, {}, 0.01, 2, 16)
+    model, plain = (build_network("mlp", (26,), [16], 4, seed=1) for _ in range(2))
+    _, weights = run(model, recipe, seed=5)
+    x, y = samples(200)
+    theirs = getattr(torch.optim, optimizer)(plain.parameters(), lr=0.01)
+    shuffle = torch.Generator().manual_seed(5)
+    for _ in range(2):
+        for rows in torch.randperm(200, generator=shuffle).split(16):
+            theirs.zero_grad()
+            cross_entropy(plain(x[rows]), y[rows]).backward()
+            theirs.step()
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_cnn_learns_and_repeats_to_the_bit():
+    recipe = SGD._replace(epochs=3, lr=0.02, optimizer_args={"momentum": 0.9})
+    (first, weights), (again, same) = (
+        run(build_network("cnn", (16, 16), [1], 4, seed=1), recipe, shape=(16, 16)) for _ in range(2)
+    )
+    assert first == again
+    assert all(torch.equal(value, same[name]) for name, value in weights.items())
+    assert first[-1]["train_loss"] < first[0]["train_loss"]
+
+
+def test_the_last_batch_may_be_short_and_the_chunks_many():
+    """85 steps and a short one: more than a chunk of 64."""
+    by_hand, by_autograd = (build_network("mlp", (5,), [7], 3, seed=2) for _ in range(2))
+    data = [samples(n, (5,), 3, seed=n) for n in (16 * 85 + 3, 30)]
+    histories = [
+        list(fit(model, *data, Recipe("SGD", arguments, 0.05, 2, 16), 0, Clock(torch.device("cpu"))))
+        for model, arguments in ((by_hand, {}), (by_autograd, {"momentum": 0.0}))
+    ]
+    for mine, other in zip(*histories, strict=True):
+        assert mine["train_loss"] == pytest.approx(other["train_loss"], abs=1e-5)
+        assert mine["val_loss"] == pytest.approx(other["val_loss"], abs=1e-5)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run():
