@@ -33,11 +33,11 @@ from stages.core import training
 from stages.core.dataset import encode, load_dataset, split_rows
 from stages.core.network import build_network, multiply_adds
 from stages.core.params import load_params
+from stages.core.runs import hardware
 from stages.core.snapshots import best_epoch, save_snapshot
 from stages.core.training import Clock, Recipe, fit, has_closed_form
 from stages.files import run_stage, write_json
 from stages.prepare import tensors
-from stages.train import hardware
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")
@@ -275,7 +275,8 @@ def threads(repeat: int) -> list[dict]:
         one, two = row["microseconds_per_step"].values()
         print(
             f"  {row['network']} {row['shape']!s:10} {row['hidden']!s:12} "
-            f"{row['multiply_adds_per_step'] / 1e6:7.1f} million multiply-adds   one {one:9.0f}   two {two:9.0f}   ratio {two / one:.2f}"
+            f"{row['multiply_adds_per_step'] / 1e6:7.1f} million multiply-adds   one {one:7.0f}"
+            f"   two {two:9.0f}   ratio {two / one:.2f}"
         )
     torch.set_num_threads(1)
     return rows

@@ -8,18 +8,18 @@ import csv
 from pathlib import Path
 
 from stages.core.snapshots import DEVICES, read_histories
-from stages.files import read_json, replacing, run_stage, write_json
+from stages.files import METRICS, read_json, replacing, run_stage, write_json
 
-COMPARED = Path("metrics/compare.json")
-SECONDS = Path("metrics/seconds.json")
-CURVES = Path("metrics/curves")
+COMPARED = METRICS / "compare.json"
+SECONDS = METRICS / "seconds.json"
+CURVES = METRICS / "curves"
 COLUMNS = ("run", "epoch", "train_loss", "val_loss", "val_accuracy", "val_f1_macro")
 
 
 def main() -> None:
     """Write the comparison, the seconds by part and the learning curves."""
     histories = read_histories()
-    timings = {device: read_json(Path(f"metrics/train_{device}.json")) for device in histories}
+    timings = {device: read_json(METRICS / f"train_{device}.json") for device in histories}
     write_json(COMPARED, {name: compare(name, histories, timings) for name in histories["cpu"]["representations"]})
     write_json(SECONDS, seconds_by_part(histories, timings))
     with replacing(CURVES) as folder:

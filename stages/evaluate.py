@@ -5,7 +5,6 @@ One chosen seed may be lucky: `runs` says how each run's own best snapshot does 
 """
 
 import statistics
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,18 +13,16 @@ from safetensors.torch import load_file
 from stages.core.network import build_network
 from stages.core.scoring import confusion_matrix, scores
 from stages.core.snapshots import best_epoch, load_snapshot, read_histories, snapshot_path
-from stages.files import read_json, replacing, run_stage, write_json
-from stages.prepare import PREPARED
-from stages.select import MODEL, SELECTED
+from stages.files import METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
 
-CONFUSION = Path("metrics/confusion")
-EVALUATED = Path("metrics/evaluate.json")
+CONFUSION = METRICS / "confusion"
+EVALUATED = METRICS / "evaluate.json"
 
 
 def main() -> None:
     """Judge every chosen model."""
     torch.set_num_threads(1)
-    selected = read_json(SELECTED)
+    selected = read_json(METRICS / "select.json")
     histories = read_histories()
     results = {}
     with replacing(CONFUSION) as folder:

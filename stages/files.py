@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and errors told in one line."""
+"""Files: where the stages leave them, written whole or not at all, and errors told in one line."""
 
 import json
 import os
@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+PREPARED = Path("data/prepared")  # REPRESENTATION.safetensors and dataset.json
+SNAPSHOTS = Path("data/snapshots")  # DEVICE/history.json and DEVICE/REPRESENTATION/run_00/epoch_00.safetensors
+MODEL = Path("data/model")  # REPRESENTATION.safetensors and .json
+METRICS = Path("metrics")
 
 
 class UserError(Exception):

@@ -10,9 +10,7 @@ import numpy as np
 
 from stages.core.dataset import PARTS, check_classes, encode, load_dataset, split_rows, standardization
 from stages.core.params import Params, load_params
-from stages.files import replacing, run_stage, write_bytes, write_json
-
-PREPARED = Path("data/prepared")
+from stages.files import PREPARED, replacing, run_stage, write_bytes, write_json
 
 
 def main() -> None:

@@ -5,17 +5,14 @@ data/model/REPRESENTATION.safetensors beside a card that rebuilds it, and writes
 """
 
 import shutil
-from pathlib import Path
 
 from safetensors import safe_open
 
 from stages.audio.features import SETTINGS
 from stages.core.snapshots import read_histories, snapshot_path
-from stages.files import read_json, replacing, run_stage, write_json
-from stages.prepare import PREPARED
+from stages.files import METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
 
-MODEL = Path("data/model")
-SELECTED = Path("metrics/select.json")
+SELECTED = METRICS / "select.json"
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from stages import compare, evaluate, prepare, select, train
-from stages.core.snapshots import SNAPSHOTS
-from stages.files import read_json, write_json
+from stages.core.network import build_network
+from stages.files import MODEL, PREPARED, SNAPSHOTS, read_json, write_json
 
 
 @pytest.fixture
@@ -54,15 +55,15 @@ def test_select_copies_the_choice_beside_a_card_that_rebuilds_it(trained):
         source = (
             SNAPSHOTS / choice["device"] / name / f"run_{choice['run']:02}" / f"epoch_{choice['epoch']:02}.safetensors"
         )
-        assert (select.MODEL / f"{name}.safetensors").read_bytes() == source.read_bytes()
-        card = read_json(select.MODEL / f"{name}.json")
+        assert (MODEL / f"{name}.safetensors").read_bytes() == source.read_bytes()
+        card = read_json(MODEL / f"{name}.json")
         assert card["classes"] == ["blues", "pop", "rock"]
         assert card["front_end"]["sample_rate"] == 8000
         assert np.shape(card["mean"]) == np.shape(card["std"]) == tuple(card["shape"])
         # The card and the weights alone give the validation score that the choice rests on.
-        model = train.build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=9)
-        model.load_state_dict(load_file(select.MODEL / f"{name}.safetensors"))
-        data = load_file(prepare.PREPARED / f"{name}.safetensors")
+        model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=9)
+        model.load_state_dict(load_file(MODEL / f"{name}.safetensors"))
+        data = load_file(PREPARED / f"{name}.safetensors")
         with torch.inference_mode():
             predicted = model(data["val_x"]).argmax(dim=1)
         assert f1_score(data["val_y"], predicted, average="macro") == pytest.approx(choice["val_f1_macro"])
@@ -101,9 +102,9 @@ def test_compare_of_two_devices(trained):
     other = read_json(SNAPSHOTS / "cpu" / "history.json")
     other["representations"]["mfccs"]["runs"][1][2]["val_f1_macro"] -= 0.25
     write_json(SNAPSHOTS / "gpu" / "history.json", other)
-    timing = read_json(train.Path("metrics/train_cpu.json"))
+    timing = read_json(Path("metrics/train_cpu.json"))
     timing["mfccs"]["seconds"]["total"]["median"] /= 4
-    write_json(train.Path("metrics/train_gpu.json"), timing)
+    write_json(Path("metrics/train_gpu.json"), timing)
     compare.main()
     compared = read_json(compare.COMPARED)
     assert compared["mfccs"]["gpu_speedup"] == pytest.approx(4)
@@ -117,5 +118,5 @@ def test_select_needs_no_torch(trained):
     import subprocess
 
     code = "import sys; import stages.select; sys.exit('torch' in sys.modules)"
-    root = str(select.Path(select.__file__).parents[1])
+    root = str(Path(select.__file__).parents[1])
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

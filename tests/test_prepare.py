@@ -12,13 +12,13 @@ from safetensors.numpy import load_file
 
 from stages import prepare
 from stages.core.dataset import PARTS
-from stages.files import UserError, read_json
+from stages.files import PREPARED, UserError, read_json
 
 
 def test_tensors_are_split_and_standardized(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    about = read_json(prepare.PREPARED / "dataset.json")
+    about = read_json(PREPARED / "dataset.json")
     assert about["classes"] == ["blues", "pop", "rock"]
     assert about["representations"] == {"melgrams": {"shape": [16, 16]}, "mfccs": {"shape": [6]}}
     assert about["counts"] == {
@@ -27,7 +27,7 @@ def test_tensors_are_split_and_standardized(workplace):
     assert about["source"]["groups"] == 30
     rows = {}
     for name, shape in (("mfccs", (6,)), ("melgrams", (16, 16))):
-        tensors = load_file(prepare.PREPARED / f"{name}.safetensors")
+        tensors = load_file(PREPARED / f"{name}.safetensors")
         assert set(tensors) == {f"{part}_{axis}" for part in PARTS for axis in "xy"} | {"mean", "std"}
         assert all(tensors[f"{part}_x"].dtype == np.float32 for part in PARTS)
         assert all(tensors[f"{part}_y"].dtype == np.int64 for part in PARTS)
@@ -45,10 +45,10 @@ def test_raw_columns_stay_raw(workplace):
     save_dataset(workplace / "data" / "mine")
     write_params(standardize=False, representations=["mfccs"])
     prepare.main()
-    tensors = load_file(prepare.PREPARED / "mfccs.safetensors")
+    tensors = load_file(PREPARED / "mfccs.safetensors")
     X = np.load("data/mine/mfccs/X.npy").astype(np.float32)
     assert {row.tobytes() for part in PARTS for row in tensors[f"{part}_x"]} == {row.tobytes() for row in X}
-    assert not (prepare.PREPARED / "melgrams.safetensors").exists()
+    assert not (PREPARED / "melgrams.safetensors").exists()
 
 
 def test_a_split_that_is_given_is_kept(workplace):
@@ -56,10 +56,10 @@ def test_a_split_that_is_given_is_kept(workplace):
         X, labels, _ = make_arrays(n, classes=(3, 1, 2))
         save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels)
     prepare.main()
-    about = read_json(prepare.PREPARED / "dataset.json")
+    about = read_json(PREPARED / "dataset.json")
     assert about["classes"] == ["1", "2", "3"]
     assert about["source"]["split"] == "given"
-    tensors = load_file(prepare.PREPARED / "mfccs.safetensors")
+    tensors = load_file(PREPARED / "mfccs.safetensors")
     np.testing.assert_array_equal(tensors["test_y"], (np.arange(36) // 4 % 3 + 2) % 3)
 
 
@@ -76,7 +76,7 @@ def test_no_groups_is_worth_a_warning(workplace, capsys):
 def test_a_bad_data_set_leaves_the_prepared_one(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    before = {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()}
+    before = {path.name: path.read_bytes() for path in PREPARED.iterdir()}
     for changes in ({"split": {"train": 60, "val": 20, "test": 20}}, {"representations": ["wav"]}):
         write_params(**changes)
         with pytest.raises(UserError):
@@ -87,14 +87,14 @@ def test_a_bad_data_set_leaves_the_prepared_one(workplace):
     np.save("data/mine/mfccs/X.npy", X)
     with pytest.raises(UserError, match="NaN"):
         prepare.main()
-    assert {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in PREPARED.iterdir()} == before
 
 
 def test_a_full_disk_leaves_the_prepared_one(workplace):
     """A limit on the size of files makes the same call fail that a full disk does."""
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    before = {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()}
+    before = {path.name: path.read_bytes() for path in PREPARED.iterdir()}
     done = subprocess.run(
         [sys.executable, "-m", "stages.prepare"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -105,5 +105,5 @@ def test_a_full_disk_leaves_the_prepared_one(workplace):
     )
     assert done.returncode == 1
     assert done.stderr == "error: data/prepared: File too large; free some space and run this again\n"
-    assert {path.name: path.read_bytes() for path in prepare.PREPARED.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in PREPARED.iterdir()} == before
     assert not [path for path in (workplace / "data").iterdir() if path.name.startswith(".")]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train
-from stages.core.snapshots import SNAPSHOTS, best_epoch
-from stages.files import UserError, read_json
+from stages.core import runs
+from stages.core.snapshots import best_epoch
+from stages.files import SNAPSHOTS, UserError, read_json
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,7 @@ def test_every_epoch_is_kept_on_demand_and_runs_differ(workplace, monkeypatch):
 
 def test_times_come_by_part_with_their_spread_and_the_hardware(workplace, monkeypatch):
     train_on("cpu", monkeypatch)
-    timing = read_json(train.Path("metrics/train_cpu.json"))
+    timing = read_json(Path("metrics/train_cpu.json"))
     assert timing["threads"] == {"mfccs": 1, "melgrams": 1}
     assert timing["cpu"]
     assert set(timing["versions"]) == {"python", "torch", "numpy"}
@@ -70,7 +72,7 @@ def test_times_come_by_part_with_their_spread_and_the_hardware(workplace, monkey
         seconds = timing[name]["seconds"]
         assert set(seconds) == {"transfer", "train", "validate", "snapshot", "total"}
         assert all(0 <= part["min"] <= part["median"] <= part["max"] for part in seconds.values())
-        assert sum(seconds[part]["max"] for part in train.PARTS_OF_TIME[:-1]) <= 2 * seconds["total"]["max"]
+        assert sum(seconds[part]["max"] for part in runs.PARTS_OF_TIME[:-1]) <= 2 * seconds["total"]["max"]
         assert timing[name]["samples_per_second"] > timing[name]["steps_per_second"] > 0
 
 
@@ -91,7 +93,7 @@ def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
 
 
 def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch, capsys):
-    real_fit = train.fit
+    real_fit = runs.fit
 
     def diverging_fit(model, *arguments):
         """Spoil the weights of the first run in its second epoch."""
@@ -101,11 +103,11 @@ def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch,
                 with torch.no_grad():
                     model[-1].weight.fill_(float("nan"))
 
-    monkeypatch.setattr(train, "fit", diverging_fit)
+    monkeypatch.setattr(runs, "fit", diverging_fit)
     train_on("cpu", monkeypatch)
     assert "mfccs run 0 diverged in epoch 1" in capsys.readouterr().out
-    runs = read_json(SNAPSHOTS / "cpu" / "history.json")["representations"]["mfccs"]["runs"]
-    assert [len(epochs) for epochs in runs] == [1, 2]
+    history = read_json(SNAPSHOTS / "cpu" / "history.json")
+    assert [len(epochs) for epochs in history["representations"]["mfccs"]["runs"]] == [1, 2]
     assert (SNAPSHOTS / "cpu" / "mfccs" / "run_00" / "epoch_00.safetensors").exists()
 
 
@@ -119,7 +121,7 @@ def test_without_a_gpu_the_record_says_so(workplace):
     )
     assert "train_gpu: skipped: " in done.stdout
     assert set(read_json(SNAPSHOTS / "gpu" / "history.json")) == {"skipped"}
-    timing = read_json(train.Path("metrics/train_gpu.json"))
+    timing = read_json(Path("metrics/train_gpu.json"))
     assert set(timing) == {"skipped"}
     assert "dvc repro --force --single-item train_gpu" in timing["skipped"]
 

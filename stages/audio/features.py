@@ -14,7 +14,6 @@ hears a new song as it heard them:
 from functools import cache
 
 import numpy as np
-from scipy.fft import dct, rfft
 
 SAMPLE_RATE = 8000
 FRAME = 400  # samples in a frame of 50 ms; frames do not overlap (hop_length = FRAME)
@@ -96,6 +95,8 @@ def _in_blocks(front_end, clips: np.ndarray, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _mfcc_block(clips: np.ndarray) -> np.ndarray:
+    from scipy.fft import rfft
+
     dtype = clips.dtype
     centred = clips - clips.mean(axis=1, keepdims=True)
     centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None] + dtype.type(1e-10)
@@ -111,6 +112,8 @@ def _mfcc_block(clips: np.ndarray) -> np.ndarray:
 
 
 def _melgram_block(clips: np.ndarray) -> np.ndarray:
+    from scipy.fft import rfft
+
     dtype = clips.dtype
     padded = np.zeros((len(clips), FRAME + SAMPLE_RATE), dtype)  # centred frames: zeros beyond either end
     padded[:, FRAME // 2 : -FRAME // 2] = clips
@@ -151,6 +154,8 @@ def _mfcc_filters() -> np.ndarray:
 @cache
 def _dct_matrix() -> np.ndarray:
     """Return the first 13 rows of the orthonormal DCT-II as columns, shape (40, 13), over ln 10: ln in, log10 out."""
+    from scipy.fft import dct
+
     return dct(np.eye(40), type=2, norm="ortho", axis=1)[:, :N_MFCC] / np.log(10)
 
 

@@ -8,12 +8,11 @@ where an epoch is `{"train_loss", "val_loss", "val_accuracy", "val_f1_macro"}`; 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.files import read_json, write_bytes
+from stages.files import SNAPSHOTS, read_json, write_bytes
 
 if TYPE_CHECKING:
     import torch
 
-SNAPSHOTS = Path("data/snapshots")
 DEVICES = ("cpu", "gpu")
 
 

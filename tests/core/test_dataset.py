@@ -26,9 +26,9 @@ def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, se
     rows = split_rows([str(i) for i in range(len(sizes))], labels, None, split, seed)
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     assert {part: len(r) for part, r in rows.items()} == part_counts(len(labels), split)
-    for part in PARTS:
+    for part in PARTS:  # rounding in train and in val may each move a sample
         in_part = np.bincount(labels[rows[part]], minlength=len(sizes))
-        np.testing.assert_allclose(in_part, np.array(sizes) * len(rows[part]) / len(labels), atol=1.01)
+        np.testing.assert_allclose(in_part, np.array(sizes) * len(rows[part]) / len(labels), atol=2)
 
 
 @settings(max_examples=60, deadline=None)
