@@ -21,11 +21,13 @@ def block(text, name):
 def test_figures_are_those_of_the_committed_metrics(tmp_path, monkeypatch):
     """As committed: a run of one's own changes metrics/, and the README only when asked."""
     archive = subprocess.run(
-        ["git", "archive", "HEAD", "README.md", "metrics"], cwd=ROOT, capture_output=True, check=True
+        ["git", "archive", "HEAD", "README.md", "metrics", "bench"], cwd=ROOT, capture_output=True, check=True
     )
     subprocess.run(["tar", "-x", "-C", tmp_path], input=archive.stdout, check=True)
     monkeypatch.chdir(tmp_path)
-    assert block(Path("README.md").read_text(), "results") == readme.results()
+    text = Path("README.md").read_text()
+    assert block(text, "results") == readme.results()
+    assert block(text, "speed") == readme.speed()
 
 
 def test_the_picture_of_the_pipeline_is_dvcs():

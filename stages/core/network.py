@@ -12,17 +12,23 @@ if TYPE_CHECKING:
 NETWORKS = ("mlp", "cnn")
 
 
-def network_name(network: str | dict[str, str], representation: str) -> str:
+def choose_network(network: str | dict[str, str], representation: str, shape: tuple[int, ...]) -> str:
     """Return which network a representation gets; `network` is one name for all, or one for each representation.
 
     Raises:
-        UserError: if a mapping leaves the representation out.
+        UserError: if a mapping leaves the representation out, or the CNN is asked for samples that are no pictures of
+            time x bands or too small for it.
     """
-    if isinstance(network, str):
-        return network
-    if representation not in network:
+    if isinstance(network, dict) and representation not in network:
         raise UserError(f"params.yaml: network: found {network}, expected an entry for {representation} too")
-    return network[representation]
+    name = network[representation] if isinstance(network, dict) else network
+    if name == "cnn" and (len(shape) != 2 or min(shape) < 16):
+        raise UserError(
+            f"params.yaml: network: found cnn for {representation}, whose samples have the shape {tuple(shape)}, "
+            "expected (time, bands) of at least (16, 16): it convolves over both and halves them four times; give it "
+            f"an mlp, say -S 'network={{{representation}: mlp, ...}}', or leave it out of representations"
+        )
+    return name
 
 
 def build_network(
@@ -36,9 +42,6 @@ def build_network(
         hidden: units of each hidden layer of the MLP.
         n_classes: number of logits.
         seed: draws the initial weights: torch's default, uniform within 1 / sqrt(inputs).
-
-    Raises:
-        UserError: if the CNN is asked for samples that are no pictures of time x bands, or too small for it.
     """
     import torch
 
@@ -78,11 +81,6 @@ def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
 def _cnn(shape: tuple[int, ...], n_classes: int) -> "torch.nn.Sequential":
     from torch import nn
 
-    if len(shape) != 2 or min(shape) < 16:
-        raise UserError(
-            f"params.yaml: network: found cnn for samples of shape {shape}, expected (time, bands), at least (16, 16): "
-            "it convolves over both and halves them four times; use mlp for this representation"
-        )
     channels = (1, 16, 32, 64, 128)
     layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))]
     for inputs, outputs in pairwise(channels):

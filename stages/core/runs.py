@@ -7,6 +7,8 @@ goes before, untimed; the device is waited for at either end of a part.
 import os
 import platform
 import statistics
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from stages.core.network import build_network, network_name
+from stages.core.network import build_network, choose_network
 from stages.core.params import Params
 from stages.core.snapshots import best_epoch, save_snapshot, snapshot_path
 from stages.core.training import Clock, Recipe, fit, threads_for
@@ -26,35 +28,31 @@ PARTS_OF_TIME = ("transfer", "train", "validate", "snapshot", "total")
 
 
 def train_all(name: str, params: Params) -> tuple[dict, dict]:
-    """Train every representation and run; return what history.json and the timing file say.
+    """Train every representation and run on the device `name`; return what history.json and the timing file say.
 
     Raises:
-        UserError: if every run of a representation diverged before its first epoch was over.
+        UserError: if a representation cannot have the network asked for, or all its runs diverged.
     """
     device = torch.device("cuda" if name == "gpu" else "cpu")
     dataset = read_json(PREPARED / "dataset.json")
+    shapes = {representation: tuple(about["shape"]) for representation, about in dataset["representations"].items()}
+    networks = {each: choose_network(params.network, each, shape) for each, shape in shapes.items()}
     recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
     history = {"params": params.model_dump(include=set(USED)), "representations": {}}
     timing = hardware(device)
-    total = len(dataset["representations"]) * params.runs * params.epochs
-    with tqdm(total=total, unit="epoch", disable=None) as progress:
-        for representation, about in dataset["representations"].items():
-            network = network_name(params.network, representation)
+    with tqdm(total=len(shapes) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
+        for representation, shape in shapes.items():
             data = load_file(PREPARED / f"{representation}.safetensors")
-
-            def new_model(
-                run: int, network: str = network, shape: tuple = tuple(about["shape"])
-            ) -> torch.nn.Sequential:
-                return build_network(network, shape, params.hidden, len(dataset["classes"]), params.seed + run)
-
-            timing["threads"][representation] = threads_for(new_model(0), tuple(about["shape"]), params.batch_size)
-            torch.set_num_threads(timing["threads"][representation])
-            warm_up(new_model(0), data, recipe, device)
+            new_model = partial(build_network, networks[representation], shape, params.hidden, len(dataset["classes"]))
+            threads = threads_for(new_model(seed=0), shape, params.batch_size)
+            torch.set_num_threads(threads)
+            warm_up(new_model(seed=0), data, recipe, device)
             runs, clocks = [], []
             for run in range(params.runs):
                 progress.set_description(f"{name} {representation} run {run + 1}/{params.runs}")
-                clock = Clock(device)
-                epochs = train_run(name, representation, run, new_model(run), data, recipe, params, clock, progress)
+                seed, path_of = params.seed + run, partial(snapshot_path, name, representation, run)
+                clock, every = Clock(device), params.snapshots == "every"
+                epochs = train_run(new_model(seed=seed), data, recipe, seed, path_of, every, clock, progress)
                 if len(epochs) < params.epochs:
                     progress.write(
                         f"train_{name}: {representation} run {run} diverged in epoch {len(epochs)}: its loss is not "
@@ -62,12 +60,13 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
                     )
                 runs.append(epochs)
                 clocks.append(clock.seconds)
-            if not any(runs):
+            if all(len(epochs) < params.epochs for epochs in runs):
                 raise UserError(
-                    f"train_{name}: {representation}: every run diverged in its first epoch; found lr: {params.lr:g} "
-                    f"in params.yaml, expected a smaller one, say {params.lr / 10:g}"
+                    f"train_{name}: {representation}: every run diverged; found lr: {params.lr:g} in params.yaml, "
+                    f"expected a smaller one, say {params.lr / 10:g}"
                 )
-            history["representations"][representation] = {"network": network, "runs": runs}
+            history["representations"][representation] = {"network": networks[representation], "runs": runs}
+            timing["threads"][representation] = threads
             timing[representation] = summary(clocks, runs, len(data["train_y"]), params.batch_size)
             scores = [epochs[best_epoch(epochs)]["val_f1_macro"] for epochs in runs if epochs]
             progress.write(
@@ -78,27 +77,29 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
 
 
 def train_run(
-    name: str,
-    representation: str,
-    run: int,
     model: torch.nn.Sequential,
     data: dict[str, torch.Tensor],
     recipe: Recipe,
-    params: Params,
+    seed: int,
+    path_of: Callable[[int], Path],
+    every: bool,
     clock: Clock,
     progress: tqdm,
 ) -> list[dict[str, float]]:
-    """Train one run, save its snapshots, and return what history.json says of each epoch."""
+    """Train one run and return what history.json says of each epoch.
+
+    Saves the weights at `path_of(epoch)` when validation macro F1 improves, or after every epoch.
+    """
     start = perf_counter()
     with clock.part("transfer"):
         model = model.to(clock.device)
         train, val = ([data[f"{part}_{axis}"].to(clock.device) for axis in "xy"] for part in ("train", "val"))
     epochs: list[dict[str, float]] = []
-    for record in fit(model, train, val, recipe, params.seed + run, clock):
+    for record in fit(model, train, val, recipe, seed, clock):
         epochs.append(record)
-        if params.snapshots == "every" or best_epoch(epochs) == len(epochs) - 1:
+        if every or best_epoch(epochs) == len(epochs) - 1:
             with clock.part("snapshot"):
-                save_snapshot(snapshot_path(name, representation, run, len(epochs) - 1), model.state_dict())
+                save_snapshot(path_of(len(epochs) - 1), model.state_dict())
         progress.set_postfix(loss=f"{record['train_loss']:.3f}", f1=f"{record['val_f1_macro']:.3f}", refresh=False)
         progress.update()
     clock.seconds["total"] = perf_counter() - start

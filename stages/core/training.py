@@ -27,8 +27,8 @@ CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11
 # A step of fewer multiply-adds than this goes faster on one thread than on several; measured by bench/training.py (its
 # table "threads"). A rule rather than a race at every start: another number of threads may round differently, and the
 # same machine must give the same bytes.
-THREADS_PAY = 8_000_000
-MAX_THREADS = 8  # more were not measured
+THREADS_PAY = 4_000_000
+MAX_THREADS = 4  # two were measured; a step of 16 samples has little to share out among many more
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)  # have it on the CPU too
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.core.network import build_network, multiply_adds, network_name
+from stages.core.network import build_network, choose_network, multiply_adds
 from stages.files import UserError
 
 
@@ -24,8 +24,9 @@ def test_the_cnn_meets_1024_features_behind_its_convolutions():
 
 @pytest.mark.parametrize("shape", [(26,), (15, 128), (3, 21, 128)])
 def test_the_cnn_refuses_what_is_no_picture(shape):
-    with pytest.raises(UserError, match="expected \\(time, bands\\)"):
-        build_network("cnn", shape, [1], 4, seed=0)
+    with pytest.raises(UserError, match=r"found cnn for these, whose samples .* expected \(time, bands\)"):
+        choose_network("cnn", "these", shape)
+    assert choose_network("mlp", "these", shape) == "mlp"
 
 
 def test_multiply_adds_are_those_of_the_formulas():
@@ -45,7 +46,6 @@ def test_the_seed_alone_draws_the_initial_weights():
 
 
 def test_a_network_for_each_representation():
-    assert network_name("mlp", "anything") == "mlp"
-    assert network_name({"mfccs": "mlp", "melgrams": "cnn"}, "melgrams") == "cnn"
+    assert choose_network({"mfccs": "mlp", "melgrams": "cnn"}, "melgrams", (21, 128)) == "cnn"
     with pytest.raises(UserError, match="expected an entry for melgrams"):
-        network_name({"mfccs": "mlp"}, "melgrams")
+        choose_network({"mfccs": "mlp"}, "melgrams", (21, 128))
