@@ -8,6 +8,8 @@ Three tables, written to bench/results/training.json:
 - growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
 - threads: one thread against two by the size of a step, which the rule in stages/core/training.py rests on.
 
+Where there is a GPU, a fourth table, and the file is bench/results/training-GPU.json.
+
     make bench                                          (data/demo, made by `make repro`; about 10 minutes)
     python -m bench.training --dataset data/mine --repeat 3
 """
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -33,7 +36,7 @@ from stages.core import training
 from stages.core.dataset import encode, load_dataset, split_rows
 from stages.core.network import build_network, multiply_adds
 from stages.core.params import load_params
-from stages.core.runs import hardware
+from stages.core.runs import hardware, make_exact
 from stages.core.snapshots import best_epoch, save_snapshot
 from stages.core.training import Clock, Recipe, fit, has_closed_form
 from stages.files import run_stage, write_json
@@ -47,17 +50,17 @@ HIDDEN = [128, 32]
 Part = tuple[torch.Tensor, torch.Tensor]
 
 
-def plain_loop(train: Part, val: Part, n_classes: int) -> dict[str, float]:
+def plain_loop(train: Part, val: Part, n_classes: int, device: torch.device = CPU) -> dict[str, float]:
     """Train as PyTorch's tutorials do."""
     from torch.utils.data import DataLoader, TensorDataset
 
-    model = build_network("mlp", train[0].shape[1:], HIDDEN, n_classes, seed=0)
+    model = build_network("mlp", train[0].shape[1:], HIDDEN, n_classes, seed=0).to(device)
     loader = DataLoader(TensorDataset(*train), RECIPE.batch_size, shuffle=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=RECIPE.lr)
     start = perf_counter()
     for _ in range(RECIPE.epochs):
         for x, y in loader:
-            loss = cross_entropy(model(x), y)
+            loss = cross_entropy(model(x.to(device)), y.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -130,7 +133,7 @@ def ours(train: Part, val: Part, n_classes: int) -> dict[str, float]:
     clock = Clock(CPU)
     epochs = []
     with tempfile.TemporaryDirectory() as folder:
-        for record in fit(model, train, val, RECIPE, 0, clock):
+        for (record,) in fit([model], train, val, RECIPE, [0], clock):
             epochs.append(record)
             if best_epoch(epochs) == len(epochs) - 1:
                 with clock.part("snapshot"):
@@ -201,6 +204,63 @@ def prepared(folder: Path) -> dict[str, tuple[Part, Part, int]]:
     return result
 
 
+def gpu(folder: Path, repeat: int) -> dict[str, dict]:
+    """Return seconds on the GPU of a plain loop and of ours for 1, 5 and 132 runs at once, and the floor.
+
+    The floor is what no program that launches these kernels one after the other can beat: their number times the time
+    that an empty kernel takes in a CUDA graph, and the arithmetic at the rate of a large float32 product.
+    """
+    make_exact()
+    device = torch.device("cuda")
+    kernel, rate = gpu_floor(device)
+    result = {}
+    for name, (train, val, n_classes) in prepared(folder).items():
+        shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
+        adds = multiply_adds(build_network("mlp", shape, HIDDEN, n_classes, seed=0), shape)
+        on_gpu = [[tensor.to(device) for tensor in part] for part in (train, val)]
+        rows: dict[str, list[float]] = {}
+        for attempt in tqdm(range(repeat + 1), f"gpu, {name}", disable=None):
+            seconds = {"ours, CPU": ours(train, val, n_classes)["train"]}
+            seconds["plain PyTorch loop, GPU"] = plain_loop(train, val, n_classes, device)["train"]
+            for count in (1, 5, 132):
+                models = [build_network("mlp", shape, HIDDEN, n_classes, seed).to(device) for seed in range(count)]
+                clock = Clock(device)
+                for _ in fit(models, *on_gpu, RECIPE, list(range(count)), clock):
+                    pass
+                seconds[f"ours, GPU, runs at once: {count}"] = clock.seconds["train"]
+            if attempt:  # the first round is warm-up
+                for what, value in seconds.items():
+                    rows.setdefault(what, []).append(value)
+        result[name] = {what: statistics.median(values) for what, values in rows.items()}
+        result[name]["floor, launches"] = steps * KERNELS_PER_STEP * kernel
+        result[name]["floor, arithmetic of one run"] = steps * RECIPE.batch_size * 3 * adds / rate
+        print(f"\n{name} on {torch.cuda.get_device_name(device)}")
+        for what, value in result[name].items():
+            print(f"  {what:32} {value:8.3f} s")
+    return result
+
+
+KERNELS_PER_STEP = 15  # of three layers: 6 forward, 2 at the loss, 7 backward
+
+
+def gpu_floor(device: torch.device) -> tuple[float, float]:
+    """Return the seconds of an empty kernel within a CUDA graph, and multiply-adds a second of a large product."""
+    small, large = torch.zeros(1, device=device), torch.randn(4096, 4096, device=device)
+
+    def thousand() -> None:
+        for _ in range(1000):
+            small.add_(0)
+
+    def seconds_of(work: Callable[[], object]) -> float:
+        clock = Clock(device)
+        work()
+        with clock.part("work"):
+            work()
+        return clock.seconds["work"]
+
+    return seconds_of(training.captured(thousand, [small])) / 1000, 4096**3 / seconds_of(lambda: large @ large)
+
+
 def growth() -> list[dict]:
     """Return seconds of an epoch and peak memory for 3200, 32,000 and 320,000 samples, each in a process of its own."""
     rows = []
@@ -227,7 +287,7 @@ def grow(samples: int, shape: list[int]) -> None:
     clock = Clock(CPU)
     model = build_network("mlp", tuple(shape), HIDDEN, 4, seed=0)
     seconds = []
-    for _ in fit(model, (x, y), (x[:800], y[:800]), RECIPE._replace(epochs=2), 0, clock):
+    for _ in fit([model], (x, y), (x[:800], y[:800]), RECIPE._replace(epochs=2), [0], clock):
         seconds.append(clock.seconds["train"] - sum(seconds))
     row = {
         "samples": samples,
@@ -250,14 +310,14 @@ def threads(repeat: int) -> list[dict]:
         n = 64 if network == "cnn" else 640
         model = build_network(network, shape, hidden, 4, seed=0)
         prepare = training._closed_form if has_closed_form(model, RECIPE) else training._autograd
-        train_epoch = prepare(model, torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE)
+        train_epoch = prepare([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE)
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(repeat):
             for count, measured in seconds.items():
                 torch.set_num_threads(count)
-                train_epoch(torch.randperm(n))  # untimed: the threads are started
+                train_epoch(torch.randperm(n)[None])  # untimed: the threads are started
                 start = perf_counter()
-                train_epoch(torch.randperm(n))
+                train_epoch(torch.randperm(n)[None])
                 measured.append(perf_counter() - start)
         rows.append(
             {
@@ -301,6 +361,11 @@ def main() -> None:
     if os.cpu_count() > 1:
         result["threads"] = threads(arguments.repeat)
     result["growth"] = growth()
+    if torch.cuda.is_available():
+        result["gpu"] = gpu(arguments.dataset, arguments.repeat)
+        result["hardware"] = hardware(torch.device("cuda"))
+        name = "-".join(result["hardware"]["gpu"].lower().split())
+        arguments.output = arguments.output.with_stem(f"{arguments.output.stem}-{name}")
     write_json(arguments.output, result)
     print(f"\nwritten to {arguments.output}")
 

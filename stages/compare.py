@@ -61,7 +61,7 @@ def seconds_by_part(histories: dict[str, dict], timings: dict[str, dict]) -> lis
         for device, history in histories.items()
         for name in history["representations"]
         for part, spread in timings[device][name]["seconds"].items()
-        if part != "total"
+        if part not in ("total", "warmup")
     ]
 
 

@@ -49,7 +49,11 @@ def sole_writer(device: str) -> Iterator[None]:
 
 
 def why_skipped(device: str) -> str | None:
-    """Return why there can be no training on the device, or None if there can."""
+    """Return why there can be no training on the device, or None if there can.
+
+    Raises:
+        UserError: if there is a GPU whose driver is too old for this build of torch.
+    """
     if device == "cpu":
         return None
     how_to_run = "where there is one: dvc repro --force --single-item train_gpu && dvc repro"
@@ -61,7 +65,14 @@ def why_skipped(device: str) -> str | None:
 
     if not torch.backends.cuda.is_built():
         return f"this build of torch ({torch.__version__}) has no CUDA; {how_to_run}"
-    return None if torch.cuda.is_available() else f"no CUDA device was found; {how_to_run}"
+    if torch.cuda.is_available():
+        return None
+    try:
+        torch.cuda.init()
+    except RuntimeError as error:
+        if "too old" in str(error):
+            raise UserError(f"train_gpu: {str(error).split('. ')[0]}; expected one that torch's CUDA can use") from None
+    return f"no CUDA device was found; {how_to_run}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""All the runs of one device: trained one after the other, timed, summed up.
+"""All the runs of one device: trained one after the other on a CPU, side by side on a GPU, timed, summed up.
 
-One run is one seed, which fixes the initial weights and the order of the batches. Times are honest: a little training
-goes before, untimed; the device is waited for at either end of a part.
+One run is one seed, which fixes the initial weights and the order of the batches. Times are honest: warm-up is told
+apart, the device is waited for at either end of a part, and of runs side by side each is told its equal share.
 """
 
 import os
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,20 +25,24 @@ from stages.core.training import Clock, Recipe, fit, threads_for
 from stages.files import PREPARED, UserError, read_json
 
 USED = ("network", "hidden", "optimizer", "optimizer_args", "lr", "epochs", "batch_size", "runs", "seed", "snapshots")
-PARTS_OF_TIME = ("transfer", "train", "validate", "snapshot", "total")
+PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")
 
 
 def train_all(name: str, params: Params) -> tuple[dict, dict]:
     """Train every representation and run on the device `name`; return what history.json and the timing file say.
 
     Raises:
-        UserError: if a representation cannot have the network asked for, or all its runs diverged.
+        UserError: if a representation cannot have the network asked for, or all its runs diverged, or the GPU has not
+            enough memory.
     """
     device = torch.device("cuda" if name == "gpu" else "cpu")
     dataset = read_json(PREPARED / "dataset.json")
     shapes = {representation: tuple(about["shape"]) for representation, about in dataset["representations"].items()}
     networks = {each: choose_network(params.network, each, shape) for each, shape in shapes.items()}
+    if device.type == "cuda":
+        make_exact()
     recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
+    seeds = [params.seed + run for run in range(params.runs)]
     history = {"params": params.model_dump(include=set(USED)), "representations": {}}
     timing = hardware(device)
     with tqdm(total=len(shapes) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
@@ -46,20 +51,27 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             new_model = partial(build_network, networks[representation], shape, params.hidden, len(dataset["classes"]))
             threads = threads_for(new_model(seed=0), shape, params.batch_size)
             torch.set_num_threads(threads)
-            warm_up(new_model(seed=0), data, recipe, device)
+            warmup = warm_up(new_model(seed=0), data, recipe, device)
+            # A GPU has room for all runs side by side, at hardly more than the time of one.
+            together = [range(params.runs)] if device.type == "cuda" else [[run] for run in range(params.runs)]
             runs, clocks = [], []
-            for run in range(params.runs):
-                progress.set_description(f"{name} {representation} run {run + 1}/{params.runs}")
-                seed, path_of = params.seed + run, partial(snapshot_path, name, representation, run)
+            for batch in together:
+                progress.set_description(f"{name} {representation} run {batch[-1] + 1}/{params.runs}")
+                models = [new_model(seed=seeds[run]) for run in batch]
+                paths = [partial(snapshot_path, name, representation, run) for run in batch]
                 clock, every = Clock(device), params.snapshots == "every"
-                epochs = train_run(new_model(seed=seed), data, recipe, seed, path_of, every, clock, progress)
+                with told_when_memory_is_short(device, data):
+                    runs += train_runs(
+                        models, data, recipe, [seeds[run] for run in batch], paths, every, clock, progress
+                    )
+                share = {part: seconds / len(batch) for part, seconds in clock.seconds.items()}
+                clocks += [share | {"warmup": warmup + clock.seconds["warmup"]}] * len(batch)
+            for run, epochs in enumerate(runs):
                 if len(epochs) < params.epochs:
                     progress.write(
                         f"train_{name}: {representation} run {run} diverged in epoch {len(epochs)}: its loss is not "
                         "finite; its earlier snapshots stand"
                     )
-                runs.append(epochs)
-                clocks.append(clock.seconds)
             if all(len(epochs) < params.epochs for epochs in runs):
                 raise UserError(
                     f"train_{name}: {representation}: every run diverged; found lr: {params.lr:g} in params.yaml, "
@@ -68,49 +80,103 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             history["representations"][representation] = {"network": networks[representation], "runs": runs}
             timing["threads"][representation] = threads
             timing[representation] = summary(clocks, runs, len(data["train_y"]), params.batch_size)
+            timing[representation]["runs_at_once"] = len(together[0])
             scores = [epochs[best_epoch(epochs)]["val_f1_macro"] for epochs in runs if epochs]
             progress.write(
                 f"train_{name}: {representation}: {timing[representation]['seconds']['total']['median']:.2f} s a run, "
                 f"best validation macro F1 {statistics.mean(scores):.3f} (mean of {len(scores)} runs)"
             )
+    if device.type == "cuda":
+        timing["peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
     return history, timing
 
 
-def train_run(
-    model: torch.nn.Sequential,
+def make_exact() -> None:
+    """Ask a GPU for full float32 products and for kernels that give the same bytes every time."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
+
+
+@contextmanager
+def told_when_memory_is_short(device: torch.device, data: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Turn a GPU's lack of memory into one line that says how much was free and how much the samples alone take."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        samples = sum(data[f"{part}_x"].nbytes for part in ("train", "val"))
+        raise UserError(
+            f"train_gpu: not enough GPU memory: found {free / 2**20:,.0f} MiB free; the samples alone take "
+            f"{samples / 2**20:,.0f} MiB ({str(error).split('.')[0]}); free the GPU, or train fewer runs at once (runs)"
+        ) from None
+
+
+def train_runs(
+    models: list[torch.nn.Sequential],
     data: dict[str, torch.Tensor],
     recipe: Recipe,
-    seed: int,
-    path_of: Callable[[int], Path],
+    seeds: list[int],
+    paths: list[Callable[[int], Path]],
     every: bool,
     clock: Clock,
     progress: tqdm,
-) -> list[dict[str, float]]:
-    """Train one run and return what history.json says of each epoch.
+) -> list[list[dict[str, float]]]:
+    """Train runs side by side and return what history.json says of each run's epochs.
 
-    Saves the weights at `path_of(epoch)` when validation macro F1 improves, or after every epoch.
+    Saves a run's weights at `path(epoch)` when its validation macro F1 improves, or after every epoch. Weights leave a
+    GPU while it goes on, and are written when it has done.
     """
     start = perf_counter()
     with clock.part("transfer"):
-        model = model.to(clock.device)
+        models = [model.to(clock.device) for model in models]
         train, val = ([data[f"{part}_{axis}"].to(clock.device) for axis in "xy"] for part in ("train", "val"))
-    epochs: list[dict[str, float]] = []
-    for record in fit(model, train, val, recipe, seed, clock):
-        epochs.append(record)
-        if every or best_epoch(epochs) == len(epochs) - 1:
-            with clock.part("snapshot"):
-                save_snapshot(path_of(len(epochs) - 1), model.state_dict())
-        progress.set_postfix(loss=f"{record['train_loss']:.3f}", f1=f"{record['val_f1_macro']:.3f}", refresh=False)
-        progress.update()
-    clock.seconds["total"] = perf_counter() - start
-    return epochs
+    runs: list[list[dict[str, float]]] = [[] for _ in models]
+    waiting: list[tuple[Path, dict[str, torch.Tensor]]] = []
+    for records in fit(models, train, val, recipe, seeds, clock):
+        with clock.part("snapshot"):
+            for record, epochs, model, path in zip(records, runs, models, paths, strict=True):
+                if record is None:
+                    continue
+                epochs.append(record)
+                if every or best_epoch(epochs) == len(epochs) - 1:
+                    waiting.append((path(len(epochs) - 1), host_copy(model.state_dict())))
+            if clock.device.type == "cpu":
+                write_waiting(waiting)
+        shown = next(record for record in records if record)
+        progress.set_postfix(loss=f"{shown['train_loss']:.3f}", f1=f"{shown['val_f1_macro']:.3f}", refresh=False)
+        progress.update(len(models))
+    with clock.part("snapshot"):
+        write_waiting(waiting)
+    clock.seconds["total"] = perf_counter() - start - clock.seconds["warmup"]
+    return runs
 
 
-def warm_up(model: torch.nn.Sequential, data: dict[str, torch.Tensor], recipe: Recipe, device: torch.device) -> None:
-    """Train a little, untimed, so that no run pays for lazy loading and the first kernels."""
+def host_copy(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights on the host; from a GPU they come while it goes on, and are there when it is next waited for."""
+    return {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+        if tensor.is_cuda
+        else tensor
+        for name, tensor in weights.items()
+    }
+
+
+def write_waiting(waiting: list[tuple[Path, dict[str, torch.Tensor]]]) -> None:
+    """Write the snapshots that wait and empty the list."""
+    for path, weights in waiting:
+        save_snapshot(path, weights)
+    waiting.clear()
+
+
+def warm_up(model: torch.nn.Sequential, data: dict[str, torch.Tensor], recipe: Recipe, device: torch.device) -> float:
+    """Train a little, so that no run pays for lazy loading, a GPU's start and the first kernels; return the seconds."""
+    start = perf_counter()
     few = [data[f"train_{axis}"][: 4 * recipe.batch_size].to(device) for axis in "xy"]
-    for _ in fit(model.to(device), few, few, recipe._replace(epochs=2), 0, Clock(device)):
+    for _ in fit([model.to(device)], few, few, recipe._replace(epochs=2), [0], Clock(device)):
         pass
+    return perf_counter() - start
 
 
 def summary(clocks: list[dict[str, float]], runs: list[list], n_train: int, batch_size: int) -> dict:
@@ -136,7 +202,12 @@ def hardware(device: torch.device) -> dict:
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
     }
     if device.type == "cuda":
-        record |= {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+        driver = Path("/sys/module/nvidia/version")
+        record |= {
+            "gpu": torch.cuda.get_device_name(device),
+            "driver": driver.read_text(encoding="utf-8").strip() if driver.exists() else None,
+            "cuda": torch.version.cuda,
+        }
     return record
 
 

@@ -7,18 +7,18 @@ The order of the batches is drawn on the CPU from the run's seed, so every devic
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from stages.core.network import multiply_adds
-from stages.core.scoring import confusion_matrix, scores
+from stages.core.scoring import scores
 
 CACHE_LINE = 16  # float32 numbers
 CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples
@@ -74,46 +74,66 @@ def threads_for(model: nn.Sequential, shape: tuple[int, ...], batch_size: int) -
 
 
 def fit(
-    model: nn.Sequential,
+    models: list[nn.Sequential],
     train: tuple[torch.Tensor, torch.Tensor],
     val: tuple[torch.Tensor, torch.Tensor],
     recipe: Recipe,
-    seed: int,
+    seeds: list[int],
     clock: Clock,
-) -> Iterator[dict[str, float]]:
-    """Train `model` in place and yield after each epoch what history.json records of it.
+) -> Iterator[list[dict[str, float] | None]]:
+    """Train networks of one shape side by side, in place, each on batches drawn from its own seed.
 
-    A loss that is not finite ends the iteration early, before that epoch is yielded: training has diverged.
+    Yields after each epoch what history.json records of it, one record a network; None for a network that has diverged:
+    its loss is not finite. The iteration ends early when all have. The host waits for the device once an epoch.
     """
     x, y = train
-    train_epoch = _closed_form if has_closed_form(model, recipe) else _autograd
-    with clock.part("train"):
-        train_epoch = train_epoch(model, x, y, recipe)
-    shuffle = torch.Generator().manual_seed(seed)
+    prepare = _closed_form if has_closed_form(models[0], recipe) else _autograd
+    with clock.part("warmup"):
+        train_epoch = prepare(models, x, y, recipe)
+    shuffles = [torch.Generator().manual_seed(seed) for seed in seeds]
+    diverged = [False] * len(models)
     for _ in range(recipe.epochs):
         with clock.part("train"):
-            order = torch.randperm(len(x), generator=shuffle)
-            train_loss = train_epoch(order.to(x.device))
-        if not isfinite(train_loss):
-            return
+            orders = torch.stack([torch.randperm(len(x), generator=shuffle) for shuffle in shuffles])
+            train_losses = train_epoch(orders.to(x.device))
         with clock.part("validate"):
-            record = {"train_loss": train_loss, **validate(model, *val)}
-        if not isfinite(record["val_loss"]):
+            records = validate(models, train_losses, *val)
+        diverged = [
+            before or not (isfinite(record["train_loss"]) and isfinite(record["val_loss"]))
+            for before, record in zip(diverged, records, strict=True)
+        ]
+        if all(diverged):
             return
-        yield record
+        yield [None if gone else record for gone, record in zip(diverged, records, strict=True)]
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
-    """Return the validation loss, accuracy and macro F1."""
-    logits = model(x)
-    confusion = confusion_matrix(y.cpu().numpy(), logits.argmax(dim=1).cpu().numpy(), logits.shape[1])
-    result = scores(confusion)
-    return {
-        "val_loss": cross_entropy(logits, y).item(),
-        "val_accuracy": result["accuracy"],
-        "val_f1_macro": result["f1_macro"],
-    }
+def validate(
+    models: list[nn.Sequential], train_losses: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+) -> list[dict[str, float]]:
+    """Return each network's training loss (given), validation loss, accuracy and macro F1.
+
+    Losses and confusion counts are found on the device and come to the host in one transfer.
+    """
+    told = []
+    for model, train_loss in zip(models, train_losses, strict=True):
+        logits = model(x)
+        n_classes = logits.shape[1]
+        cells = torch.arange(n_classes**2, device=x.device)
+        counts = (y * n_classes + logits.argmax(dim=1) == cells[:, None]).sum(dim=1)
+        told.append(torch.cat([torch.stack([train_loss, cross_entropy(logits, y)]).double(), counts.double()]))
+    records = []
+    for train_loss, val_loss, *counts in torch.stack(told).tolist():
+        result = scores(np.array(counts, np.int64).reshape(n_classes, n_classes))
+        records.append(
+            {
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "val_accuracy": result["accuracy"],
+                "val_f1_macro": result["f1_macro"],
+            }
+        )
+    return records
 
 
 def has_closed_form(model: nn.Sequential, recipe: Recipe) -> bool:
@@ -125,29 +145,84 @@ def has_closed_form(model: nn.Sequential, recipe: Recipe) -> bool:
     )
 
 
+def captured(work: Callable[[], None], state: list[torch.Tensor]) -> Callable[[], None]:
+    """Return `work`, on a GPU as a CUDA graph: its many small kernels are then launched by one call.
+
+    Capture wants a rehearsal; `state`, all that `work` changes for good, is put back after it.
+    """
+    if not state[0].is_cuda:
+        return work
+    kept = [tensor.clone() for tensor in state]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        work()
+    torch.cuda.current_stream().wait_stream(side)
+    with torch.no_grad():
+        for tensor, value in zip(state, kept, strict=True):
+            tensor.copy_(value)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
 def _autograd(
+    models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Prepare training by autograd; the function returned trains one epoch in the given orders.
+
+    It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,).
+    """
+    trainers = [_autograd_one(model, x, y, recipe) for model in models]
+
+    def train_epoch(orders: torch.Tensor) -> torch.Tensor:
+        return torch.stack([train_one(order) for train_one, order in zip(trainers, orders, strict=True)])
+
+    return train_epoch
+
+
+def _autograd_one(
     model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe
-) -> Callable[[torch.Tensor], float]:
-    """Prepare training by autograd; the function returned trains one epoch in the given order, and tells its loss."""
+) -> Callable[[torch.Tensor], torch.Tensor]:
     make = getattr(torch.optim, recipe.optimizer)
     # One kernel for all weights where there is one: on a CPU a step of Adam then takes a third of the time.
     arguments = dict(recipe.optimizer_args)
     if make in FUSED and not arguments.keys() & {"foreach", "differentiable"}:
         arguments.setdefault("fused", True)
     optimizer = make(model.parameters(), lr=recipe.lr, **arguments)
+    total = x.new_zeros(())
 
-    def train_epoch(order: torch.Tensor) -> float:
-        batches = zip(x[order].split(recipe.batch_size), y[order].split(recipe.batch_size), strict=True)
-        total = torch.zeros((), device=x.device)
-        for batch_x, batch_y in batches:
-            loss = cross_entropy(model(batch_x), batch_y)
+    def gradient_of(size: int) -> tuple[torch.Tensor, torch.Tensor, Callable[[], None]]:
+        """Return the buffers for a batch and what finds the gradient there."""
+        batch_x, batch_y = x.new_empty(size, *x.shape[1:]), y.new_zeros(size)
+
+        def gradient() -> None:
             optimizer.zero_grad()
+            loss = cross_entropy(model(batch_x), batch_y)
             loss.backward()
+            total.add_(loss.detach(), alpha=size)
+
+        return batch_x, batch_y, captured(gradient, [total])
+
+    gradients = {size: gradient_of(size) for size in _lengths(len(x), recipe.batch_size)}
+
+    def train_epoch(order: torch.Tensor) -> torch.Tensor:
+        total.zero_()
+        for rows in order.split(recipe.batch_size):
+            batch_x, batch_y, gradient = gradients[len(rows)]
+            torch.index_select(x, 0, rows, out=batch_x)
+            torch.index_select(y, 0, rows, out=batch_y)
+            gradient()
             optimizer.step()
-            total += loss.detach() * len(batch_y)
-        return total.item() / len(y)
+        return total / len(x)
 
     return train_epoch
+
+
+def _lengths(n: int, size: int) -> set[int]:
+    """Return how long the pieces of n samples are that are cut into pieces of `size`."""
+    return {min(n, size), n % size} - {0}
 
 
 class Layer(NamedTuple):
@@ -180,81 +255,106 @@ def closed_form_step(layers: list[Layer], targets: torch.Tensor, lr: float) -> N
     (Rumelhart, Hinton and Williams, Nature 323, 1986). delta_(l-1) is taken before W_l moves; when W_l has moved, the
     signs of a_l are all that is still wanted of it, and take its place.
 
+    Several networks of one shape take their step at once if every tensor has one more dimension, (networks, ...).
+
     Args:
         layers: from the first to the last.
         targets: t, shape (B, classes).
         lr: the learning rate.
     """
+    several = targets.dim() == 3
+    product, add_product = (torch.bmm, torch.Tensor.baddbmm_) if several else (torch.mm, torch.Tensor.addmm_)
     for layer in layers[:-1]:
-        torch.mm(layer.a, layer.weight_t, out=layer.z)
+        product(layer.a, layer.weight_t, out=layer.z)
         layer.z.relu_()
     last = layers[-1]
-    torch.mm(last.a, last.weight_t, out=last.z)
-    torch.softmax(last.z, dim=1, out=last.delta).sub_(targets)
-    rate = -lr / targets.shape[0]
+    product(last.a, last.weight_t, out=last.z)
+    torch.softmax(last.z, dim=-1, out=last.delta).sub_(targets)
+    rate = -lr / targets.shape[-2]
     for layer, below in zip(layers[:0:-1], layers[-2::-1], strict=True):
-        torch.mm(layer.delta, layer.connections, out=below.delta)
-        layer.weight.addmm_(layer.delta_t, layer.a, alpha=rate)
+        product(layer.delta, layer.connections, out=below.delta)
+        add_product(layer.weight, layer.delta_t, layer.a, alpha=rate)
         below.delta.mul_(below.z.sign_())
-    layers[0].weight.addmm_(layers[0].delta_t, layers[0].a, alpha=rate)
+    add_product(layers[0].weight, layers[0].delta_t, layers[0].a, alpha=rate)
 
 
 def _closed_form(
-    model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe
-) -> Callable[[torch.Tensor], float]:
-    """Prepare training by the closed-form gradient; the function returned trains one epoch in the given order.
+    models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Prepare training by the closed-form gradient; the function returned trains one epoch in the given orders.
 
-    The model's own weights become views of the matrices trained here, so that it can be validated and saved at any
-    time. Samples are shuffled into a buffer CHUNK batches at a time: however many there are, no second copy is made.
+    It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,). The models' own
+    weights become views of the matrices trained here, so that they can be validated and saved at any time. Samples are
+    shuffled into a buffer CHUNK batches at a time: however many there are, no second copy is made.
     """
-    linears = [layer for layer in model if isinstance(layer, nn.Linear)]
-    weights = [_aligned(torch.cat([linear.weight, linear.bias[:, None]], dim=1).detach()) for linear in linears]
-    for linear, weight in zip(linears, weights, strict=True):
-        linear.weight = nn.Parameter(weight[:, : linear.in_features])
-        linear.bias = nn.Parameter(weight[:, linear.in_features])
+    x, size, n_models = x.flatten(1), recipe.batch_size, len(models)
+    networks = [[layer for layer in model if isinstance(layer, nn.Linear)] for model in models]
+    inputs = [linear.in_features for linear in networks[0]]
+    widths = [linear.out_features for linear in networks[0]]
+    lead = () if n_models == 1 else (n_models,)  # matrices of a single network need no dimension to tell networks apart
 
     def with_ones(rows: int, columns: int) -> torch.Tensor:
-        return _aligned(torch.cat([x.new_zeros(rows, columns), x.new_ones(rows, 1)], dim=1))
+        return _aligned(torch.cat([x.new_zeros(*lead, rows, columns), x.new_ones(*lead, rows, 1)], dim=-1))
 
-    x, size = x.flatten(1), recipe.batch_size
-    one_hots = one_hot(y, linears[-1].out_features).to(x.dtype)
-    samples = with_ones(CHUNK * size, x.shape[1])
-    targets = one_hots.new_empty(len(samples), one_hots.shape[1])
-    logits = torch.empty_like(targets)
-    hidden = [with_ones(size, linear.out_features) for linear in linears[:-1]]
-    deltas = [x.new_empty(size, linear.out_features) for linear in linears]
+    weights = []
+    for linears in zip(*networks, strict=True):
+        stacked = torch.stack([torch.cat([each.weight, each.bias[:, None]], dim=1) for each in linears]).detach()
+        weight = _aligned(stacked.reshape(*lead, *stacked.shape[1:]))
+        for linear, own in zip(linears, weight.reshape(n_models, *weight.shape[-2:]), strict=True):
+            linear.weight = nn.Parameter(own[:, : linear.in_features])
+            linear.bias = nn.Parameter(own[:, linear.in_features])
+        weights.append(weight)
+
+    one_hots = one_hot(y, widths[-1]).to(x.dtype)
+    chosen = torch.zeros(n_models, min(CHUNK * size, len(x)), dtype=torch.int64, device=x.device)
+    samples = with_ones(chosen.shape[1], x.shape[1])
+    targets = x.new_zeros(*lead, chosen.shape[1], widths[-1])
+    logits, losses = torch.empty_like(targets), x.new_zeros(lead or 1)
+    hidden = [with_ones(size, width) for width in widths[:-1]]
+    deltas = [x.new_zeros(*lead, size, width) for width in widths]
 
     def layers_of(start: int, stop: int) -> list[Layer]:
         rows = stop - start
-        outputs = [buffer[:rows, : linear.out_features] for buffer, linear in zip(hidden, linears, strict=False)]
-        a = [samples[start:stop], *(buffer[:rows] for buffer in hidden)]
-        z = [*outputs, logits[start:stop]]
-        delta = [buffer[:rows] for buffer in deltas]
+        a = [samples[..., start:stop, :], *(buffer[..., :rows, :] for buffer in hidden)]
+        z = [*(b[..., :rows, :width] for b, width in zip(hidden, widths, strict=False)), logits[..., start:stop, :]]
+        delta = [buffer[..., :rows, :] for buffer in deltas]
         return [
-            Layer(a[i], z[i], delta[i], delta[i].t(), weight, weight.t(), linear.weight.detach())
-            for i, (linear, weight) in enumerate(zip(linears, weights, strict=True))
+            Layer(a[i], z[i], delta[i], delta[i].mT, weight, weight.mT, weight[..., : inputs[i]])
+            for i, weight in enumerate(weights)
         ]
 
-    @cache  # two lengths at most: whole chunks and the last one
-    def steps_of(rows: int) -> list[tuple[list[Layer], torch.Tensor]]:
-        ends = [*range(size, rows, size), rows]
-        return [(layers_of(start, stop), targets[start:stop]) for start, stop in pairwise([0, *ends])]
+    def chunk_of(rows: int) -> Callable[[], None]:
+        """Return what trains on the first `rows` chosen samples."""
+        steps = [
+            (layers_of(start, stop), targets[..., start:stop, :])
+            for start, stop in pairwise([*range(0, rows, size), rows])
+        ]
+        buffers = [buffer.reshape(n_models, *buffer.shape[-2:]) for buffer in (samples, targets)]
 
-    @torch.inference_mode()
-    def train_epoch(order: torch.Tensor) -> float:
-        total = x.new_zeros(())
-        for chunk in order.split(len(samples)):
-            rows = len(chunk)
-            torch.index_select(x, 0, chunk, out=samples[:rows, : x.shape[1]])
-            torch.index_select(one_hots, 0, chunk, out=targets[:rows])
-            for layers, batch_targets in steps_of(rows):
+        @torch.inference_mode()
+        def train_chunk() -> None:
+            for order, own_samples, own_targets in zip(chosen, *buffers, strict=True):
+                torch.index_select(x, 0, order[:rows], out=own_samples[:rows, : x.shape[1]])
+                torch.index_select(one_hots, 0, order[:rows], out=own_targets[:rows])
+            for layers, batch_targets in steps:
                 closed_form_step(layers, batch_targets, recipe.lr)
-            total += cross_entropy(logits[:rows], targets[:rows], reduction="sum")
-        return total.item() / len(x)
+            log_likelihood = torch.log_softmax(logits[..., :rows, :], dim=-1) * targets[..., :rows, :]
+            losses.sub_(log_likelihood.sum(dim=(-2, -1)))
+
+        return captured(train_chunk, [*weights, losses])
+
+    chunks = {rows: chunk_of(rows) for rows in _lengths(len(x), chosen.shape[1])}
+
+    def train_epoch(orders: torch.Tensor) -> torch.Tensor:
+        losses.zero_()
+        for chunk in orders.split(chosen.shape[1], dim=1):
+            chosen[:, : chunk.shape[1]] = chunk
+            chunks[chunk.shape[1]]()
+        return losses / len(x)
 
     return train_epoch
 
 
 def _aligned(rows: torch.Tensor) -> torch.Tensor:
     """Pad rows with zeros to whole cache lines: products of aligned rows are up to a fifth faster."""
-    return nn.functional.pad(rows, (0, -rows.shape[1] % CACHE_LINE)).contiguous()
+    return nn.functional.pad(rows, (0, -rows.shape[-1] % CACHE_LINE)).contiguous()

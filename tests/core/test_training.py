@@ -23,10 +23,14 @@ def samples(n, shape=(26,), n_classes=4, dtype=torch.float32, seed=0):
     return x, y
 
 
+def train(models, data, recipe, seeds, device="cpu"):
+    """Return each network's records of all its epochs."""
+    epochs = list(fit(models, *data, recipe, seeds, Clock(torch.device(device))))
+    return [[record for record in records if record] for records in zip(*epochs, strict=True)] or [[] for _ in models]
+
+
 def run(model, recipe, seed=0, shape=(26,)):
-    history = list(
-        fit(model, samples(200, shape), samples(60, shape, seed=1), recipe, seed, Clock(torch.device("cpu")))
-    )
+    history = train([model], (samples(200, shape), samples(60, shape, seed=1)), recipe, [seed])[0]
     return history, {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -42,7 +46,7 @@ def test_one_step_moves_the_weights_along_autograds_gradient(sizes, n, seed):
     x, y = samples(n, (inputs,), n_classes, torch.float64, seed)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     gradients = torch.autograd.grad(cross_entropy(model(x), y), list(model.parameters()))
-    training._closed_form(model, x, y, Recipe("SGD", {}, 1.0, 1, n))(torch.arange(n))
+    training._closed_form([model], x, y, Recipe("SGD", {}, 1.0, 1, n))(torch.arange(n)[None])
     for (name, after), gradient in zip(model.named_parameters(), gradients, strict=True):
         torch.testing.assert_close(before[name] - after.detach(), gradient, rtol=0, atol=1e-12)
 
@@ -119,7 +123,7 @@ def test_the_last_batch_may_be_short_and_the_chunks_many():
     by_hand, by_autograd = (build_network("mlp", (5,), [7], 3, seed=2) for _ in range(2))
     data = [samples(n, (5,), 3, seed=n) for n in (16 * 85 + 3, 30)]
     histories = [
-        list(fit(model, *data, Recipe("SGD", arguments, 0.05, 2, 16), 0, Clock(torch.device("cpu"))))
+        train([model], data, Recipe("SGD", arguments, 0.05, 2, 16), [0])[0]
         for model, arguments in ((by_hand, {}), (by_autograd, {"momentum": 0.0}))
     ]
     for mine, other in zip(*histories, strict=True):
@@ -133,12 +137,57 @@ def test_a_loss_that_is_not_finite_ends_the_run():
     assert all(torch.isfinite(torch.tensor(record["train_loss"])) for record in history)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_gpu_learns_what_the_cpu_learns():
+@pytest.mark.parametrize("arguments", [{}, {"momentum": 0.9}])
+def test_networks_side_by_side_learn_what_each_learns_alone(arguments):
+    """One network goes through products of matrices, several through products of batches of matrices."""
+    recipe, data = Recipe("SGD", arguments, 0.05, 4, 16), (samples(203), samples(60, seed=1))
+    alone = [build_network("mlp", (26,), [9, 7], 4, seed) for seed in (3, 4, 5)]
+    together = copy.deepcopy(alone)
+    histories = train(together, data, recipe, [3, 4, 5])
+    for network, seed, history in zip(alone, (3, 4, 5), histories, strict=True):
+        for mine, other in zip(history, train([network], data, recipe, [seed])[0], strict=True):
+            assert mine == pytest.approx(other, abs=1e-5)
+    for mine, other in zip(together, alone, strict=True):
+        for name, value in mine.state_dict().items():
+            torch.testing.assert_close(value, other.state_dict()[name], rtol=0, atol=1e-5)
+
+
+def test_a_network_that_diverges_leaves_its_neighbours_alone():
+    data = samples(64), samples(60, seed=1)
+    good, bad = (build_network("mlp", (26,), [8], 4, seed) for seed in (0, 1))
+    with torch.no_grad():
+        bad[-1].weight.fill_(float("nan"))
+    first, second = train([good, bad], data, SGD._replace(epochs=3), [0, 1])
+    assert len(first) == 3
+    assert second == []
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@needs_gpu
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+@pytest.mark.parametrize("arguments", [{}, {"momentum": 0.9}])
+def test_the_gpu_learns_what_the_cpu_learns(network, arguments):
+    recipe, shape = Recipe("SGD", arguments, 0.01, 3, 16), (16, 16)
     histories = []
     for device in ("cpu", "cuda"):
-        model = build_network("mlp", (26,), [128, 32], 4, seed=0).to(device)
-        data = [[tensor.to(device) for tensor in samples(n, seed=seed)] for n, seed in ((200, 0), (60, 1))]
-        histories.append(list(fit(model, *data, SGD, 0, Clock(torch.device(device)))))
-    for cpu, gpu in zip(*histories, strict=True):
-        assert cpu["train_loss"] == pytest.approx(gpu["train_loss"], abs=1e-3)
+        models = [build_network(network, shape, [32, 16], 4, seed).to(device) for seed in (0, 1)]
+        data = [[tensor.to(device) for tensor in samples(n, shape, seed=seed)] for n, seed in ((203, 0), (60, 1))]
+        histories.append(train(models, data, recipe, [0, 1], device))
+    for cpu_run, gpu_run in zip(*histories, strict=True):
+        for cpu, gpu in zip(cpu_run, gpu_run, strict=True):
+            assert cpu["train_loss"] == pytest.approx(gpu["train_loss"], abs=1e-3)
+            assert cpu["val_f1_macro"] == pytest.approx(gpu["val_f1_macro"], abs=0.05)
+
+
+@needs_gpu
+def test_the_gpu_repeats_to_the_bit():
+    results = []
+    for _ in range(2):
+        models = [build_network("mlp", (26,), [128, 32], 4, seed).cuda() for seed in (0, 1)]
+        data = [[tensor.cuda() for tensor in samples(n, seed=seed)] for n, seed in ((200, 0), (60, 1))]
+        results.append((train(models, data, SGD, [0, 1], "cuda"), [model.state_dict() for model in models]))
+    assert results[0][0] == results[1][0]
+    for mine, other in zip(results[0][1], results[1][1], strict=True):
+        assert all(torch.equal(value, other[name]) for name, value in mine.items())
