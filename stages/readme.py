@@ -82,13 +82,20 @@ def speed() -> str:
     return "\n".join(lines) + "\n"
 
 
+def predict() -> str:
+    """Return what `predict` says of a track of the demo corpus."""
+    command = ["python", "-m", "stages.predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return f"```console\n$ {' '.join(command)}\n{said.strip()}\n```\n"
+
+
 def dag() -> str:
     """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
     drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=True).stdout
     return f"```mermaid\n{drawn.strip()}\n```\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"results": results, "speed": speed, "dag": dag}
+BLOCKS: dict[str, Callable[[], str]] = {"results": results, "speed": speed, "predict": predict, "dag": dag}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,255 @@
+"""predict: a song's genre, second by second: `python -m stages.predict SONG [SONG ... | FOLDER]`.
+
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again: each second is a witness, and
+the product of what they say, not their vote, decides. Needs nothing but data/model/.
+"""
+
+import argparse
+import csv
+import io
+import json
+import string
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
+from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
+from stages.files import MODEL, UserError, read_json, replacing, run_stage, write_bytes
+
+LINE = 60  # characters of a song's timeline at most
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
+
+
+class Song(NamedTuple):
+    """What was heard in a song: where its windows start (s) and each one's probabilities, shape (windows, classes)."""
+
+    path: Path
+    starts: np.ndarray
+    probabilities: np.ndarray
+
+    def verdict(self) -> np.ndarray:
+        """Return the probabilities of the whole song, shape (classes,)."""
+        mean = np.log(np.maximum(self.probabilities, 1e-30)).mean(axis=0)
+        weights = np.exp(mean - mean.max())
+        return weights / weights.sum()
+
+
+def main() -> None:
+    """Name the genres of the songs that the command line names."""
+    arguments = parse(sys.argv[1:])
+    paths = find_songs(arguments.songs)
+    if arguments.plot and len(paths) > 1:
+        raise UserError(f"--plot: found {len(paths)} songs, expected one")
+    card = load_card(arguments.representation)
+    listen = make_listener(card, arguments.hop)
+    songs, failures = [], []
+    progress = tqdm(paths, "predict", unit="song", disable=None if len(paths) > 1 else True)
+    for path in progress:
+        try:
+            songs.append(listen(path))
+        except (DecodeError, OSError) as error:
+            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+            failures.append(f"{path}: {reason}")
+            continue
+        progress.write(describe(songs[-1], card["classes"], arguments.seconds))
+    if arguments.json:
+        write_bytes(
+            arguments.json, (json.dumps([as_json(song, card["classes"]) for song in songs], indent=2) + "\n").encode()
+        )
+    if arguments.csv:
+        write_bytes(arguments.csv, as_csv(songs, card["classes"]).encode())
+    if arguments.plot and songs:
+        plot(songs[0], card["classes"], arguments.plot)
+    if failures:
+        raise UserError("; ".join(failures))
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python -m stages.predict", description="Name a song's genre, second by second.")
+    parser.add_argument("songs", nargs="+", type=Path, help="sound files (wav, flac, ogg, mp3), or folders of them")
+    parser.add_argument("--representation", help="which model listens (default: the best on the validation part)")
+    parser.add_argument("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
+    parser.add_argument("--seconds", action="store_true", help="print every second's probabilities")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the probabilities as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the probabilities as CSV")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the probabilities over time")
+    parsed = parser.parse_args(arguments)
+    if not 1 / SAMPLE_RATE <= parsed.hop < 3600:
+        raise UserError(f"--hop: found {parsed.hop:g}, expected seconds above 0, say 0.5")
+    if parsed.plot and parsed.plot.suffix != ".png":
+        raise UserError(f"--plot: found {parsed.plot}, expected a name that ends in .png")
+    return parsed
+
+
+def find_songs(places: list[Path]) -> list[Path]:
+    """Return the files named, and the sound files in the folders named, in order.
+
+    Raises:
+        UserError: if a place does not exist or a folder holds no sound file.
+    """
+    songs = []
+    for place in places:
+        if not place.is_dir():
+            if not place.exists():
+                raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+            songs.append(place)
+            continue
+        try:
+            next(place.iterdir(), None)  # rglob keeps silent about a folder that may not be read
+        except PermissionError:
+            raise UserError(f"{place}: may not be read; expected a folder of sound files") from None
+        found = sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not found:
+            raise UserError(f"{place}: found no sound file, expected {', '.join(SUFFIXES)}")
+        songs += found
+    return songs
+
+
+def load_card(representation: str | None) -> dict:
+    """Return the card of the model asked for, or of the one with the best validation macro F1.
+
+    Raises:
+        UserError: if there is no such model, or none that hears sound.
+    """
+    cards = {path.stem: read_json(path) for path in sorted(MODEL.glob("*.json"))}
+    if not cards:
+        raise UserError(f"{MODEL}: found no model; run `make repro` first")
+    if representation and representation not in cards:
+        raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
+    able = {name: card for name, card in cards.items() if name in FRONT_ENDS and name in (representation, *FRONT_ENDS)}
+    if representation:
+        able = {name: card for name, card in able.items() if name == representation}
+    if not able:
+        raise UserError(
+            f"{MODEL}: found models of {', '.join(cards)}, expected {' or '.join(FRONT_ENDS)}: "
+            "for those alone there is a front end that makes them from sound"
+        )
+    return max(able.values(), key=lambda card: card["chosen"]["val_f1_macro"])
+
+
+def make_listener(card: dict, hop_seconds: float):
+    """Return a function that hears a file as the model heard its training data, and returns a Song."""
+    import torch
+
+    from stages.core.network import build_network
+    from stages.core.snapshots import load_snapshot
+
+    model = build_network(card["network"], tuple(card["shape"]), card["hidden"], len(card["classes"]), seed=0)
+    model.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
+    front_end = FRONT_ENDS[card["representation"]]
+    mean, std = np.array(card["mean"]), np.array(card["std"])
+    hop = round(hop_seconds * SAMPLE_RATE)
+
+    @torch.inference_mode()
+    def listen(path: Path) -> Song:
+        heard = []
+        for clips in windows(read_blocks(path), hop):
+            x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
+            heard.append(torch.softmax(model(x).double(), dim=1).numpy())
+        if not heard:
+            raise DecodeError("is shorter than half a second")
+        probabilities = np.concatenate(heard)
+        return Song(path, np.arange(len(probabilities)) * hop / SAMPLE_RATE, probabilities)
+
+    return listen
+
+
+def describe(song: Song, classes: list[str], every_second: bool) -> str:
+    """Return a song's genre, its probability and its timeline, and every second's probabilities if wanted."""
+    verdict = song.verdict()
+    letters = initials(classes)
+    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, classes, strict=True))
+    lines = [
+        f"{song.path}: {classes[verdict.argmax()]} {verdict.max():.2f}",
+        f"  {timeline(song.probabilities, letters)}  {clock(song.starts[-1] + 1)}  {legend}",
+    ]
+    if every_second:
+        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in classes)]))
+        for start, row in zip(song.starts, song.probabilities, strict=True):
+            lines.append("  " + " ".join([f"{start:8.2f}", *(f"{value:10.3f}" for value in row)]))
+    return "\n".join(lines)
+
+
+def initials(classes: list[str]) -> list[str]:
+    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order."""
+    first = [name[:1].lower() for name in classes]
+    return (
+        first
+        if len(set(first)) == len(first)
+        else list((string.ascii_lowercase + string.ascii_uppercase)[: len(classes)])
+    )
+
+
+def timeline(probabilities: np.ndarray, letters: list[str]) -> str:
+    """Return a letter for each window, or for equal stretches of a long song that are summed up like a song."""
+    stretches = np.array_split(np.log(np.maximum(probabilities, 1e-30)), min(LINE, len(probabilities)))
+    return "".join(letters[stretch.mean(axis=0).argmax()] for stretch in stretches)
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds as 3:07."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def as_json(song: Song, classes: list[str]) -> dict:
+    """Return what --json writes of a song."""
+    verdict = song.verdict()
+    return {
+        "file": str(song.path),
+        "genre": classes[verdict.argmax()],
+        "probabilities": dict(zip(classes, verdict.tolist(), strict=True)),
+        "seconds": [
+            {"start": start, "probabilities": dict(zip(classes, row, strict=True))}
+            for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)
+        ],
+    }
+
+
+def as_csv(songs: list[Song], classes: list[str]) -> str:
+    """Return what --csv writes: a line a window."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "start", *classes])
+    for song in songs:
+        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True):
+            writer.writerow([song.path, start, *row])
+    return text.getvalue()
+
+
+def plot(song: Song, classes: list[str], path: Path) -> None:
+    """Draw the classes' probabilities over time, stacked."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(10, 3.6), layout="constrained")
+    edges = np.append(song.starts, song.starts[-1] + 1)
+    values = np.vstack([song.probabilities, song.probabilities[-1]]).T  # the last window lasts to its end
+    axes.stackplot(edges, values, labels=classes, colors=COLOURS, step="post")
+    verdict = song.verdict()
+    axes.set(
+        title=f"{song.path.name}: {classes[verdict.argmax()]} {verdict.max():.2f}",
+        xlabel="time (min:s)",
+        ylabel="probability",
+        xlim=(edges[0], edges[-1]),
+        ylim=(0, 1),
+    )
+    tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
+    axes.xaxis.set_major_locator(pyplot.MultipleLocator(tick))
+    axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    run_stage(main)

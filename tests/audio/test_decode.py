@@ -1,0 +1,86 @@
+"""Decoding: any rate, mono or stereo, in blocks as in one piece, and every bad file told by its reason."""
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.audio.decode import DecodeError, read_blocks, to_clips, windows
+
+
+def music(seconds, rate):
+    t = np.arange(int(seconds * rate)) / rate
+    return 0.4 * np.sin(2 * np.pi * 220 * t) + 0.2 * np.sin(2 * np.pi * 1500 * t) * np.sin(2 * np.pi * 2 * t)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100])
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_files_come_in_blocks_as_in_one_piece(tmp_path, rate, suffix):
+    sound = music(70.3, rate)
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.stack([sound, 0.5 * sound], axis=1), rate, subtype="PCM_16")
+    stored, _ = soundfile.read(path)
+    blocks = list(read_blocks(path))
+    assert len(blocks) > 2
+    heard = np.concatenate(blocks)
+    np.testing.assert_allclose(heard, soxr.resample(stored.mean(axis=1), rate, 8000), atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate(list(windows(blocks, 8000)))[:70], to_clips(stored.mean(axis=1), rate), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "mp3"])
+def test_compressed_files_keep_their_pitch_and_level(tmp_path, suffix):
+    path = tmp_path / f"naïve song.{suffix}"
+    soundfile.write(path, music(3, 44100).astype(np.float32), 44100)
+    heard = np.concatenate(list(read_blocks(path)))[8000:16000]
+    assert np.abs(np.fft.rfft(heard)).argmax() == 220
+    assert heard.std() == pytest.approx(music(3, 8000)[8000:16000].std(), rel=0.05)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    length=st.integers(0, 40000),
+    hop=st.integers(500, 20000),
+    cuts=st.lists(st.integers(0, 40000), max_size=5),
+)
+def test_windows_do_not_depend_on_the_blocks(length, hop, cuts):
+    sound = np.arange(length, dtype=float)
+    blocks = np.split(sound, sorted(min(cut, length) for cut in cuts))
+    clips = np.concatenate([np.zeros((0, 8000)), *windows(blocks, hop)])
+    whole = max(0, (length - 8000) // hop + 1) if length >= 8000 else 0
+    for i in range(whole):
+        np.testing.assert_array_equal(clips[i], sound[i * hop : i * hop + 8000])
+    rest = sound[whole * hop :]
+    new = length > (whole - 1) * hop + 8000 if whole else True
+    assert len(clips) == whole + (len(rest) >= 4000 and new)
+    if len(clips) > whole:
+        np.testing.assert_array_equal(clips[-1], np.pad(rest, (0, 8000 - len(rest))))
+
+
+def bad_file(path, kind):
+    if kind == "text":
+        path.write_text("no sound")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "silent":
+        soundfile.write(path, np.zeros(20000), 8000)
+    else:
+        soundfile.write(path, np.where(np.arange(9000) == 50, np.nan, 0.1), 8000, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("text", "can be decoded"),
+        ("empty", "can be decoded"),
+        ("silent", "is silent throughout"),
+        ("nan", "holds NaN or infinity"),
+    ],
+)
+def test_bad_files_say_why(tmp_path, kind, says):
+    bad_file(tmp_path / "a.wav", kind)
+    with pytest.raises(DecodeError, match=says):
+        list(read_blocks(tmp_path / "a.wav"))
