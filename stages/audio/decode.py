@@ -70,15 +70,16 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     return samples.mean(axis=1)
 
 
-def windows(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
+def windows(blocks: Iterable[np.ndarray], hop: int, keep_rest: bool = True) -> Iterator[np.ndarray]:
     """Cut a sound that comes in blocks into clips that start every `hop` samples.
 
     What is left at the end is a clip too if it is half a second or longer and was not heard in the clip before; zeros
-    fill it up.
+    fill it up. With `keep_rest` false it is dropped.
 
     Args:
         blocks: one sound at 8000 Hz in pieces of any length.
         hop: samples from one clip's start to the next one's.
+        keep_rest: whether the rest at the end may be a clip.
 
     Yields:
         Clips, shape (n, 8000).
@@ -90,5 +91,5 @@ def windows(blocks: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
         if n > 0:
             yield np.lib.stride_tricks.sliding_window_view(left, SAMPLE_RATE)[::hop][:n].copy()
             left, heard = left[n * hop :], max(0, SAMPLE_RATE - hop)
-    if len(left) >= SAMPLE_RATE // 2 and len(left) > heard:
+    if keep_rest and len(left) >= SAMPLE_RATE // 2 and len(left) > heard:
         yield np.pad(left, (0, SAMPLE_RATE - len(left)))[None]

@@ -27,6 +27,15 @@ class Split(BaseModel):
     test: Annotated[int | float, Field(gt=0)]
 
 
+class Audio(BaseModel):
+    """How data/audio becomes data/features."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on_error: Literal["fail", "skip"]
+    scheduler: Name | None
+
+
 class Params(BaseModel):
     """All parameters; what is not here is not a parameter."""
 
@@ -47,6 +56,7 @@ class Params(BaseModel):
     runs: Count
     seed: Seed
     snapshots: Literal["improved", "every"]
+    audio: Audio
 
     @field_validator("split")
     @classmethod
@@ -80,6 +90,9 @@ class Params(BaseModel):
         return arguments
 
 
+KEYS = {*Params.model_fields, *Split.model_fields, *Audio.model_fields}
+
+
 def load_params(path: Path = PARAMS) -> Params:
     """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers.
 
@@ -102,7 +115,7 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
     expected, found = {}, {}
     for problem in error.errors(include_url=False):
         # pydantic adds the tried alternative of a union to the location; the user knows the key alone.
-        known = [str(part) for part in problem["loc"] if part in Params.model_fields or part in Split.model_fields]
+        known = [str(part) for part in problem["loc"] if part in KEYS]
         key = ".".join(known or map(str, problem["loc"])) or "the file"
         message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected.setdefault(key, []).append(message[0].lower() + message[1:])

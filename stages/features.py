@@ -1,0 +1,180 @@
+"""features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
+
+Reads data/audio/CLASS/**/TRACK.{wav,flac,ogg,mp3}; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy in the
+order of the files' names, and data/features/tracks.csv. The track is the group, so that no split cuts it in two; its
+last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
+"""
+
+import csv
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
+from stages.audio.features import FRONT_ENDS, N_FRAMES, N_MELS, N_MFCC, SAMPLE_RATE
+from stages.core.params import load_params
+from stages.files import UserError, replacing, run_stage, write_array
+
+AUDIO = Path("data/audio")
+FEATURES = Path("data/features")
+ARRAYS = {"mfccs": (np.float64, (2 * N_MFCC,)), "melgrams": (np.float32, (N_FRAMES + 1, N_MELS))}
+
+
+class Track(NamedTuple):
+    """A line of tracks.csv; `problem` says why a track is not in the data set."""
+
+    file: str
+    label: str
+    seconds: float
+    clips: int
+    rate: int
+    problem: str
+
+
+def main() -> None:
+    """Analyse every track, put the arrays together, and replace data/features as a whole."""
+    audio = load_params().audio
+    files = find_tracks(AUDIO)
+    with replacing(FEATURES) as folder:
+        pieces = folder / "pieces"
+        pieces.mkdir(parents=True)
+        tracks = analyse_all(files, pieces, audio.scheduler)
+        problems = [f"{AUDIO / track.file} {track.problem}" for track in tracks if track.problem]
+        if problems and audio.on_error == "fail":
+            raise UserError(
+                f"{len(problems)} of {len(tracks)} tracks cannot be used: {'; '.join(problems)}; mend or remove them, "
+                "or leave them out with -S audio.on_error=skip"
+            )
+        assemble(tracks, pieces, folder)
+        shutil.rmtree(pieces)
+        with (folder / "tracks.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["file", "class", "seconds", "clips", "rate", "problem"])
+            writer.writerows(track._replace(seconds=round(track.seconds, 3)) for track in tracks)
+    for problem in problems:
+        print(f"features: left out: {problem}")
+    used = [track for track in tracks if not track.problem]
+    print(f"features: {sum(track.clips for track in used)} samples of {len(used)} tracks in {FEATURES}")
+
+
+def find_tracks(folder: Path) -> list[Path]:
+    """Return the sound files below the classes' folders, in order.
+
+    Raises:
+        UserError: if the folder is missing or unreadable, or there are not two classes with sound files in them.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/TRACK.wav (or flac, ogg, mp3)")
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir())
+        for place in [place for name in classes for place in (name, *name.rglob("*")) if place.is_dir()]:
+            next(place.iterdir(), None)  # rglob keeps silent about a folder that may not be read
+    except PermissionError as error:
+        raise UserError(f"{error.filename}: may not be read; expected a folder of sound files") from None
+    tracks = [path for name in classes for path in sorted(name.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    names = sorted({path.relative_to(folder).parts[0] for path in tracks})
+    if len(names) < 2:
+        raise UserError(
+            f"{folder}: found sound files of {', '.join(names) or 'no class'}, expected at least two classes, each a "
+            f"folder of {', '.join(SUFFIXES)}"
+        )
+    return tracks
+
+
+def analyse_all(files: list[Path], pieces: Path, scheduler: str | None) -> list[Track]:
+    """Analyse the files as one Dask graph, a task a track: on this machine's cores, or on the cluster at `scheduler`.
+
+    `scheduler` may also come from DASK_SCHEDULER_ADDRESS, as Dask has it. The cluster's workers read the songs and
+    write the pieces at the same paths.
+    """
+    import dask
+    from threadpoolctl import threadpool_limits
+
+    task = dask.delayed(analyse, pure=False)
+    tasks = [
+        task(file.resolve(), file.relative_to(AUDIO), pieces.resolve() / f"{i:06}") for i, file in enumerate(files)
+    ]
+    address = scheduler or dask.config.get("scheduler-address", None)
+    minutes = 0.0
+    with tqdm(total=len(tasks), desc="features", unit="track", disable=None) as progress:
+
+        def done(track: Track) -> None:
+            nonlocal minutes
+            minutes += track.seconds / 60
+            progress.set_postfix_str(f"{minutes:.1f} minutes of music", refresh=False)
+            progress.update()
+
+        if address:
+            return on_cluster(tasks, address, done)
+        # One thread a core works through the tracks: threads of the linear algebra would only get in their way.
+        with threadpool_limits(1), dask.callbacks.Callback(posttask=lambda _, track, *rest: done(track)):
+            return list(dask.compute(*tasks, scheduler="threads", num_workers=len(os.sched_getaffinity(0))))
+
+
+def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list[Track]:
+    """Run the tasks on the Dask cluster at `address`; those of a worker that dies run again on another."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler") from None
+    with client:
+        futures = client.compute(tasks, retries=3)
+        for future in as_completed(futures):
+            done(future.result())
+        return client.gather(futures)
+
+
+def analyse(path: Path, name: Path, piece: Path) -> Track:
+    """Write a track's features to PIECE.REPRESENTATION as they come, raw, and return what is to be told of it."""
+    import soundfile
+
+    clips, rate, samples = 0, 0, []
+    try:
+        with ExitStack() as stack:
+            files = {each: stack.enter_context(Path(f"{piece}.{each}").open("wb")) for each in FRONT_ENDS}
+            blocks = (samples.append(len(block)) or block for block in read_blocks(path))
+            for heard in windows(blocks, SAMPLE_RATE, keep_rest=False):
+                for representation, front_end in FRONT_ENDS.items():
+                    files[representation].write(front_end(heard).astype(ARRAYS[representation][0]).tobytes())
+                clips += len(heard)
+        problem = "" if clips else "is shorter than a second"
+        rate = soundfile.info(path).samplerate
+    except (DecodeError, OSError) as error:
+        problem = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        clips = 0
+    return Track(str(name), name.parts[0], sum(samples) / SAMPLE_RATE, clips, rate, problem)
+
+
+def assemble(tracks: list[Track], pieces: Path, folder: Path) -> None:
+    """Put the tracks' pieces together as X.npy, labels.npy and groups.npy of each representation."""
+    counts = [track.clips for track in tracks]
+    if not any(counts):
+        raise UserError(f"{AUDIO}: none of {len(tracks)} tracks can be used; see the reasons above")
+    for representation, (dtype, shape) in ARRAYS.items():
+        place = folder / representation
+        place.mkdir()
+        X = np.lib.format.open_memmap(place / "X.npy", "w+", dtype, (sum(counts), *shape))
+        start = 0
+        for i, count in enumerate(counts):
+            if count:
+                X[start : start + count] = np.fromfile(pieces / f"{i:06}.{representation}", dtype).reshape(
+                    count, *shape
+                )
+                start += count
+        X.flush()
+        write_array(place / "labels.npy", np.repeat([track.label for track in tracks], counts))
+        write_array(place / "groups.npy", np.repeat([track.file for track in tracks], counts))
+
+
+if __name__ == "__main__":
+    run_stage(main)

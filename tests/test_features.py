@@ -1,0 +1,185 @@
+"""features: songs to arrays, locally and on a real cluster, and every bad song named."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, write_params
+
+from stages import features, prepare
+from stages.audio.features import melgrams, mfccs
+from stages.core.dataset import load_dataset
+from stages.core.params import load_params
+from stages.files import UserError
+
+
+def write_song(path, seconds=3.5, rate=8000, seed=0, channels=1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sound = np.random.default_rng(seed).uniform(-0.5, 0.5, (int(seconds * rate), channels))
+    soundfile.write(path, sound, rate, subtype="PCM_16" if path.suffix in (".wav", ".flac") else None)
+
+
+@pytest.fixture
+def songs(workplace):
+    """Three classes of four songs each, of several kinds, some in subfolders."""
+    names = ("a.wav", "b.flac", "album one/c.wav", "naïve song.ogg")
+    for i, genre in enumerate(("folk", "jazz", "soul")):
+        for j, name in enumerate(names):
+            write_song(features.AUDIO / genre / name, rate=(8000, 16000)[j % 2], seed=10 * i + j, channels=1 + j % 2)
+    write_params(dataset="data/features", split={"train": 0.5, "val": 0.25, "test": 0.25})
+    return workplace
+
+
+def arrays():
+    return {str(path): path.read_bytes() for path in sorted(features.FEATURES.rglob("*")) if path.is_file()}
+
+
+def test_songs_become_a_data_set_in_a_fixed_order(songs):
+    features.main()
+    dataset = load_dataset(features.FEATURES)
+    X, labels, groups = dataset.representations["mfccs"]
+    assert (X.shape, X.dtype) == ((36, 26), np.float64)
+    assert dataset.representations["melgrams"].X.shape == (36, 21, 128)
+    assert labels.tolist() == ["folk"] * 12 + ["jazz"] * 12 + ["soul"] * 12
+    assert groups.tolist()[::3][:4] == ["folk/a.wav", "folk/album one/c.wav", "folk/b.flac", "folk/naïve song.ogg"]
+    sound = soundfile.read(features.AUDIO / "folk" / "a.wav")[0][:24000].reshape(3, 8000)
+    np.testing.assert_allclose(X[:3], mfccs(sound), atol=1e-9)
+    np.testing.assert_allclose(dataset.representations["melgrams"].X[:3], melgrams(sound), atol=1e-4)
+    with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == list(dict.fromkeys(groups))
+    assert rows[0] == {
+        "file": "folk/a.wav", "class": "folk", "seconds": "3.5", "clips": "3", "rate": "8000", "problem": ""
+    }  # fmt: skip
+    assert {path.name for path in features.FEATURES.iterdir()} == {"mfccs", "melgrams", "tracks.csv"}
+    before = arrays()
+    features.main()
+    assert arrays() == before
+    prepare.main()
+
+
+BAD = {
+    "text.wav": "can be decoded",
+    "zero.wav": "can be decoded",
+    "silent.wav": "is silent throughout",
+    "short.wav": "is shorter than a second",
+}
+
+
+@pytest.fixture
+def bad_songs(songs):
+    (features.AUDIO / "jazz" / "text.wav").write_text("no sound")
+    (features.AUDIO / "jazz" / "zero.wav").write_bytes(b"")
+    soundfile.write(features.AUDIO / "jazz" / "silent.wav", np.zeros(20000), 8000)
+    write_song(features.AUDIO / "jazz" / "short.wav", seconds=0.9)
+
+
+def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
+    with pytest.raises(UserError, match="^4 of 16 tracks cannot be used: ") as refusal:
+        features.main()
+    for name, reason in BAD.items():
+        assert f"data/audio/jazz/{name} " in str(refusal.value)
+        assert reason in str(refusal.value)
+    assert not features.FEATURES.exists()
+    assert sorted(path.name for path in Path("data").iterdir()) == ["audio", "dvc.yaml"]
+
+
+def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
+    write_params(dataset="data/features", audio={"on_error": "skip", "scheduler": None})
+    features.main()
+    said = capsys.readouterr().out
+    with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
+        problems = {Path(row["file"]).name: row["problem"] for row in csv.DictReader(file) if row["problem"]}
+    assert problems.keys() == BAD.keys()
+    for name, reason in BAD.items():
+        assert reason in problems[name]
+        assert f"left out: data/audio/jazz/{name} {problems[name]}" in said
+    assert load_dataset(features.FEATURES).representations["mfccs"].X.shape == (36, 26)
+
+
+def test_a_folder_without_two_classes_is_refused(workplace):
+    with pytest.raises(UserError, match="data/audio: no such folder"):
+        features.main()
+    write_song(features.AUDIO / "only" / "a.wav")
+    with pytest.raises(UserError, match="found sound files of only, expected at least two classes"):
+        features.main()
+
+
+def test_a_cluster_that_is_not_there_is_named(songs):
+    write_params(audio={"on_error": "fail", "scheduler": "tcp://127.0.0.1:9"})
+    assert load_params().audio.scheduler == "tcp://127.0.0.1:9"
+    with pytest.raises(UserError, match="127.0.0.1:9: found no Dask scheduler"):
+        features.main()
+
+
+@pytest.fixture
+def cluster(songs):
+    """A scheduler and two workers, real processes on the loopback interface: its address and the workers."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    dask = Path(sys.executable).with_name("dask")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    command = [
+        dask,
+        "scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        "cluster.json",
+    ]
+    processes = [subprocess.Popen(command, **quiet)]
+    deadline = time.monotonic() + 60
+    while not (Path("cluster.json").exists() and Path("cluster.json").stat().st_size):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(0.2)
+    import json
+
+    address = json.loads(Path("cluster.json").read_text())["address"]
+    for _ in range(2):
+        command = [dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        processes.append(subprocess.Popen(command, **quiet))
+    from distributed import Client
+
+    with Client(address) as client:
+        client.wait_for_workers(2, timeout=60)
+    yield address, processes[1:]
+    for process in processes[::-1]:
+        process.kill()
+        process.wait()
+
+
+def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypatch):
+    address, workers = cluster
+    features.main()
+    local = arrays()
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    import dask
+
+    dask.config.refresh()
+    try:
+        features.main()
+        assert arrays() == local
+        for i in range(60):  # enough work that a worker dies in its midst
+            write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
+        killer = threading.Timer(1.0, workers[0].send_signal, [signal.SIGKILL])
+        killer.start()
+        features.main()
+        killer.join()
+        assert workers[0].wait(timeout=10) == -signal.SIGKILL
+        on_cluster = arrays()
+    finally:
+        monkeypatch.delenv("DASK_SCHEDULER_ADDRESS")
+        dask.config.refresh()
+    features.main()
+    assert arrays() == on_cluster
