@@ -1,6 +1,7 @@
 """features: songs to arrays, locally and on a real cluster, and every bad song named."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -83,7 +84,7 @@ def bad_songs(songs):
 
 
 def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
-    with pytest.raises(UserError, match="^4 of 16 tracks cannot be used: ") as refusal:
+    with pytest.raises(UserError, match=r"^4 of 16 tracks cannot be used: ") as refusal:
         features.main()
     for name, reason in BAD.items():
         assert f"data/audio/jazz/{name} " in str(refusal.value)
@@ -116,7 +117,7 @@ def test_a_folder_without_two_classes_is_refused(workplace):
 def test_a_cluster_that_is_not_there_is_named(songs):
     write_params(audio={"on_error": "fail", "scheduler": "tcp://127.0.0.1:9"})
     assert load_params().audio.scheduler == "tcp://127.0.0.1:9"
-    with pytest.raises(UserError, match="127.0.0.1:9: found no Dask scheduler"):
+    with pytest.raises(UserError, match=r"127.0.0.1:9: found no Dask scheduler"):
         features.main()
 
 
@@ -126,25 +127,13 @@ def cluster(songs):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     dask = Path(sys.executable).with_name("dask")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    command = [
-        dask,
-        "scheduler",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--no-dashboard",
-        "--scheduler-file",
-        "cluster.json",
-    ]
-    processes = [subprocess.Popen(command, **quiet)]
+    where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", "cluster.json"]
+    processes = [subprocess.Popen([dask, "scheduler", "--no-dashboard", *where], **quiet)]
     deadline = time.monotonic() + 60
     while not (Path("cluster.json").exists() and Path("cluster.json").stat().st_size):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(0.2)
-    import json
-
     address = json.loads(Path("cluster.json").read_text())["address"]
     for _ in range(2):
         command = [dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]

@@ -105,9 +105,9 @@ def _mfcc_block(clips: np.ndarray) -> np.ndarray:
         # A constant changes bin 0 alone, which no filter uses; without it a silent frame is silent in float32 too.
         frames -= frames[:, :1].copy()
     magnitude = np.abs(rfft(frames, axis=1)[:, MFCC_BINS])
-    energy = magnitude @ _mfcc_filters().astype(dtype)
+    energy = magnitude @ mfcc_filters().astype(dtype)
     log_energy = np.log(energy + dtype.type(np.finfo(np.float64).eps))
-    coefficients = (log_energy @ _dct_matrix().astype(dtype)).reshape(len(clips), N_FRAMES, N_MFCC)
+    coefficients = (log_energy @ dct_matrix().astype(dtype)).reshape(len(clips), N_FRAMES, N_MFCC)
     return np.concatenate([coefficients.mean(axis=1), coefficients.std(axis=1)], axis=1)
 
 
@@ -118,10 +118,10 @@ def _melgram_block(clips: np.ndarray) -> np.ndarray:
     padded = np.zeros((len(clips), FRAME + SAMPLE_RATE), dtype)  # centred frames: zeros beyond either end
     padded[:, FRAME // 2 : -FRAME // 2] = clips
     frames = padded.reshape(-1, FRAME)
-    frames *= _hann().astype(dtype)
+    frames *= hann().astype(dtype)
     spectrum = rfft(frames, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    filters = _mel_filters().astype(dtype)
+    filters = mel_filters().astype(dtype)
     mel = np.empty((len(power), N_MELS), dtype)
     for columns, bins in MEL_BANDS:
         np.matmul(power[:, bins], filters[bins, columns], out=mel[:, columns])
@@ -133,7 +133,7 @@ def _melgram_block(clips: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _mfcc_filters() -> np.ndarray:
+def mfcc_filters() -> np.ndarray:
     """Return the 40 triangular filters, shape (199, 40), for magnitudes |FFT|; the library's 1/200 is in them."""
     n_bins = FRAME // 2
     edges = np.empty(42)
@@ -152,7 +152,7 @@ def _mfcc_filters() -> np.ndarray:
 
 
 @cache
-def _dct_matrix() -> np.ndarray:
+def dct_matrix() -> np.ndarray:
     """Return the first 13 rows of the orthonormal DCT-II as columns, shape (40, 13), over ln 10: ln in, log10 out."""
     from scipy.fft import dct
 
@@ -160,13 +160,13 @@ def _dct_matrix() -> np.ndarray:
 
 
 @cache
-def _hann() -> np.ndarray:
+def hann() -> np.ndarray:
     """Return the periodic Hann window, shape (400,)."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
 
 
 @cache
-def _mel_filters() -> np.ndarray:
+def mel_filters() -> np.ndarray:
     """Return the Slaney-scale, Slaney-normalised filters from 0 to 4000 Hz, shape (201, 128).
 
     Source: Slaney, Auditory Toolbox (1998): linear below 1000 Hz, logarithmic above, triangles of equal area.

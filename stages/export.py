@@ -1,0 +1,140 @@
+"""export: one ONNX file from sound to probabilities, `python -m stages.export`.
+
+Writes data/model/REPRESENTATION.onnx for every chosen model that hears sound. Input `samples`: (n, 8000) float32 in
+[-1, 1], mono, 8000 Hz, one second each. Output `probabilities`: (n, classes). The front end, the standardization and
+the names of the classes (metadata `classes`) are inside: a front end that does not match is how exported music models
+fail in silence.
+"""
+
+import json
+import logging
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.audio.features import (
+    FRAME,
+    FRONT_ENDS,
+    MFCC_BINS,
+    N_FRAMES,
+    SAMPLE_RATE,
+    dct_matrix,
+    hann,
+    mel_filters,
+    mfcc_filters,
+)
+from stages.core.network import build_network
+from stages.core.snapshots import load_snapshot
+from stages.files import MODEL, UserError, read_json, replacing, run_stage
+
+
+class Mfccs(nn.Module):
+    """`stages.audio.features.mfccs` in operations that ONNX has: the Fourier transform is a product of matrices."""
+
+    def __init__(self) -> None:
+        """Keep the matrices."""
+        super().__init__()
+        self.cosine, self.sine = (nn.Buffer(part[:, MFCC_BINS].contiguous()) for part in fourier())
+        self.filters, self.dct = nn.Buffer(torch.from_numpy(mfcc_filters())), nn.Buffer(torch.from_numpy(dct_matrix()))
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map (n, 8000) float64 samples to (n, 26)."""
+        centred = samples - samples.mean(dim=1, keepdim=True)
+        centred = centred / (centred.abs().amax(dim=1, keepdim=True) + 1e-10)
+        frames = centred.reshape(-1, N_FRAMES, FRAME)
+        frames = frames - frames[:, :, :1]  # changes bin 0 alone, and makes silent frames exactly zero
+        magnitude = torch.sqrt((frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2)
+        coefficients = torch.log(magnitude @ self.filters + np.finfo(np.float64).eps) @ self.dct
+        mean = coefficients.mean(dim=1)
+        deviation = torch.sqrt(((coefficients - mean[:, None]) ** 2).mean(dim=1))
+        return torch.cat([mean, deviation], dim=1)
+
+
+class Melgrams(nn.Module):
+    """`stages.audio.features.melgrams` in operations that ONNX has."""
+
+    def __init__(self) -> None:
+        """Keep the matrices."""
+        super().__init__()
+        window = torch.from_numpy(hann())[:, None]
+        self.cosine, self.sine = (nn.Buffer(window * part) for part in fourier())
+        self.filters = nn.Buffer(torch.from_numpy(mel_filters()))
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map (n, 8000) float64 samples to (n, 21, 128)."""
+        edge = torch.zeros_like(samples[:, : FRAME // 2])
+        frames = torch.cat([edge, samples, edge], dim=1).reshape(-1, N_FRAMES + 1, FRAME)
+        power = (frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2
+        mel = (power @ self.filters).clamp(min=1e-10)
+        decibels = torch.log(mel / mel.amax(dim=(1, 2), keepdim=True)) * (10 / np.log(10))
+        return decibels.clamp(min=-80)
+
+
+MODULES = {"mfccs": Mfccs, "melgrams": Melgrams}
+
+
+class SoundToProbabilities(nn.Module):
+    """Front end, standardization, network and softmax in one."""
+
+    def __init__(self, card: dict, network: nn.Module) -> None:
+        """Put the parts together as the model's card says."""
+        super().__init__()
+        self.front_end, self.network = MODULES[card["representation"]](), network
+        self.mean, self.std = (nn.Buffer(torch.tensor(card[name], dtype=torch.float64)) for name in ("mean", "std"))
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map (n, 8000) float32 samples to (n, classes) probabilities; the front end works in float64."""
+        x = (self.front_end(samples.double()) - self.mean) / self.std
+        return torch.softmax(self.network(x.float()), dim=1)
+
+
+def fourier() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return cosines and sines of the discrete Fourier transform of a frame, each (400, 201), float64."""
+    angle = 2 * np.pi * np.outer(np.arange(FRAME), np.arange(FRAME // 2 + 1)) / FRAME
+    return torch.from_numpy(np.cos(angle)), torch.from_numpy(np.sin(angle))
+
+
+def main() -> None:
+    """Export every model that hears sound.
+
+    Raises:
+        UserError: if the exporter is not installed or there is no model.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  torch.onnx needs it
+    except ImportError as error:
+        raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", FutureWarning)
+    cards = [read_json(path) for path in sorted(MODEL.glob("*.json"))]
+    cards = [card for card in cards if card["representation"] in FRONT_ENDS]
+    if not cards:
+        raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
+    for card in cards:
+        network = build_network(card["network"], tuple(card["shape"]), card["hidden"], len(card["classes"]), seed=0)
+        network.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
+        model = SoundToProbabilities(card, network).eval()
+        path = MODEL / f"{card['representation']}.onnx"
+        with replacing(path) as temporary:
+            program = torch.onnx.export(
+                model,
+                (torch.zeros(2, SAMPLE_RATE),),
+                input_names=["samples"],
+                output_names=["probabilities"],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                dynamo=True,
+                optimize=False,  # the optimizer takes + 2e-16 and + 1e-10 for + 0, and silence becomes NaN
+                verbose=False,
+            )
+            proto = program.model_proto
+            metadata = {"classes": json.dumps(card["classes"]), "sample_rate": str(SAMPLE_RATE)}
+            onnx.helper.set_model_props(proto, metadata | {"front_end": json.dumps(card["front_end"])})
+            onnx.save(proto, temporary)
+        print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card['classes'])}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

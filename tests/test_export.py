@@ -1,0 +1,70 @@
+"""export: onnxruntime hears in the ONNX file what the project hears, also in silence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from conftest import ROOT
+from safetensors.torch import save_file
+
+from stages import export
+from stages.audio.features import FRONT_ENDS, SETTINGS
+from stages.core.network import build_network
+from stages.files import MODEL, UserError, write_json
+
+CLASSES = ["blues", "classical", "pop"]
+
+
+def make_model(representation, network="mlp"):
+    """Write a model of random weights with its card; return the network and the card."""
+    shape = {"mfccs": (26,), "melgrams": (21, 128)}[representation]
+    model = build_network(network, shape, [16], len(CLASSES), seed=1)
+    rng = np.random.default_rng(0)
+    card = {
+        "representation": representation,
+        "network": network,
+        "shape": list(shape),
+        "hidden": [16],
+        "classes": CLASSES,
+        "mean": rng.normal(-1, 1, shape).tolist(),
+        "std": rng.uniform(1, 3, shape).tolist(),
+        "front_end": SETTINGS[representation],
+    }
+    write_json(MODEL / f"{representation}.json", card)
+    save_file(model.state_dict(), MODEL / f"{representation}.safetensors")
+    return model, card
+
+
+@pytest.mark.parametrize(("representation", "network"), [("mfccs", "mlp"), ("melgrams", "mlp"), ("melgrams", "cnn")])
+def test_onnxruntime_agrees_on_sound_and_silence(workplace, representation, network):
+    model, card = make_model(representation, network)
+    export.main()
+    with np.load(ROOT / "tests" / "golden" / "features.npz", allow_pickle=False) as golden:
+        clips = np.concatenate([golden["clips"] / 32768, np.zeros((1, 8000))]).astype(np.float32)
+    session = onnxruntime.InferenceSession(MODEL / f"{representation}.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == CLASSES
+    features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]
+    with torch.inference_mode():
+        expected = torch.softmax(model(torch.from_numpy(features.astype(np.float32))), dim=1).numpy()
+    for n in (1, len(clips)):
+        (probabilities,) = session.run(None, {"samples": clips[:n]})
+        np.testing.assert_allclose(probabilities, expected[:n], atol=1e-4)
+    assert expected.std(axis=0).max() > 0.01
+
+
+def test_no_model_says_what_to_do(workplace):
+    with pytest.raises(UserError, match="found no model that hears sound; run `make repro` first"):
+        export.main()
+
+
+def test_a_missing_exporter_says_what_to_install(workplace):
+    code = "import sys; sys.modules['onnx'] = None; from stages import export, files; files.run_stage(export.main)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: export needs the package onnx: pip install onnx onnxscript\n")
+    assert not list(Path().rglob("*.onnx"))
