@@ -82,11 +82,14 @@ class SoundToProbabilities(nn.Module):
         """Put the parts together as the model's card says."""
         super().__init__()
         self.front_end, self.network = MODULES[card["representation"]](), network
-        self.mean, self.std = (nn.Buffer(torch.tensor(card[name], dtype=torch.float64)) for name in ("mean", "std"))
+        # Not "mean": ONNX wants names of its own for tensors and for operations.
+        self.columns_mean, self.columns_std = (
+            nn.Buffer(torch.tensor(card[name], dtype=torch.float64)) for name in ("mean", "std")
+        )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Map (n, 8000) float32 samples to (n, classes) probabilities; the front end works in float64."""
-        x = (self.front_end(samples.double()) - self.mean) / self.std
+        x = (self.front_end(samples.double()) - self.columns_mean) / self.columns_std
         return torch.softmax(self.network(x.float()), dim=1)
 
 
