@@ -18,9 +18,10 @@ test: $(INSTALLED)  ## run the tests
 lint: $(INSTALLED)  ## check style and format
 	ruff check . && ruff format --check .
 
-bench: $(INSTALLED)  ## measure training against its peers (about 10 minutes)
+bench: $(INSTALLED)  ## measure training and the front end against their peers (about 15 minutes)
 	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	python -m bench.training
+	python -m bench.features
 
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md
 	python -m stages.readme

@@ -47,14 +47,15 @@ def read_blocks(path: Path) -> Iterator[np.ndarray]:
         try:
             with soundfile.SoundFile(file) as sound:
                 silent = True
-                stream = soxr.ResampleStream(sound.samplerate, SAMPLE_RATE, 1, dtype="float64", quality="HQ")
+                stream = soxr.ResampleStream(sound.samplerate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
                 while True:
-                    samples = sound.read(BLOCK_SECONDS * sound.samplerate, dtype="float64", always_2d=True)
-                    if not np.isfinite(samples).all():
+                    # float32 holds 16 and 24 bits exactly, and takes half the time until the front end's float64.
+                    samples = _mono(sound.read(BLOCK_SECONDS * sound.samplerate, dtype="float32", always_2d=True))
+                    if not np.isfinite(samples.sum()):
                         raise DecodeError("holds NaN or infinity")
                     silent = silent and not samples.any()
                     # The stream wants to be told of the last block, which may be empty.
-                    yield stream.resample_chunk(_mono(samples), last=len(samples) == 0)
+                    yield stream.resample_chunk(samples, last=len(samples) == 0).astype(np.float64)
                     if len(samples) == 0:
                         break
                 if silent:
