@@ -14,10 +14,21 @@ from stages.files import UserError, run_stage, write_json
 
 CHECKED = Path("data/checked.json")
 
-# Those whose arguments' defaults need no look at torch, which takes a second to import.
-COMMON_OPTIMIZERS = (
-    *("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"),
-)
+# Known to be first-order optimizers of torch.optim: to name one without arguments needs no look at torch, which takes a
+# second to import.
+COMMON_OPTIMIZERS = [
+    "ASGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+]
 NOT_FIRST_ORDER_ON_ANY_NETWORK = {"LBFGS", "Muon", "SparseAdam"}
 
 
