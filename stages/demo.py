@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
-from stages.audio.features import FRONT_ENDS
+from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
 from stages.files import replacing, run_stage, write_array
 
@@ -32,7 +32,7 @@ def sound(genre: str, index: int) -> np.ndarray:
 
 def analyse(track: tuple[str, int]) -> dict[str, np.ndarray]:
     """Return every representation of a track, 8 samples each, as float32 (MFCCs as float64, like the course's)."""
-    clips = to_clips(sound(*track) / 32768, RATE)
+    clips = to_clips(sound(*track) / 32768, RATE, SAMPLE_RATE)
     return {"mfccs": FRONT_ENDS["mfccs"](clips), "melgrams": FRONT_ENDS["melgrams"](clips).astype(np.float32)}
 
 

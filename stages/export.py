@@ -1,9 +1,9 @@
 """export: one ONNX file from sound to probabilities, `python -m stages.export`.
 
-Writes data/model/REPRESENTATION.onnx for every chosen model that hears sound. Input `samples`: (n, 8000) float32 in
-[-1, 1], mono, 8000 Hz, one second each. Output `probabilities`: (n, classes). The front end, the standardization and
-the names of the classes (metadata `classes`) are inside: a front end that does not match is how exported music models
-fail in silence.
+Writes data/model/REPRESENTATION.onnx for every chosen model that hears sound. Input `samples`: (n, sample_rate) float32
+in [-1, 1], mono, one second each; the course's sample_rate is 8000 Hz. Output `probabilities`: (n, classes). The front
+end, the standardization and the names of the classes (metadata `classes`) are inside: a front end that does not match
+is how exported music models fail in silence.
 """
 
 import json
@@ -14,17 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.audio.features import (
-    FRAME,
-    FRONT_ENDS,
-    MFCC_BINS,
-    N_FRAMES,
-    SAMPLE_RATE,
-    dct_matrix,
-    hann,
-    mel_filters,
-    mfcc_filters,
-)
+from stages.audio.features import FRONT_ENDS, N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
 from stages.core.network import build_network
 from stages.core.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json, replacing, run_stage
@@ -33,17 +23,19 @@ from stages.files import MODEL, UserError, read_json, replacing, run_stage
 class Mfccs(nn.Module):
     """`stages.audio.features.mfccs` in operations that ONNX has: the Fourier transform is a product of matrices."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int) -> None:
         """Keep the matrices."""
         super().__init__()
-        self.cosine, self.sine = (nn.Buffer(part[:, MFCC_BINS].contiguous()) for part in fourier())
-        self.filters, self.dct = nn.Buffer(torch.from_numpy(mfcc_filters())), nn.Buffer(torch.from_numpy(dct_matrix()))
+        bins = mfcc_bins(sample_rate)
+        self.cosine, self.sine = (nn.Buffer(part[:, bins].contiguous()) for part in fourier(sample_rate // N_FRAMES))
+        self.filters = nn.Buffer(torch.from_numpy(mfcc_filters(sample_rate)))
+        self.dct = nn.Buffer(torch.from_numpy(dct_matrix()))
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map (n, 8000) float64 samples to (n, 26)."""
+        """Map (n, sample_rate) float64 samples to (n, 26)."""
         centred = samples - samples.mean(dim=1, keepdim=True)
         centred = centred / (centred.abs().amax(dim=1, keepdim=True) + 1e-10)
-        frames = centred.reshape(-1, N_FRAMES, FRAME)
+        frames = centred.unflatten(1, (N_FRAMES, -1))
         frames = frames - frames[:, :, :1]  # changes bin 0 alone, and makes silent frames exactly zero
         magnitude = torch.sqrt((frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2)
         coefficients = torch.log(magnitude @ self.filters + np.finfo(np.float64).eps) @ self.dct
@@ -55,17 +47,19 @@ class Mfccs(nn.Module):
 class Melgrams(nn.Module):
     """`stages.audio.features.melgrams` in operations that ONNX has."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int) -> None:
         """Keep the matrices."""
         super().__init__()
-        window = torch.from_numpy(hann())[:, None]
-        self.cosine, self.sine = (nn.Buffer(window * part) for part in fourier())
-        self.filters = nn.Buffer(torch.from_numpy(mel_filters()))
+        self.frame = sample_rate // N_FRAMES
+        window = torch.from_numpy(hann(self.frame))[:, None]
+        self.cosine, self.sine = (nn.Buffer(window * part) for part in fourier(self.frame))
+        self.filters = nn.Buffer(torch.from_numpy(mel_filters(sample_rate)))
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map (n, 8000) float64 samples to (n, 21, 128)."""
-        edge = torch.zeros_like(samples[:, : FRAME // 2])
-        frames = torch.cat([edge, samples, edge], dim=1).reshape(-1, N_FRAMES + 1, FRAME)
+        """Map (n, sample_rate) float64 samples to (n, 21, 128)."""
+        before = torch.zeros_like(samples[:, : self.frame // 2])
+        after = torch.zeros_like(samples[:, : self.frame - self.frame // 2])
+        frames = torch.cat([before, samples, after], dim=1).unflatten(1, (N_FRAMES + 1, self.frame))
         power = (frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2
         mel = (power @ self.filters).clamp(min=1e-10)
         decibels = torch.log(mel / mel.amax(dim=(1, 2), keepdim=True)) * (10 / np.log(10))
@@ -81,21 +75,21 @@ class SoundToProbabilities(nn.Module):
     def __init__(self, card: dict, network: nn.Module) -> None:
         """Put the parts together as the model's card says."""
         super().__init__()
-        self.front_end, self.network = MODULES[card["representation"]](), network
+        self.front_end, self.network = MODULES[card["representation"]](card["front_end"]["sample_rate"]), network
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
             nn.Buffer(torch.tensor(card[name], dtype=torch.float64)) for name in ("mean", "std")
         )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map (n, 8000) float32 samples to (n, classes) probabilities; the front end works in float64."""
+        """Map (n, sample_rate) float32 samples to (n, classes) probabilities; the front end works in float64."""
         x = (self.front_end(samples.double()) - self.columns_mean) / self.columns_std
         return torch.softmax(self.network(x.float()), dim=1)
 
 
-def fourier() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return cosines and sines of the discrete Fourier transform of a frame, each (400, 201), float64."""
-    angle = 2 * np.pi * np.outer(np.arange(FRAME), np.arange(FRAME // 2 + 1)) / FRAME
+def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return cosines and sines of the discrete Fourier transform of a frame, each (frame, bins), float64."""
+    angle = 2 * np.pi * np.outer(np.arange(frame), np.arange(frame // 2 + 1)) / frame
     return torch.from_numpy(np.cos(angle)), torch.from_numpy(np.sin(angle))
 
 
@@ -121,10 +115,11 @@ def main() -> None:
         network.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
         model = SoundToProbabilities(card, network).eval()
         path = MODEL / f"{card['representation']}.onnx"
+        sample_rate = card["front_end"]["sample_rate"]
         with replacing(path) as temporary:
             program = torch.onnx.export(
                 model,
-                (torch.zeros(2, SAMPLE_RATE),),
+                (torch.zeros(2, sample_rate),),
                 input_names=["samples"],
                 output_names=["probabilities"],
                 dynamic_shapes=({0: torch.export.Dim("n")},),
@@ -133,7 +128,7 @@ def main() -> None:
                 verbose=False,
             )
             proto = program.model_proto
-            metadata = {"classes": json.dumps(card["classes"]), "sample_rate": str(SAMPLE_RATE)}
+            metadata = {"classes": json.dumps(card["classes"]), "sample_rate": str(sample_rate)}
             onnx.helper.set_model_props(proto, metadata | {"front_end": json.dumps(card["front_end"])})
             onnx.save(proto, temporary)
         print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card['classes'])}")

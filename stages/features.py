@@ -1,8 +1,9 @@
 """features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
 
 Reads data/audio/CLASS/**/TRACK.{wav,flac,ogg,mp3}; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy in the
-order of the files' names, and data/features/tracks.csv. The track is the group, so that no split cuts it in two; its
-last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
+order of the files' names, tracks.csv, and audio.json, which tells the model's card the sampling rate. The track is the
+group, so that no split cuts it in two; its last part shorter than a second is dropped. Neither a track nor the data set
+need fit into memory.
 """
 
 import csv
@@ -10,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +19,12 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
-from stages.audio.features import FRONT_ENDS, N_FRAMES, N_MELS, N_MFCC, SAMPLE_RATE
+from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.params import load_params
-from stages.files import UserError, replacing, run_stage, write_array
+from stages.files import UserError, replacing, run_stage, write_array, write_json
 
 AUDIO = Path("data/audio")
 FEATURES = Path("data/features")
-ARRAYS = {"mfccs": (np.float64, (2 * N_MFCC,)), "melgrams": (np.float32, (N_FRAMES + 1, N_MELS))}
 
 
 class Track(NamedTuple):
@@ -44,7 +45,7 @@ def main() -> None:
     with replacing(FEATURES) as folder:
         pieces = folder / "pieces"
         pieces.mkdir(parents=True)
-        tracks = analyse_all(files, pieces, audio.scheduler)
+        tracks = analyse_all(files, pieces, audio.sample_rate, audio.scheduler)
         problems = [f"{AUDIO / track.file} {track.problem}" for track in tracks if track.problem]
         if problems and audio.on_error == "fail":
             raise UserError(
@@ -53,6 +54,7 @@ def main() -> None:
             )
         assemble(tracks, pieces, folder)
         shutil.rmtree(pieces)
+        write_json(folder / "audio.json", {"sample_rate": audio.sample_rate})
         with (folder / "tracks.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["file", "class", "seconds", "clips", "rate", "problem"])
@@ -87,7 +89,7 @@ def find_tracks(folder: Path) -> list[Path]:
     return tracks
 
 
-def analyse_all(files: list[Path], pieces: Path, scheduler: str | None) -> list[Track]:
+def analyse_all(files: list[Path], pieces: Path, sample_rate: int, scheduler: str | None) -> list[Track]:
     """Analyse the files as one Dask graph, a task a track: on this machine's cores, or on the cluster at `scheduler`.
 
     `scheduler` may also come from DASK_SCHEDULER_ADDRESS, as Dask has it. The cluster's workers read the songs and
@@ -98,7 +100,8 @@ def analyse_all(files: list[Path], pieces: Path, scheduler: str | None) -> list[
 
     task = dask.delayed(analyse, pure=False)
     tasks = [
-        task(file.resolve(), file.relative_to(AUDIO), pieces.resolve() / f"{i:06}") for i, file in enumerate(files)
+        task(file.resolve(), file.relative_to(AUDIO), pieces.resolve() / f"{i:06}", sample_rate)
+        for i, file in enumerate(files)
     ]
     address = scheduler or dask.config.get("scheduler-address", None)
     minutes = 0.0
@@ -134,25 +137,34 @@ def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list
         return client.gather(futures)
 
 
-def analyse(path: Path, name: Path, piece: Path) -> Track:
+def analyse(path: Path, name: Path, piece: Path, sample_rate: int) -> Track:
     """Write a track's features to PIECE.REPRESENTATION as they come, raw, and return what is to be told of it."""
     import soundfile
 
+    use_one_thread()
     clips, rate, samples = 0, 0, []
     try:
         with ExitStack() as stack:
             files = {each: stack.enter_context(Path(f"{piece}.{each}").open("wb")) for each in FRONT_ENDS}
-            blocks = (samples.append(len(block)) or block for block in read_blocks(path))
-            for heard in windows(blocks, SAMPLE_RATE, keep_rest=False):
+            blocks = (samples.append(len(block)) or block for block in read_blocks(path, sample_rate))
+            for heard in windows(blocks, sample_rate, hop=sample_rate, keep_rest=False):
                 for representation, front_end in FRONT_ENDS.items():
-                    files[representation].write(front_end(heard).astype(ARRAYS[representation][0]).tobytes())
+                    files[representation].write(front_end(heard).tobytes())
                 clips += len(heard)
         problem = "" if clips else "is shorter than a second"
         rate = soundfile.info(path).samplerate
     except (DecodeError, OSError) as error:
         problem = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         clips = 0
-    return Track(str(name), name.parts[0], sum(samples) / SAMPLE_RATE, clips, rate, problem)
+    return Track(str(name), name.parts[0], sum(samples) / sample_rate, clips, rate, problem)
+
+
+@cache
+def use_one_thread() -> None:
+    """Keep linear algebra to one thread in this process, a cluster's worker too: other threads, other last bits."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def assemble(tracks: list[Track], pieces: Path, folder: Path) -> None:
@@ -160,16 +172,15 @@ def assemble(tracks: list[Track], pieces: Path, folder: Path) -> None:
     counts = [track.clips for track in tracks]
     if not any(counts):
         raise UserError(f"{AUDIO}: none of {len(tracks)} tracks can be used; see the reasons above")
-    for representation, (dtype, shape) in ARRAYS.items():
+    for representation, shape in SHAPES.items():
         place = folder / representation
         place.mkdir()
-        X = np.lib.format.open_memmap(place / "X.npy", "w+", dtype, (sum(counts), *shape))
+        X = np.lib.format.open_memmap(place / "X.npy", "w+", np.float32, (sum(counts), *shape))
         start = 0
         for i, count in enumerate(counts):
             if count:
-                X[start : start + count] = np.fromfile(pieces / f"{i:06}.{representation}", dtype).reshape(
-                    count, *shape
-                )
+                piece = np.fromfile(pieces / f"{i:06}.{representation}", np.float32)
+                X[start : start + count] = piece.reshape(count, *shape)
                 start += count
         X.flush()
         write_array(place / "labels.npy", np.repeat([track.label for track in tracks], counts))

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
-from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.features import FRONT_ENDS
 from stages.files import MODEL, UserError, read_json, replacing, run_stage, write_bytes
 
 LINE = 60  # characters of a song's timeline at most
@@ -80,8 +80,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the probabilities as CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the probabilities over time")
     parsed = parser.parse_args(arguments)
-    if not 1 / SAMPLE_RATE <= parsed.hop < 3600:
-        raise UserError(f"--hop: found {parsed.hop:g}, expected seconds above 0, say 0.5")
+    if not 0.001 <= parsed.hop < 3600:
+        raise UserError(f"--hop: found {parsed.hop:g}, expected seconds from 0.001, say 0.5")
     if parsed.plot and parsed.plot.suffix != ".png":
         raise UserError(f"--plot: found {parsed.plot}, expected a name that ends in .png")
     return parsed
@@ -144,18 +144,19 @@ def make_listener(card: dict, hop_seconds: float):
     model.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
     front_end = FRONT_ENDS[card["representation"]]
     mean, std = np.array(card["mean"]), np.array(card["std"])
-    hop = round(hop_seconds * SAMPLE_RATE)
+    sample_rate = card["front_end"]["sample_rate"]
+    hop = round(hop_seconds * sample_rate)
 
     @torch.inference_mode()
     def listen(path: Path) -> Song:
         heard = []
-        for clips in windows(read_blocks(path), hop):
+        for clips in windows(read_blocks(path, sample_rate), sample_rate, hop):
             x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
             heard.append(torch.softmax(model(x).double(), dim=1).numpy())
         if not heard:
             raise DecodeError("is shorter than half a second")
         probabilities = np.concatenate(heard)
-        return Song(path, np.arange(len(probabilities)) * hop / SAMPLE_RATE, probabilities)
+        return Song(path, np.arange(len(probabilities)) * hop / sample_rate, probabilities)
 
     return listen
 

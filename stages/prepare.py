@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.core.dataset import PARTS, check_classes, encode, load_dataset, split_rows, standardization
 from stages.core.params import Params, load_params
-from stages.files import PREPARED, replacing, run_stage, write_bytes, write_json
+from stages.files import PREPARED, UserError, read_json, replacing, run_stage, write_bytes, write_json
 
 
 def main() -> None:
@@ -63,11 +63,28 @@ def describe(params: Params, dataset, classes: list[str], labels: np.ndarray, pa
         "representations": {name: {"shape": arrays.X.shape[1:]} for name, arrays in dataset.representations.items()},
         "source": {
             "dataset": params.dataset,
+            "sample_rate": sample_rate(Path(params.dataset)),
             "groups": None if first.groups is None else len(np.unique(first.groups)),
             "split": "given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
             "standardize": params.standardize,
         },
     }
+
+
+def sample_rate(dataset: Path) -> int:
+    """Return the sampling rate (Hz) that audio.json gives for the sound behind the arrays; without it, the course's.
+
+    Raises:
+        UserError: if audio.json gives none.
+    """
+    path = dataset / "audio.json"
+    if not path.exists():
+        return 8000
+    content = read_json(path)
+    rate = content.get("sample_rate") if isinstance(content, dict) else None
+    if type(rate) is not int or rate < 20 or rate % 20:
+        raise UserError(f"{path}: found sample_rate {rate!r}, expected Hz, a multiple of 20, say 8000")
+    return rate
 
 
 if __name__ == "__main__":

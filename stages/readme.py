@@ -82,6 +82,19 @@ def speed() -> str:
     return "\n".join(lines) + "\n"
 
 
+def features() -> str:
+    """Return a table of bench/results/features.json: from sound to features, against the libraries behind them."""
+    measured = read_json(Path("bench/results/features.json"))
+    lines = ["| seconds of music a second, two cores | " + " | ".join(measured) + " |", "|---" * (1 + len(measured)) + "|"]
+    for who in ("pyAudioAnalysis and librosa", "ours"):
+        lines.append(f"| {who} | " + " | ".join(f"{row[who]:,.0f}" for row in measured.values()) + " |")
+    lines.append("| ratio | " + " | ".join(f"x {row['ratio']:.1f}" for row in measured.values()) + " |")
+    for part in ("decode", "resample", "features"):
+        shares = [f"{row['shares'][part]:.0%}" for row in measured.values()]
+        lines.append(f"| of ours: {part} | " + " | ".join(shares) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def predict() -> str:
     """Return what `predict` says of a track of the demo corpus."""
     command = ["python", "-m", "stages.predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
@@ -95,7 +108,7 @@ def dag() -> str:
     return f"```mermaid\n{drawn.strip()}\n```\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"results": results, "speed": speed, "predict": predict, "dag": dag}
+BLOCKS: dict[str, Callable[[], str]] = {"results": results, "speed": speed, "features": features, "predict": predict, "dag": dag}
 
 
 if __name__ == "__main__":

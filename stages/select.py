@@ -8,7 +8,7 @@ import shutil
 
 from safetensors import safe_open
 
-from stages.audio.features import SETTINGS
+from stages.audio.features import settings
 from stages.core.snapshots import read_histories, snapshot_path
 from stages.files import METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
 
@@ -56,7 +56,7 @@ def card(representation: str, choice: dict, history: dict, dataset: dict) -> dic
         "classes": dataset["classes"],
         "mean": mean,
         "std": std,
-        "front_end": SETTINGS.get(representation),
+        "front_end": settings(representation, dataset["source"]["sample_rate"]),
         "params": history["params"],
         "chosen": choice,
         "data": {"counts": dataset["counts"], **dataset["source"]},

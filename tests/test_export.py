@@ -13,14 +13,14 @@ from conftest import ROOT
 from safetensors.torch import save_file
 
 from stages import export
-from stages.audio.features import FRONT_ENDS, SETTINGS
+from stages.audio.features import FRONT_ENDS, settings
 from stages.core.network import build_network
 from stages.files import MODEL, UserError, write_json
 
 CLASSES = ["blues", "classical", "pop"]
 
 
-def make_model(representation, network="mlp"):
+def make_model(representation, network="mlp", rate=8000):
     """Write a model of random weights with its card; return the network and the card."""
     shape = {"mfccs": (26,), "melgrams": (21, 128)}[representation]
     model = build_network(network, shape, [16], len(CLASSES), seed=1)
@@ -33,19 +33,28 @@ def make_model(representation, network="mlp"):
         "classes": CLASSES,
         "mean": rng.normal(-1, 1, shape).tolist(),
         "std": rng.uniform(1, 3, shape).tolist(),
-        "front_end": SETTINGS[representation],
+        "front_end": settings(representation, rate),
     }
     write_json(MODEL / f"{representation}.json", card)
     save_file(model.state_dict(), MODEL / f"{representation}.safetensors")
     return model, card
 
 
-@pytest.mark.parametrize(("representation", "network"), [("mfccs", "mlp"), ("melgrams", "mlp"), ("melgrams", "cnn")])
-def test_onnxruntime_agrees_on_sound_and_silence(workplace, representation, network):
-    model, card = make_model(representation, network)
+@pytest.mark.parametrize(
+    ("representation", "network", "rate"),
+    [
+        ("mfccs", "mlp", 8000),
+        ("melgrams", "mlp", 8000),
+        ("melgrams", "cnn", 8000),
+        ("mfccs", "mlp", 24000),
+        ("melgrams", "mlp", 24000),
+    ],
+)
+def test_onnxruntime_agrees_on_sound_and_silence(workplace, representation, network, rate):
+    model, card = make_model(representation, network, rate)
     export.main()
-    with np.load(ROOT / "tests" / "golden" / "features.npz", allow_pickle=False) as golden:
-        clips = np.concatenate([golden["clips"] / 32768, np.zeros((1, 8000))]).astype(np.float32)
+    with np.load(ROOT / "tests" / "golden" / f"features_{rate}.npz", allow_pickle=False) as golden:
+        clips = np.concatenate([golden["clips"] / 32768, np.zeros((1, rate))]).astype(np.float32)
     session = onnxruntime.InferenceSession(MODEL / f"{representation}.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == CLASSES
     features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]

@@ -28,6 +28,7 @@ def test_figures_are_those_of_the_committed_metrics(tmp_path, monkeypatch):
     text = Path("README.md").read_text()
     assert block(text, "results") == readme.results()
     assert block(text, "speed") == readme.speed()
+    assert block(text, "features") == readme.features()
 
 
 def test_the_picture_of_the_pipeline_is_dvcs():

@@ -1,8 +1,9 @@
 """The front end: one second of sound becomes 26 MFCC statistics or a mel-spectrogram of 21 x 128.
 
-Conventions: a clip is one second of mono sound at 8000 Hz, 8000 floating-point samples in [-1, 1]; clips come first,
-`(n, 8000)`. Everything is computed in the dtype of the clips: float64 agrees with the libraries named below to 1e-9
-(MFCC) and 1e-3 dB (mel), float32 runs twice as fast.
+Conventions: a clip is one second of mono sound, so its length is its sampling rate: 8000 floating-point samples in
+[-1, 1] for the course's, any multiple of 20 for others. Clips come first, `(n, sample_rate)`; a frame is 50 ms.
+Everything is computed in the dtype of the clips: float64 agrees with the libraries named below to 1e-9 (MFCC) and
+1e-3 dB (mel), float32 runs twice as fast.
 
 The definitions are those of the two libraries that made the course's arrays, so that a network trained on those arrays
 hears a new song as it heard them:
@@ -15,25 +16,20 @@ from functools import cache
 
 import numpy as np
 
-SAMPLE_RATE = 8000
-FRAME = 400  # samples in a frame of 50 ms; frames do not overlap (hop_length = FRAME)
-N_FRAMES = SAMPLE_RATE // FRAME
+SAMPLE_RATE = 8000  # the course's, Hz
+N_FRAMES = 20  # frames of a clip; they do not overlap (hop_length = window length)
 N_MFCC = 13
 N_MELS = 128
+SHAPES = {"mfccs": (2 * N_MFCC,), "melgrams": (N_FRAMES + 1, N_MELS)}
 
-BLOCK = 32  # clips worked on at a time: their spectra stay in the processor's cache
-MEL_BANDS = (  # the filters of each half of the mel scale and the bins they cover: half the arithmetic of one product
-    (slice(0, 64), slice(0, 61)),
-    (slice(64, 128), slice(60, 201)),
-)
-MFCC_BINS = slice(1, FRAME // 2)  # bin 0 is in no filter
+BLOCK = 32  # clips of 8000 samples worked on at a time: their spectra stay in the processor's cache
 
 
 def mfccs(clips: np.ndarray) -> np.ndarray:
     """Return the mean and the standard deviation over 20 frames of 13 MFCCs.
 
     Args:
-        clips: floating-point samples in [-1, 1], shape (n, 8000).
+        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
 
     Returns:
         Shape (n, 26), dtype of `clips`: 13 means, then 13 population standard deviations.
@@ -41,14 +37,14 @@ def mfccs(clips: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if `clips` is not a floating-point array of that shape.
     """
-    return _in_blocks(_mfcc_block, clips, (2 * N_MFCC,))
+    return _in_blocks(_mfcc_block, clips, SHAPES["mfccs"])
 
 
 def melgrams(clips: np.ndarray) -> np.ndarray:
     """Return mel-spectrograms in dB below each clip's maximum, time first.
 
     Args:
-        clips: floating-point samples in [-1, 1], shape (n, 8000).
+        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
 
     Returns:
         Shape (n, 21, 128), dtype of `clips`, from -80 to 0 dB.
@@ -56,56 +52,60 @@ def melgrams(clips: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if `clips` is not a floating-point array of that shape.
     """
-    return _in_blocks(_melgram_block, clips, (N_FRAMES + 1, N_MELS))
+    return _in_blocks(_melgram_block, clips, SHAPES["melgrams"])
 
 
 FRONT_ENDS = {"mfccs": mfccs, "melgrams": melgrams}
 
-# What a model's card says of the front end that it was trained behind.
-SETTINGS = {
-    "mfccs": {
-        "definition": "pyAudioAnalysis 0.3.14, mean and deviation over frames",
-        "sample_rate": SAMPLE_RATE,
-        "window_length": FRAME,
-        "hop_length": FRAME,
-        "n_mfcc": N_MFCC,
-        "n_filters": 40,
-    },
-    "melgrams": {
-        "definition": "librosa 0.11, power_to_db(ref=np.max)",
-        "sample_rate": SAMPLE_RATE,
-        "n_fft": FRAME,
-        "hop_length": FRAME,
-        "n_mels": N_MELS,
-        "top_db": 80,
-    },
-}
+
+def settings(representation: str, sample_rate: int) -> dict | None:
+    """Return what a model's card says of the front end that it was trained behind; None if there is none here."""
+    frame = sample_rate // N_FRAMES
+    return {
+        "mfccs": {
+            "definition": "pyAudioAnalysis 0.3.14, mean and deviation over frames",
+            "sample_rate": sample_rate,
+            "window_length": frame,
+            "hop_length": frame,
+            "n_mfcc": N_MFCC,
+            "n_filters": 40,
+        },
+        "melgrams": {
+            "definition": "librosa 0.11, power_to_db(ref=np.max)",
+            "sample_rate": sample_rate,
+            "n_fft": frame,
+            "hop_length": frame,
+            "n_mels": N_MELS,
+            "top_db": 80,
+        },
+    }.get(representation)
 
 
 def _in_blocks(front_end, clips: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if clips.ndim != 2 or clips.shape[1] != SAMPLE_RATE or not np.issubdtype(clips.dtype, np.floating):
+    if clips.ndim != 2 or clips.shape[1] % N_FRAMES or not np.issubdtype(clips.dtype, np.floating):
         raise ValueError(
             f"clips: found {clips.dtype} of shape {clips.shape}, expected floating-point samples in [-1, 1] "
-            f"of shape (n, {SAMPLE_RATE})"
+            f"of shape (n, sample_rate), a multiple of {N_FRAMES}"
         )
     features = np.empty((len(clips), *shape), clips.dtype)
-    for start in range(0, len(clips), BLOCK):
-        features[start : start + BLOCK] = front_end(clips[start : start + BLOCK])
+    block = max(1, BLOCK * SAMPLE_RATE // clips.shape[1])
+    for start in range(0, len(clips), block):
+        features[start : start + block] = front_end(clips[start : start + block])
     return features
 
 
 def _mfcc_block(clips: np.ndarray) -> np.ndarray:
     from scipy.fft import rfft
 
-    dtype = clips.dtype
+    dtype, sample_rate = clips.dtype, clips.shape[1]
     centred = clips - clips.mean(axis=1, keepdims=True)
     centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None] + dtype.type(1e-10)
-    frames = centred.reshape(-1, FRAME)
+    frames = centred.reshape(-1, sample_rate // N_FRAMES)
     if dtype == np.float32:
         # A constant changes bin 0 alone, which no filter uses; without it a silent frame is silent in float32 too.
         frames -= frames[:, :1].copy()
-    magnitude = np.abs(rfft(frames, axis=1)[:, MFCC_BINS])
-    energy = magnitude @ mfcc_filters().astype(dtype)
+    magnitude = np.abs(rfft(frames, axis=1)[:, mfcc_bins(sample_rate)])
+    energy = magnitude @ mfcc_filters(sample_rate).astype(dtype)
     log_energy = np.log(energy + dtype.type(np.finfo(np.float64).eps))
     coefficients = (log_energy @ dct_matrix().astype(dtype)).reshape(len(clips), N_FRAMES, N_MFCC)
     return np.concatenate([coefficients.mean(axis=1), coefficients.std(axis=1)], axis=1)
@@ -114,16 +114,17 @@ def _mfcc_block(clips: np.ndarray) -> np.ndarray:
 def _melgram_block(clips: np.ndarray) -> np.ndarray:
     from scipy.fft import rfft
 
-    dtype = clips.dtype
-    padded = np.zeros((len(clips), FRAME + SAMPLE_RATE), dtype)  # centred frames: zeros beyond either end
-    padded[:, FRAME // 2 : -FRAME // 2] = clips
-    frames = padded.reshape(-1, FRAME)
-    frames *= hann().astype(dtype)
+    dtype, sample_rate = clips.dtype, clips.shape[1]
+    frame = sample_rate // N_FRAMES
+    padded = np.zeros((len(clips), frame + sample_rate), dtype)  # centred frames: zeros beyond either end
+    padded[:, frame // 2 : frame // 2 + sample_rate] = clips
+    frames = padded.reshape(-1, frame)
+    frames *= hann(frame).astype(dtype)
     spectrum = rfft(frames, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    filters = mel_filters().astype(dtype)
+    filters = mel_filters(sample_rate).astype(dtype)
     mel = np.empty((len(power), N_MELS), dtype)
-    for columns, bins in MEL_BANDS:
+    for columns, bins in mel_bands(sample_rate):
         np.matmul(power[:, bins], filters[bins, columns], out=mel[:, columns])
     mel = np.maximum(mel, dtype.type(1e-10), out=mel).reshape(len(clips), N_FRAMES + 1, N_MELS)
     mel /= mel.max(axis=(1, 2), keepdims=True)
@@ -132,23 +133,31 @@ def _melgram_block(clips: np.ndarray) -> np.ndarray:
     return np.maximum(decibels, dtype.type(-80), out=decibels)
 
 
+def mfcc_bins(sample_rate: int) -> slice:
+    """Return the bins of a frame's spectrum that the filters see: all below half of them but bin 0."""
+    return slice(1, sample_rate // N_FRAMES // 2)
+
+
 @cache
-def mfcc_filters() -> np.ndarray:
-    """Return the 40 triangular filters, shape (199, 40), for magnitudes |FFT|; the library's 1/200 is in them."""
-    n_bins = FRAME // 2
+def mfcc_filters(sample_rate: int) -> np.ndarray:
+    """Return the 40 triangular filters, shape (bins, 40), for magnitudes |FFT|; the library's 1 / n_bins is in them.
+
+    At 8000 Hz there are 199 bins.
+    """
+    n_bins = sample_rate // N_FRAMES // 2
     edges = np.empty(42)
     edges[:13] = 133.33 + np.arange(13) * 200 / 3
     edges[13:] = edges[12] * 1.0711703 ** np.arange(1, 30)
-    # The library labels bin k with k * fs / 200 Hz, twice its true frequency. The quirk is part of the definition.
-    frequency = np.arange(n_bins) * SAMPLE_RATE / n_bins
+    # The library labels bin k with k * fs / n_bins Hz, twice its true frequency. The quirk is part of the definition.
+    frequency = np.arange(n_bins) * sample_rate / n_bins
     filters = np.zeros((n_bins, 40))
     for i, (low, centre, high) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
         height = 2 / (high - low)
-        first, middle, last = (int(np.floor(f * n_bins / SAMPLE_RATE)) + 1 for f in (low, centre, high))
+        first, middle, last = (int(np.floor(f * n_bins / sample_rate)) + 1 for f in (low, centre, high))
         rising, falling = slice(first, middle), slice(middle, last)
         filters[rising, i] = height / (centre - low) * (frequency[rising] - low)
         filters[falling, i] = height / (high - centre) * (high - frequency[falling])
-    return filters[MFCC_BINS] / n_bins
+    return filters[mfcc_bins(sample_rate)] / n_bins
 
 
 @cache
@@ -160,22 +169,34 @@ def dct_matrix() -> np.ndarray:
 
 
 @cache
-def hann() -> np.ndarray:
-    """Return the periodic Hann window, shape (400,)."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
+def hann(frame: int) -> np.ndarray:
+    """Return the periodic Hann window, shape (frame,)."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
 
 
 @cache
-def mel_filters() -> np.ndarray:
-    """Return the Slaney-scale, Slaney-normalised filters from 0 to 4000 Hz, shape (201, 128).
+def mel_bands(sample_rate: int) -> list[tuple[slice, slice]]:
+    """Return the filters of each half of the mel scale and the bins they cover: half the arithmetic of one product."""
+    bands = []
+    for columns in (slice(0, N_MELS // 2), slice(N_MELS // 2, N_MELS)):
+        used = np.flatnonzero(mel_filters(sample_rate)[:, columns].any(axis=1))
+        bands.append((columns, slice(int(used[0]), int(used[-1]) + 1)))
+    return bands
+
+
+@cache
+def mel_filters(sample_rate: int) -> np.ndarray:
+    """Return the Slaney-scale, Slaney-normalised filters up to half the sampling rate, shape (bins, 128).
+
+    At 8000 Hz there are 201 bins.
 
     Source: Slaney, Auditory Toolbox (1998): linear below 1000 Hz, logarithmic above, triangles of equal area.
     """
     log_step = np.log(6.4) / 27
-    mel_max = 15 + np.log(SAMPLE_RATE / 2 / 1000) / log_step  # 1000 Hz is 15 mel
+    mel_max = 15 + np.log(sample_rate / 2 / 1000) / log_step  # 1000 Hz is 15 mel
     mels = np.linspace(0, mel_max, N_MELS + 2)
     edges = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(log_step * (mels - 15)))
-    frequency = np.arange(FRAME // 2 + 1) * SAMPLE_RATE / FRAME
+    frequency = np.arange(sample_rate // N_FRAMES // 2 + 1) * N_FRAMES
     rising = (frequency[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequency[:, None]) / (edges[2:] - edges[1:-1])
     return np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])

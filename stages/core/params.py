@@ -32,6 +32,7 @@ class Audio(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    sample_rate: Annotated[int, Field(ge=8000, le=48000, multiple_of=20)]
     on_error: Literal["fail", "skip"]
     scheduler: Name | None
 

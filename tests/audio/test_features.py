@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from stages.audio.features import BLOCK, FRONT_ENDS, melgrams, mfccs
 
 
-@pytest.fixture(scope="module")
-def golden():
-    with np.load(Path(__file__).parents[1] / "golden" / "features.npz", allow_pickle=False) as arrays:
+@pytest.fixture(scope="module", params=[8000, 24000])
+def golden(request):
+    with np.load(Path(__file__).parents[1] / "golden" / f"features_{request.param}.npz", allow_pickle=False) as arrays:
         return dict(arrays)
 
 
 def test_float64_agrees_with_the_libraries(golden):
     clips = golden["clips"] / 32768
-    assert mfccs(clips).shape == (8, 26)
+    assert mfccs(clips).shape == (len(clips), 26)
     np.testing.assert_allclose(mfccs(clips), golden["mfccs"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(melgrams(clips), golden["melgrams"], rtol=0, atol=1e-3)
 
@@ -58,8 +58,10 @@ def test_loudness_does_not_matter(gain, seed):
         np.testing.assert_allclose(front_end(gain * clip), front_end(clip), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("clips", [np.zeros((2, 7999)), np.zeros(8000), np.zeros((2, 8000), np.int16)])
+@pytest.mark.parametrize("clips", [np.zeros((2, 7990)), np.zeros(8000), np.zeros((2, 8000), np.int16)])
 def test_anything_but_clips_is_refused(clips):
     for front_end in FRONT_ENDS.values():
-        with pytest.raises(ValueError, match=r"expected floating-point samples in \[-1, 1\] of shape \(n, 8000\)"):
+        with pytest.raises(
+            ValueError, match=r"expected floating-point samples in \[-1, 1\] of shape \(n, sample_rate\)"
+        ):
             front_end(clips)
