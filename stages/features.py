@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
 from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.params import load_params
 from stages.files import UserError, replacing, run_stage, write_array, write_json
@@ -74,12 +74,9 @@ def find_tracks(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/TRACK.wav (or flac, ogg, mp3)")
     try:
-        classes = sorted(path for path in folder.iterdir() if path.is_dir())
-        for place in [place for name in classes for place in (name, *name.rglob("*")) if place.is_dir()]:
-            next(place.iterdir(), None)  # rglob keeps silent about a folder that may not be read
+        tracks = [path for path in find_sounds(folder) if path.parent != folder]
     except PermissionError as error:
         raise UserError(f"{error.filename}: may not be read; expected a folder of sound files") from None
-    tracks = [path for name in classes for path in sorted(name.rglob("*")) if path.suffix.lower() in SUFFIXES]
     names = sorted({path.relative_to(folder).parts[0] for path in tracks})
     if len(names) < 2:
         raise UserError(
@@ -123,7 +120,7 @@ def analyse_all(files: list[Path], pieces: Path, sample_rate: int, scheduler: st
 def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list[Track]:
     """Run the tasks on the Dask cluster at `address`; those of a worker that dies run again on another."""
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, KilledWorker, as_completed
     except ImportError:
         raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
     try:
@@ -131,9 +128,16 @@ def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list
     except (OSError, ValueError) as error:
         raise UserError(f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler") from None
     with client:
+        tqdm.write(f"features: {len(client.scheduler_info()['workers'])} workers at {address}")
         futures = client.compute(tasks, retries=3)
-        for future in as_completed(futures):
-            done(future.result())
+        try:
+            for future in as_completed(futures):
+                done(future.result())
+        except (ImportError, KilledWorker, RuntimeError) as error:
+            raise UserError(
+                f"{address}: the cluster could not run the tasks ({' '.join(str(error).split())}); start its scheduler "
+                "and its workers in a checkout of this repository, with PYTHONPATH=. and the same versions as here"
+            ) from None
         return client.gather(futures)
 
 
@@ -188,4 +192,6 @@ def assemble(tracks: list[Track], pieces: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    from stages.features import main  # by its own name, under which a cluster's workers can import what it sends
+
     run_stage(main)

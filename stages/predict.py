@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, read_blocks, windows
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
 from stages.audio.features import FRONT_ENDS
 from stages.files import MODEL, UserError, read_json, replacing, run_stage, write_bytes
 
@@ -101,10 +101,9 @@ def find_songs(places: list[Path]) -> list[Path]:
             songs.append(place)
             continue
         try:
-            next(place.iterdir(), None)  # rglob keeps silent about a folder that may not be read
-        except PermissionError:
-            raise UserError(f"{place}: may not be read; expected a folder of sound files") from None
-        found = sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            found = find_sounds(place)
+        except PermissionError as error:
+            raise UserError(f"{error.filename}: may not be read; expected a folder of sound files") from None
         if not found:
             raise UserError(f"{place}: found no sound file, expected {', '.join(SUFFIXES)}")
         songs += found

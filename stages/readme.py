@@ -85,7 +85,10 @@ def speed() -> str:
 def features() -> str:
     """Return a table of bench/results/features.json: from sound to features, against the libraries behind them."""
     measured = read_json(Path("bench/results/features.json"))
-    lines = ["| seconds of music a second, two cores | " + " | ".join(measured) + " |", "|---" * (1 + len(measured)) + "|"]
+    lines = [
+        "| seconds of music a second, two cores | " + " | ".join(measured) + " |",
+        "|---" * (1 + len(measured)) + "|",
+    ]
     for who in ("pyAudioAnalysis and librosa", "ours"):
         lines.append(f"| {who} | " + " | ".join(f"{row[who]:,.0f}" for row in measured.values()) + " |")
     lines.append("| ratio | " + " | ".join(f"x {row['ratio']:.1f}" for row in measured.values()) + " |")
@@ -108,7 +111,13 @@ def dag() -> str:
     return f"```mermaid\n{drawn.strip()}\n```\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"results": results, "speed": speed, "features": features, "predict": predict, "dag": dag}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "results": results,
+    "speed": speed,
+    "features": features,
+    "predict": predict,
+    "dag": dag,
+}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -149,7 +148,18 @@ def test_a_cluster_that_is_not_there_is_named(songs):
 @pytest.fixture
 def cluster(songs):
     """A scheduler and two workers, real processes on the loopback interface: its address and the workers."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    yield from start_cluster({"PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture
+def cluster_elsewhere(songs):
+    """The address of one whose processes cannot import the project."""
+    for address, _ in start_cluster({"PYTHONPATH": ""}):
+        yield address
+
+
+def start_cluster(variables):
+    environment = os.environ | variables
     dask = Path(sys.executable).with_name("dask")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", "cluster.json"]
@@ -173,27 +183,40 @@ def cluster(songs):
         process.wait()
 
 
-def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypatch):
+def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
     address, workers = cluster
     features.main()
     local = arrays()
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-    import dask
-
-    dask.config.refresh()
-    try:
-        features.main()
-        assert arrays() == local
-        for i in range(60):  # enough work that a worker dies in its midst
-            write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
-        killer = threading.Timer(1.0, workers[0].send_signal, [signal.SIGKILL])
-        killer.start()
-        features.main()
-        killer.join()
-        assert workers[0].wait(timeout=10) == -signal.SIGKILL
-        on_cluster = arrays()
-    finally:
-        monkeypatch.delenv("DASK_SCHEDULER_ADDRESS")
-        dask.config.refresh()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address}
+    stage = {
+        "args": [sys.executable, "-m", "stages.features"],
+        "env": environment,
+        "stdout": subprocess.PIPE,
+        "text": True,
+    }
+    assert "features: 2 workers at tcp" in subprocess.run(**stage, check=True).stdout
+    assert arrays() == local
+    for i in range(60):  # enough work that a worker dies in its midst
+        write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
+    with subprocess.Popen(**stage) as process:
+        while len(list(Path("data").glob(".features.*.new/pieces/*"))) < 20:
+            assert process.poll() is None
+        workers[0].send_signal(signal.SIGKILL)
+        assert process.wait(timeout=120) == 0
+    assert workers[0].wait(timeout=10) == -signal.SIGKILL
+    on_cluster = arrays()
     features.main()
     assert arrays() == on_cluster
+
+
+def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.features"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": cluster_elsewhere},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "start its scheduler and its workers in a checkout of this repository" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not features.FEATURES.exists()

@@ -3,6 +3,7 @@
 A file is read, averaged to mono, resampled and cut in blocks: memory stays flat however long it is.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,20 @@ BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cach
 
 class DecodeError(Exception):
     """A sound file that cannot be used; the message says why, without the file's name."""
+
+
+def find_sounds(folder: Path) -> list[Path]:
+    """Return the sound files in a folder and those below it, in order.
+
+    Raises:
+        PermissionError: naming a folder that may not be read. (Path.rglob would keep silent.)
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found = [Path(place, name) for place, _, names in os.walk(folder, onerror=fail) for name in names]
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:

@@ -1,5 +1,9 @@
 """Decoding: any rate, mono or stereo, in blocks as in one piece, and every bad file told by its reason."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,7 +11,7 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.audio.decode import DecodeError, read_blocks, to_clips, windows
+from stages.audio.decode import DecodeError, find_sounds, read_blocks, to_clips, windows
 
 
 def music(seconds, rate):
@@ -85,3 +89,24 @@ def test_bad_files_say_why(tmp_path, kind, says):
     bad_file(tmp_path / "a.wav", kind)
     with pytest.raises(DecodeError, match=says):
         list(read_blocks(tmp_path / "a.wav", 8000))
+
+
+def test_a_folder_that_may_not_be_read_is_named():
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "locked").mkdir()
+        (folder / "b.wav").touch()
+        (folder / "locked" / "a.MP3").touch()
+        assert find_sounds(folder) == [folder / "b.wav", folder / "locked" / "a.MP3"]
+        folder.chmod(0o755)
+        (folder / "locked").chmod(0)
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(65534)  # root may read everything
+            with pytest.raises(PermissionError) as refusal:
+                find_sounds(folder)
+        finally:
+            os.seteuid(user)
+            (folder / "locked").chmod(0o755)
+        assert refusal.value.filename == str(folder / "locked")
