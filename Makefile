@@ -4,7 +4,7 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test lint bench readme lock
+.PHONY: help repro test lint bench report readme lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
@@ -22,6 +22,10 @@ bench: $(INSTALLED)  ## measure training and the front end against their peers (
 	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	python -m bench.training
 	python -m bench.features
+
+report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md, metrics/model_card.md, pictures
+	python -m stages.report
+	python -m stages.model_card
 
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md
 	python -m stages.readme

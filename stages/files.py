@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 PREPARED = Path("data/prepared")  # REPRESENTATION.safetensors and dataset.json
+BASELINES = Path("data/baselines.json")
 SNAPSHOTS = Path("data/snapshots")  # DEVICE/history.json and DEVICE/REPRESENTATION/run_00/epoch_00.safetensors
 MODEL = Path("data/model")  # REPRESENTATION.safetensors and .json
 METRICS = Path("metrics")

@@ -1,7 +1,7 @@
 """predict: a song's genre, second by second: `python -m stages.predict SONG [SONG ... | FOLDER]`.
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again: each second is a witness, and
-the product of what they say, not their vote, decides. Needs nothing but data/model/.
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (`stages/core/scoring.py`).
+Needs nothing but data/model/.
 """
 
 import argparse
@@ -18,11 +18,10 @@ from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
 from stages.audio.features import FRONT_ENDS
-from stages.files import MODEL, UserError, read_json, replacing, run_stage, write_bytes
+from stages.core.scoring import verdict
+from stages.files import MODEL, UserError, read_json, run_stage, write_bytes
 
 LINE = 60  # characters of a song's timeline at most
-TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 
 
 class Song(NamedTuple):
@@ -34,9 +33,7 @@ class Song(NamedTuple):
 
     def verdict(self) -> np.ndarray:
         """Return the probabilities of the whole song, shape (classes,)."""
-        mean = np.log(np.maximum(self.probabilities, 1e-30)).mean(axis=0)
-        weights = np.exp(mean - mean.max())
-        return weights / weights.sum()
+        return verdict(self.probabilities)
 
 
 def main() -> None:
@@ -64,7 +61,9 @@ def main() -> None:
     if arguments.csv:
         write_bytes(arguments.csv, as_csv(songs, card["classes"]).encode())
     if arguments.plot and songs:
-        plot(songs[0], card["classes"], arguments.plot)
+        from stages.pictures import timeline as draw_timeline
+
+        draw_timeline(arguments.plot, songs[0].path.name, songs[0].starts, songs[0].probabilities, card["classes"])
     if failures:
         raise UserError("; ".join(failures))
 
@@ -220,35 +219,6 @@ def as_csv(songs: list[Song], classes: list[str]) -> str:
         for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True):
             writer.writerow([song.path, start, *row])
     return text.getvalue()
-
-
-def plot(song: Song, classes: list[str], path: Path) -> None:
-    """Draw the classes' probabilities over time, stacked."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(10, 3.6), layout="constrained")
-    edges = np.append(song.starts, song.starts[-1] + 1)
-    values = np.vstack([song.probabilities, song.probabilities[-1]]).T  # the last window lasts to its end
-    axes.stackplot(edges, values, labels=classes, colors=COLOURS, step="post")
-    verdict = song.verdict()
-    axes.set(
-        title=f"{song.path.name}: {classes[verdict.argmax()]} {verdict.max():.2f}",
-        xlabel="time (min:s)",
-        ylabel="probability",
-        xlim=(edges[0], edges[-1]),
-        ylim=(0, 1),
-    )
-    tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
-    axes.xaxis.set_major_locator(pyplot.MultipleLocator(tick))
-    axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,24 @@
 """prepare: split and standardize the data set's arrays and write them as tensors.
 
-Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y val_x val_y
-test_x test_y mean std) and data/prepared/dataset.json (classes, shapes, counts and where they came from).
+Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y train_unit, the
+same of val and test, mean std) and data/prepared/dataset.json (classes, shapes, counts and where they came from). A
+sample's unit is its track, or, where tracks are unknown, its block of neighbours: what a bootstrap resamples.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from stages.core.dataset import PARTS, check_classes, encode, load_dataset, split_rows, standardization
+from stages.core.dataset import (
+    BLOCK,
+    PARTS,
+    check_classes,
+    encode,
+    load_dataset,
+    resampling_units,
+    split_rows,
+    standardization,
+)
 from stages.core.params import Params, load_params
 from stages.files import PREPARED, UserError, read_json, replacing, run_stage, write_bytes, write_json
 
@@ -28,17 +38,20 @@ def main() -> None:
                 "split, which flatters every score; see 'your own arrays' in the README"
             )
     check_classes(classes, labels, parts)
+    units = resampling_units(labels, first.groups, dataset.given_parts)
 
     with replacing(PREPARED) as folder:
         for name, arrays in dataset.representations.items():
-            write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, parts, params.standardize))
+            write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, units, parts, params.standardize))
         write_json(folder / "dataset.json", describe(params, dataset, classes, labels, parts))
     counts = " / ".join(f"{len(parts[part])} {part}" for part in PARTS)
     print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(classes)}")
 
 
-def tensors(X: np.ndarray, labels: np.ndarray, parts: dict[str, np.ndarray], standardize: bool) -> bytes:
-    """Return one representation as safetensors: each part's x (float32) and y (int64), mean and std (float32)."""
+def tensors(
+    X: np.ndarray, labels: np.ndarray, units: np.ndarray, parts: dict[str, np.ndarray], standardize: bool
+) -> bytes:
+    """Return one representation as safetensors: each part's x (float32), y and unit (int64), mean and std (float32)."""
     from safetensors.numpy import save
 
     mean, std = np.zeros(X.shape[1:]), np.ones(X.shape[1:])
@@ -48,6 +61,7 @@ def tensors(X: np.ndarray, labels: np.ndarray, parts: dict[str, np.ndarray], sta
     for part in PARTS:
         arrays[f"{part}_x"] = ((X[parts[part]] - mean) / std).astype(np.float32)
         arrays[f"{part}_y"] = labels[parts[part]]
+        arrays[f"{part}_unit"] = units[parts[part]]
     return save(arrays)
 
 
@@ -65,6 +79,7 @@ def describe(params: Params, dataset, classes: list[str], labels: np.ndarray, pa
             "dataset": params.dataset,
             "sample_rate": sample_rate(Path(params.dataset)),
             "groups": None if first.groups is None else len(np.unique(first.groups)),
+            "unit": f"{BLOCK} neighbouring samples of a class" if first.groups is None else "track",
             "split": "given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
             "standardize": params.standardize,
         },

@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import save_dataset, write_params
+from conftest import make_arrays, save_arrays, save_dataset, write_params
 from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
-from stages import compare, evaluate, prepare, select, train
+from stages import baselines, compare, evaluate, prepare, select, train
 from stages.core.network import build_network
-from stages.files import MODEL, PREPARED, SNAPSHOTS, read_json, write_json
+from stages.core.scoring import intervals, verdict
+from stages.files import BASELINES, MODEL, PREPARED, SNAPSHOTS, read_json, write_json
 
 
 @pytest.fixture
@@ -69,9 +74,14 @@ def test_select_copies_the_choice_beside_a_card_that_rebuilds_it(trained):
         assert f1_score(data["val_y"], predicted, average="macro") == pytest.approx(choice["val_f1_macro"])
 
 
-def test_evaluate_agrees_with_scikit_learn_from_the_confusion_file(trained):
+@pytest.fixture
+def judged(trained):
     select.main()
+    baselines.main()
     evaluate.main()
+
+
+def test_evaluate_agrees_with_scikit_learn_from_the_confusion_file(judged):
     results = read_json(evaluate.EVALUATED)
     for name in ("mfccs", "melgrams"):
         with (evaluate.CONFUSION / f"{name}.csv").open() as file:
@@ -81,10 +91,92 @@ def test_evaluate_agrees_with_scikit_learn_from_the_confusion_file(trained):
         assert results[name]["f1_macro"] == pytest.approx(f1_score(actual, predicted, average="macro"))
         each = f1_score(actual, predicted, average=None, labels=["blues", "pop", "rock"])
         assert list(results[name]["f1"].values()) == pytest.approx(list(each))
-        assert set(results[name]) == {"loss", "accuracy", "f1_macro", "f1", "precision", "recall", "runs"}
-        assert set(results[name]["runs"]) == {"f1_macro_mean", "f1_macro_std"}
+        assert results[name]["f1_macro_low"] <= results[name]["f1_macro"] <= results[name]["f1_macro_high"]
+        assert results[name]["accuracy_low"] <= results[name]["accuracy"] <= results[name]["accuracy_high"]
         assert 0 < results[name]["loss"] < 5
         assert 0.3 < results[name]["runs"]["f1_macro_mean"] <= 1
+
+
+def test_intervals_tracks_and_calibration_are_those_of_the_test_part(judged):
+    for name, result in read_json(evaluate.EVALUATED).items():
+        card, data = read_json(MODEL / f"{name}.json"), load_file(PREPARED / f"{name}.safetensors")
+        logits = evaluate.run_network(card, load_file(MODEL / f"{name}.safetensors"), data["test_x"])
+        probabilities = torch.softmax(logits.double(), dim=1).numpy()
+        actual, units = data["test_y"].numpy(), data["test_unit"].numpy()
+        expected = intervals(actual, probabilities.argmax(axis=1), units, 3)
+        assert result["f1_macro_low"] == expected["f1_macro_low"]
+        assert list(result["f1_high"].values()) == expected["f1_high"]
+        verdicts = {unit: verdict(probabilities[units == unit]).argmax() for unit in set(units.tolist())}
+        right = [verdicts[unit] == actual[units == unit][0] for unit in verdicts]
+        assert result["track"]["accuracy"] == pytest.approx(np.mean(right))
+        assert result["track"]["tracks"] == len(verdicts) == 6
+        assert result["true_class_probability"] == pytest.approx(probabilities[np.arange(24), actual].mean())
+        assert 0 <= result["expected_calibration_error"] < 1
+        best = [max(range(12), key=lambda epoch: run[epoch]["val_f1_macro"]) for run in runs_of(name)]
+        assert result["runs"]["best_epoch_mean"] == np.mean(best)
+        assert result["runs"]["best_epoch_std"] == pytest.approx(np.std(best, ddof=1))
+    for path, per_representation in ((evaluate.F1, 3), (evaluate.MODELS, 4)):
+        records = read_json(path)
+        assert len(records) == 2 * per_representation
+        assert all(record["low"] <= record["high"] for record in records)
+    samples = [record["samples"] for record in read_json(evaluate.RELIABILITY)]
+    assert sum(samples) == 2 * 24
+
+
+def runs_of(name):
+    return read_json(SNAPSHOTS / "cpu" / "history.json")["representations"][name]["runs"]
+
+
+def test_baselines_are_scikit_learns_on_the_same_split(judged):
+    results = read_json(BASELINES)
+    data = {name: load_file(PREPARED / f"{name}.safetensors") for name in ("mfccs", "melgrams")}
+    mfccs, melgrams = data["mfccs"], data["melgrams"]
+    inputs = {
+        ("mfccs", "svm_rbf", SVC()): (mfccs["train_x"], mfccs["test_x"]),
+        ("mfccs", "logistic_regression", LogisticRegression(max_iter=1000)): (mfccs["train_x"], mfccs["test_x"]),
+        ("melgrams", "svm_rbf", SVC()): [
+            torch.cat([melgrams[f"{part}_x"].mean(dim=1), melgrams[f"{part}_x"].std(dim=1, correction=0)], dim=1)
+            for part in ("train", "test")
+        ],
+    }
+    for (name, baseline, model), (train_x, test_x) in inputs.items():
+        predicted = make_pipeline(StandardScaler(), model).fit(train_x, mfccs["train_y"]).predict(test_x)
+        expected = f1_score(mfccs["test_y"], predicted, average="macro")
+        assert results[name][baseline]["f1_macro"] == pytest.approx(expected)
+    assert results["mfccs"]["majority_class"]["accuracy"] == pytest.approx(1 / 3)
+    assert read_json(evaluate.EVALUATED)["mfccs"]["baselines"] == results["mfccs"]
+    assert all("f1_macro_split_at_random" in result for result in results["mfccs"].values())
+
+
+def test_a_split_at_random_flatters_where_tracks_are_alike(workplace):
+    """Tracks that differ more than classes do: their seconds give them away only if the split cuts them in two."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(240) // 8
+    X = rng.standard_normal((30, 6))[groups] + 0.1 * rng.standard_normal((240, 6))
+    save_arrays(workplace / "data" / "mine" / "mfccs", X, np.array(["a", "b", "c"])[groups % 3], groups)
+    prepare.main()
+    baselines.main()
+    svm = read_json(BASELINES)["mfccs"]["svm_rbf"]
+    assert svm["f1_macro_split_at_random"] > svm["f1_macro"] + 0.3
+
+
+def test_without_tracks_nothing_is_said_of_tracks(workplace, monkeypatch):
+    X, labels, _ = make_arrays(n=360)
+    save_arrays(workplace / "data" / "mine" / "mfccs", X, labels)
+    write_params(epochs=2)
+    prepare.main()
+    for device in ("cpu", "gpu"):
+        monkeypatch.setattr(sys, "argv", ["train", device])
+        train.main()
+    for stage in (select, baselines, evaluate):
+        stage.main()
+    result = read_json(evaluate.EVALUATED)["mfccs"]
+    assert "track" not in result
+    assert set(result["baselines"]["svm_rbf"]) == {
+        f"{score}{end}" for score in ("accuracy", "f1_macro") for end in ("", "_low", "_high")
+    }
+    assert read_json(PREPARED / "dataset.json")["source"]["unit"] == "30 neighbouring samples of a class"
+    assert result["f1_macro_low"] < result["f1_macro_high"]
 
 
 def test_compare_without_a_gpu_says_null(trained):

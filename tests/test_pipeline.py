@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import yaml
 from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
 
-CHAIN = ["check", "prepare", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
+CHAIN = ["check", "prepare", "baselines", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
 
 
 class Repository:
@@ -77,7 +78,8 @@ def base(tmp_path_factory) -> Repository:
         if (ROOT / name).exists():
             (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, repository.folder / name)
-    (repository.folder / "dvc.lock").unlink(missing_ok=True)
+    for lock in ("dvc.lock", "data/dvc.lock"):
+        (repository.folder / lock).unlink(missing_ok=True)
     save_dataset(repository.folder / "data" / "mine")
     here = Path.cwd()
     os.chdir(repository.folder)
@@ -119,7 +121,7 @@ def test_the_demo_corpus_is_made_only_where_the_data_set_asks_for_it(repository)
 
 def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_diff(repository):
     set_params(repository, lr=0.2)
-    assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name != "prepare"]
+    assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name not in ("prepare", "baselines")]
     rows = json.loads(repository.dvc("metrics", "diff", "--json"))
     loss = rows["metrics/evaluate.json"]["mfccs.loss"]
     assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
@@ -174,11 +176,31 @@ def test_experiments_in_the_queue(repository):
     assert {"0.02", "0.04"} <= {row["lr"] for row in table}
 
 
+def test_a_colleague_pulls_and_reproduces_nothing(repository, tmp_path):
+    repository.dvc("remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    repository.commit()
+    repository.dvc("push")
+    repository.run("git", "clone", "--quiet", str(repository.folder), str(tmp_path / "colleague"))
+    colleague = Repository(tmp_path / "colleague")
+    colleague.dvc("pull")
+    assert stages_run(colleague.dvc("repro")) == []
+    assert colleague.results() == repository.results()
+
+
 def test_plots(repository):
     assert "index.html" in repository.dvc("plots", "show")
     page = (repository.folder / "dvc_plots" / "index.html").read_text()
-    for plot in ("metrics_curves_mfccs_cpu_csv", "metrics_confusion_mfccs_csv", "metrics_seconds_json"):
+    names = (
+        "curves_mfccs_cpu_csv",
+        "confusion_mfccs_csv",
+        "seconds_json",
+        "f1_json",
+        "models_json",
+        "reliability_json",
+    )
+    for plot in (f"metrics_{name}" for name in names):
         assert f"vegaEmbed('#{plot}'" in page
+    assert not re.search(r"<(script|link)[^>]+(src|href)", page), "the page must not need the internet"
 
 
 def test_own_arrays_in_each_layout(repository):

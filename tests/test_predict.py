@@ -65,14 +65,6 @@ def test_it_hears_what_training_heard(here, trained, monkeypatch, representation
         np.testing.assert_allclose(heard, expected, atol=1e-4)
 
 
-def test_the_verdict_is_the_mean_of_the_log_probabilities_made_to_add_up_to_1():
-    song = predict.Song(Path("a"), np.array([0.0, 1.0]), np.array([[0.5, 0.5], [0.8, 0.2]]))
-    product = np.sqrt(np.array([0.4, 0.1]))
-    np.testing.assert_allclose(song.verdict(), product / product.sum())
-    sure = predict.Song(Path("a"), np.array([0.0]), np.array([[1.0, 0.0]]))
-    np.testing.assert_allclose(sure.verdict(), [1, 0], atol=1e-12)
-
-
 def test_every_form_tells_the_same(here, monkeypatch, capsys):
     run(monkeypatch, "songs", "--seconds", "--json", "out.json", "--csv", "out.csv", "--hop", "0.5")
     said = capsys.readouterr().out

@@ -28,9 +28,10 @@ def test_tensors_are_split_and_standardized(workplace):
     rows = {}
     for name, shape in (("mfccs", (6,)), ("melgrams", (16, 16))):
         tensors = load_file(PREPARED / f"{name}.safetensors")
-        assert set(tensors) == {f"{part}_{axis}" for part in PARTS for axis in "xy"} | {"mean", "std"}
+        assert set(tensors) == {f"{part}_{axis}" for part in PARTS for axis in ("x", "y", "unit")} | {"mean", "std"}
         assert all(tensors[f"{part}_x"].dtype == np.float32 for part in PARTS)
-        assert all(tensors[f"{part}_y"].dtype == np.int64 for part in PARTS)
+        assert all(tensors[f"{part}_{axis}"].dtype == np.int64 for part in PARTS for axis in ("y", "unit"))
+        assert [len(set(tensors[f"{part}_unit"].tolist())) for part in PARTS] == [18, 6, 6]  # whole tracks of 4 samples
         assert tensors["train_x"].shape == (72, *shape)
         np.testing.assert_allclose(tensors["train_x"].mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(tensors["train_x"].std(axis=0), 1, atol=1e-5)

@@ -16,6 +16,7 @@ import numpy as np
 from stages.files import UserError
 
 PARTS = ("train", "val", "test")
+BLOCK = 30  # neighbouring samples of a class that are taken for one song where tracks are unknown
 
 
 class Arrays(NamedTuple):
@@ -267,6 +268,30 @@ def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
     order = np.argsort(whole - exact, kind="stable")
     whole[order[: total - whole.sum()]] += 1
     return whole
+
+
+def resampling_units(
+    labels: np.ndarray, groups: np.ndarray | None, given_parts: dict[str, np.ndarray] | None
+) -> np.ndarray:
+    """Number the units that a bootstrap resamples, shape (n,): tracks, or blocks of 30 neighbouring samples of a class.
+
+    Seconds of one song are alike, so single samples would make every interval too narrow. Arrays come song by song, and
+    30 s is how long the clips of the usual collections are.
+
+    Args:
+        labels: class numbers, shape (n,).
+        groups: the track of each sample, shape (n,), or None.
+        given_parts: rows of each part if the data set came split: no block reaches from one part into another.
+    """
+    if groups is not None:
+        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    units, used = np.empty(len(labels), np.int64), 0
+    for rows in (given_parts or {"all": np.arange(len(labels))}).values():
+        for number in np.unique(labels):
+            members = rows[labels[rows] == number]
+            units[members] = used + np.arange(len(members)) // BLOCK
+            used += -(-len(members) // BLOCK)
+    return units
 
 
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:

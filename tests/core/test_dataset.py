@@ -8,7 +8,16 @@ from conftest import make_arrays, save_arrays, save_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.dataset import PARTS, check_classes, encode, load_dataset, part_counts, split_rows, standardization
+from stages.core.dataset import (
+    PARTS,
+    check_classes,
+    encode,
+    load_dataset,
+    part_counts,
+    resampling_units,
+    split_rows,
+    standardization,
+)
 from stages.files import UserError
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -151,6 +160,20 @@ def test_missing_folders_and_parts_are_named(tmp_path):
         load_dataset(tmp_path / "d")
     with pytest.raises(UserError, match="found melgrams, mfccs, expected wav too"):
         load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
+
+
+def test_what_a_bootstrap_resamples():
+    labels = np.array([0] * 70 + [1] * 40)
+    groups = np.arange(110) // 11
+    np.testing.assert_array_equal(resampling_units(labels, groups, None), groups)
+    blocks = [0] * 30 + [1] * 30 + [2] * 10 + [3] * 30 + [4] * 10
+    np.testing.assert_array_equal(resampling_units(labels, None, None), blocks)
+    mixed = np.random.default_rng(0).permutation(110)  # neighbours are counted class by class
+    assert np.bincount(resampling_units(labels[mixed], None, None)).tolist() == [30, 30, 10, 30, 10]
+    given = {"train": np.arange(50), "val": np.arange(50, 80), "test": np.arange(80, 110)}
+    in_parts = resampling_units(labels, None, given)
+    assert np.bincount(in_parts).tolist() == [30, 20, 20, 10, 30]
+    assert set(in_parts[given["val"]]).isdisjoint(in_parts[given["train"]])
 
 
 def test_classes_must_be_in_every_part():

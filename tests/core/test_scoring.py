@@ -1,11 +1,13 @@
-"""The scores against scikit-learn."""
+"""The scores against scikit-learn, their intervals against exact ones, calibration against counting by hand."""
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 from sklearn import metrics
 
-from stages.core.scoring import confusion_matrix, scores
+from stages.core.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
 
 
 @given(
@@ -23,3 +25,49 @@ def test_scores_agree_with_scikit_learn(pairs):
     np.testing.assert_allclose(ours["f1"], f1)
     np.testing.assert_allclose(ours["f1_macro"], f1.mean())
     np.testing.assert_allclose(ours["accuracy"], metrics.accuracy_score(actual, predicted))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_intervals_of_independent_samples_are_those_of_a_binomial_distribution(share):
+    n = 400
+    actual, predicted = np.zeros(n, int), (np.arange(n) >= share * n).astype(int)
+    found = intervals(actual, predicted, np.arange(n), 2)
+    for end, quantile in (("low", 0.025), ("high", 0.975)):
+        assert found[f"accuracy_{end}"] == pytest.approx(binom.ppf(quantile, n, share) / n, abs=0.006)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=3, max_size=40),
+    copies=st.integers(2, 30),
+)
+def test_more_seconds_of_the_same_songs_make_no_interval_narrower(pairs, copies):
+    actual, predicted = np.array(pairs).T
+    units = np.arange(len(pairs))
+    once = intervals(actual, predicted, units, 3)
+    often = intervals(*(np.repeat(array, copies) for array in (actual, predicted, units)), 3)
+    assert once.keys() == {f"{name}_{end}" for name in ("accuracy", "f1_macro", "f1") for end in ("low", "high")}
+    for name, value in once.items():
+        np.testing.assert_allclose(often[name], value, atol=1e-12)
+    assert 0 <= once["f1_macro_low"] <= once["f1_macro_high"] <= 1
+
+
+def test_a_sure_result_has_no_width_and_a_class_is_never_lost():
+    actual = np.repeat(np.arange(3), 20)
+    found = intervals(actual, actual, np.repeat(np.arange(6), 10), 3)
+    assert {value for key, value in found.items() if not key.startswith("f1_l") and not key.startswith("f1_h")} == {1.0}
+    assert found["f1_low"] == [1.0, 1.0, 1.0]
+
+
+def test_calibration_by_hand():
+    probabilities = np.array([[0.85, 0.15], [0.85, 0.15], [0.25, 0.75], [0.45, 0.55], [1.0, 0.0]])
+    bins = reliability(probabilities, np.array([0, 1, 1, 0, 0]))
+    expected = [(1, 0.55, 0), (1, 0.75, 1), (2, 0.85, 0.5), (1, 1, 1)]
+    assert [tuple(row.values()) for row in bins] == pytest.approx([pytest.approx(row) for row in expected])
+    assert calibration_error(bins) == pytest.approx((0.55 + 0.25 + 2 * 0.35 + 0) / 5)
+
+
+def test_a_verdict_is_the_product_of_what_the_seconds_say():
+    product = np.sqrt(np.array([0.4, 0.1]))
+    np.testing.assert_allclose(verdict(np.array([[0.5, 0.5], [0.8, 0.2]])), product / product.sum())
+    np.testing.assert_allclose(verdict(np.array([[1.0, 0.0]])), [1, 0], atol=1e-12)

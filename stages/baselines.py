@@ -1,0 +1,88 @@
+"""baselines: what simpler models make of the same split, so that a reader sees whether the network earned its keep.
+
+The majority class, logistic regression and a support vector machine with an RBF kernel (scikit-learn's defaults, inputs
+standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training part and are judged on
+the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
+split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
+flatter. Writes data/baselines.json.
+"""
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from stages.core.dataset import PARTS, split_rows
+from stages.core.scoring import confusion_matrix, intervals, scores
+from stages.files import BASELINES, PREPARED, read_json, run_stage, write_json
+
+BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
+MOST_SAMPLES = 10_000  # to learn from: the time of a support vector machine grows with their square
+SEED = 0  # of the split at random, and of the samples drawn where there are more
+
+
+def main() -> None:
+    """Fit and judge the baselines on every representation."""
+    dataset = read_json(PREPARED / "dataset.json")
+    tracks_known = dataset["source"]["groups"] is not None
+    results = {}
+    for name in dataset["representations"]:
+        data = load_file(PREPARED / f"{name}.safetensors")
+        x, y, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
+        counts = {part: len(data[f"{part}_y"]) for part in PARTS}
+        ends = np.cumsum([0, *counts.values()])
+        given = {part: np.arange(start, end) for part, start, end in zip(PARTS, ends, ends[1:], strict=False)}
+        results[name] = {
+            baseline: judge(baseline, x, y, units, given, len(dataset["classes"])) for baseline in BASELINE_NAMES
+        }
+        if tracks_known:
+            random = split_rows(dataset["classes"], y, None, counts, SEED)
+            for baseline, result in results[name].items():
+                flattered = judge(baseline, x, y, units, random, len(dataset["classes"]))
+                result["f1_macro_split_at_random"] = flattered["f1_macro"]
+        told = ", ".join(f"{baseline} {result['f1_macro']:.3f}" for baseline, result in results[name].items())
+        print(f"baselines: {name}: test macro F1: {told}")
+    write_json(BASELINES, results)
+
+
+def judge(
+    baseline: str, x: np.ndarray, y: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray], n_classes: int
+) -> dict[str, float]:
+    """Fit a baseline to the training rows; return its accuracy and macro F1 on the test rows, with their intervals."""
+    train, test = rows["train"], rows["test"]
+    if len(train) > MOST_SAMPLES:
+        train = np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False)
+    model = build(baseline).fit(columns(baseline, x[train]), y[train])
+    predicted = model.predict(columns(baseline, x[test]))
+    result = scores(confusion_matrix(y[test], predicted, n_classes))
+    result |= intervals(y[test], predicted, units[test], n_classes)
+    return {key: value for key, value in result.items() if key.startswith(("accuracy", "f1_macro"))}
+
+
+def build(baseline: str):
+    """Return an untrained model of scikit-learn."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    if baseline == "majority_class":
+        return DummyClassifier(strategy="most_frequent")
+    if baseline == "logistic_regression":
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return make_pipeline(StandardScaler(), SVC(kernel="rbf"))
+
+
+def columns(baseline: str, x: np.ndarray) -> np.ndarray:
+    """Return samples as rows: all their numbers, or for the SVM mean and deviation over time if there is a time axis.
+
+    Args:
+        baseline: one of BASELINE_NAMES.
+        x: shape (n, columns) or (n, time, ...).
+    """
+    if baseline == "svm_rbf" and x.ndim > 2:
+        x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
+    return x.reshape(len(x), -1)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,158 @@
+"""Pictures: of the results, for metrics/report.md, which GitHub shows as they are, and of a song's genres over time.
+
+Colours are those of Okabe and Ito, which colour-blind people tell apart; the background is white and opaque, so that
+they are as legible on a dark page.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from stages.core.scoring import verdict
+from stages.files import replacing
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
+DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}
+PART_COLOURS = {"transfer": COLOURS[3], "train": COLOURS[0], "validate": COLOURS[1], "snapshot": COLOURS[2]}
+DOTS_PER_INCH = 120
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
+
+
+@contextmanager
+def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
+    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, columns, figsize=(columns * width, height), squeeze=False, layout="constrained")
+    try:
+        yield axes[0]
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    finally:
+        pyplot.close(figure)
+
+
+def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
+    """Draw validation macro F1 over the epochs, one line a run, for each representation and device.
+
+    Args:
+        path: the PNG to write.
+        curves: by representation and device, the rows of metrics/curves/REPRESENTATION_DEVICE.csv.
+    """
+    with drawing(path, len(curves), 4.6, 3.4) as panels:
+        for axes, (representation, devices) in zip(panels, curves.items(), strict=True):
+            for device, rows in devices.items():
+                for run in sorted({row["run"] for row in rows}):
+                    line = [(row["epoch"], row["val_f1_macro"]) for row in rows if row["run"] == run]
+                    label = device.upper() if run == 0 else None
+                    axes.plot(*zip(*line, strict=True), color=DEVICE_COLOURS[device], alpha=0.7, label=label)
+            axes.set(title=representation, xlabel="epoch", ylabel="validation macro F1, one line a run")
+            axes.grid(alpha=0.3)
+            axes.legend(loc="lower right")
+
+
+def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.ndarray]) -> None:
+    """Draw each representation's confusion matrix: counts, and their share of the actual class."""
+    largest = max(map(len, classes.values()))
+    with drawing(path, len(matrices), 1.6 + 0.8 * largest, 1.0 + 0.7 * largest) as panels:
+        for axes, (representation, counts) in zip(panels, matrices.items(), strict=True):
+            names = classes[representation]
+            shares = counts / counts.sum(axis=1, keepdims=True)
+            axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+            for (row, column), share in np.ndenumerate(shares):
+                colour = "white" if share > 0.5 else "black"
+                text = f"{counts[row, column]}\n{share:.0%}"
+                axes.text(column, row, text, ha="center", va="center", color=colour)
+            axes.set(title=representation, xlabel="predicted", ylabel="actual")
+            axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+            axes.set_yticks(range(len(names)), names)
+
+
+def intervals(path: Path, records: list[dict], name: str, value: str, label: str) -> None:
+    """Draw values with their 95 % intervals, a panel a representation.
+
+    Args:
+        path: the PNG to write.
+        records: each with `representation`, `low`, `high` and the two keys below; `split_at_random`, where there is
+            one, is drawn as a hollow mark.
+        name: the key of what a row is called.
+        value: the key of its value.
+        label: of the axis.
+    """
+    representations = list(dict.fromkeys(record["representation"] for record in records))
+    most = max(sum(record["representation"] == each for record in records) for each in representations)
+    with drawing(path, len(representations), 4.6, 1.2 + 0.4 * most) as panels:
+        for axes, representation in zip(panels, representations, strict=True):
+            rows = [record for record in records if record["representation"] == representation]
+            for y, row in enumerate(rows):
+                axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
+                axes.plot(row[value], y, "o", color=COLOURS[0])
+                if "split_at_random" in row:
+                    axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")
+            axes.set_yticks(range(len(rows)), [row[name] for row in rows])
+            axes.set(title=representation, xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+            axes.grid(axis="x", alpha=0.3)
+
+
+def reliability(path: Path, records: list[dict]) -> None:
+    """Draw accuracy over confidence, a panel a representation; the area of a mark is its number of samples."""
+    representations = list(dict.fromkeys(record["representation"] for record in records))
+    with drawing(path, len(representations), 3.8, 3.6) as panels:
+        for axes, representation in zip(panels, representations, strict=True):
+            rows = [record for record in records if record["representation"] == representation]
+            confidence, accuracy, samples = (
+                np.array([row[key] for row in rows]) for key in ("confidence", "accuracy", "samples")
+            )
+            axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
+            axes.plot(confidence, accuracy, color=COLOURS[0])
+            axes.scatter(confidence, accuracy, 10 + 300 * samples / samples.sum(), color=COLOURS[0])
+            axes.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
+            axes.set(title=representation, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+            axes.grid(alpha=0.3)
+
+
+def seconds(path: Path, records: list[dict]) -> None:
+    """Draw the median seconds of a run by part, one bar a representation and device."""
+    bars = list(dict.fromkeys(record["what"] for record in records))
+    with drawing(path, 1, 8, 1.2 + 0.4 * len(bars)) as (axes,):
+        for y, what in enumerate(bars):
+            start = 0.0
+            for part, colour in PART_COLOURS.items():
+                length = sum(row["seconds"] for row in records if (row["what"], row["part"]) == (what, part))
+                axes.barh(y, length, left=start, color=colour, label=part if y == 0 else None)
+                start += length
+            axes.text(start, y, f" {start:.2f} s", va="center")
+        axes.set_yticks(range(len(bars)), bars)
+        axes.set(xlabel="seconds of the median run", ylim=(len(bars) - 0.5, -0.5))
+        axes.margins(x=0.12)
+        axes.set_xlim(left=0)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def timeline(path: Path, song: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
+    """Draw the classes' probabilities over a song's time, stacked.
+
+    Args:
+        path: the PNG to write.
+        song: the song's name, for the title.
+        starts: where each window of a second starts, in seconds, shape (windows,).
+        probabilities: shape (windows, classes).
+        classes: their names.
+    """
+    edges = np.append(starts, starts[-1] + 1)
+    values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
+    whole = verdict(probabilities)
+    with drawing(path, 1, 10, 3.6) as (axes,):
+        axes.stackplot(edges, values, labels=classes, colors=COLOURS, step="post")
+        axes.set(title=f"{song}: {classes[whole.argmax()]} {whole.max():.2f}", xlabel="time (min:s)")
+        axes.set(ylabel="probability", xlim=(edges[0], edges[-1]), ylim=(0, 1))
+        tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
+        axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
+        axes.xaxis.set_major_formatter(lambda seconds, _: f"{int(seconds) // 60}:{int(seconds) % 60:02}")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
