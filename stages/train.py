@@ -6,6 +6,7 @@ times in metrics/train_DEVICE.json.
 
 import ctypes
 import fcntl
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ def main() -> None:
             print(f"train_{name}: skipped: {reason}")
             history, timing = {"skipped": "no GPU"}, {"skipped": reason}
         else:
+            # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
+            # the same cores, say of a queue with two workers, take many times as long as one after the other.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             from stages.core.runs import train_all
 
             history, timing = train_all(name, params)

@@ -27,6 +27,7 @@ def test_figures_are_those_of_the_committed_metrics(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = Path("README.md").read_text()
     assert block(text, "results") == readme.results()
+    assert block(text, "recipes") == readme.recipes()
     assert block(text, "speed") == readme.speed()
     assert block(text, "features") == readme.features()
 
