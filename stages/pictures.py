@@ -62,7 +62,7 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
     with drawing(path, len(matrices), 1.6 + 0.8 * largest, 1.0 + 0.7 * largest) as panels:
         for axes, (representation, counts) in zip(panels, matrices.items(), strict=True):
             names = classes[representation]
-            shares = counts / counts.sum(axis=1, keepdims=True)
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
             for (row, column), share in np.ndenumerate(shares):
                 colour = "white" if share > 0.5 else "black"

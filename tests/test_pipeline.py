@@ -205,6 +205,19 @@ def test_plots(repository):
     assert not re.search(r"<(script|link)[^>]+(src|href)", page), "the page must not need the internet"
 
 
+def test_report_and_model_card(repository):
+    repository.run("python", "-m", "stages.report")
+    repository.run("python", "-m", "stages.model_card")
+    page = (repository.folder / "metrics" / "report.md").read_text()
+    for result in repository.json("metrics/evaluate.json").values():
+        assert f"**{result['runs']['f1_macro_mean']:.3f}**" in page
+    assert "epochs: 3" in page
+    assert page.count("-->") > 10  # the pipeline
+    assert "`data/mine`" in (repository.folder / "metrics" / "model_card.md").read_text()
+    names = {path.name for path in (repository.folder / "metrics" / "pictures").iterdir()}
+    assert names == set(re.findall(r"\(pictures/(.+?)\)", page))
+
+
 def test_own_arrays_in_each_layout(repository):
     X, labels, groups = make_arrays(classes=(10, 20, 30))
     save_arrays(repository.folder / "data" / "yours" / "mfccs", X, labels, groups)
