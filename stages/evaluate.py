@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     selected, baselines, histories = read_json(METRICS / "select.json"), read_json(BASELINES), read_histories()
     tracks_known = read_json(PREPARED / "dataset.json")["source"]["groups"] is not None
-    results, bins = {}, {}
+    results, ranges, bins = {}, {}, {}
     with replacing(CONFUSION) as folder:
         folder.mkdir()
         for name in sorted(set(selected) - {"best"}):
@@ -42,9 +42,12 @@ def main() -> None:
             x, y, units = data["test_x"], data["test_y"], data["test_unit"]
             logits = run_network(card, load_snapshot(MODEL / f"{name}.safetensors"), x)
             probabilities = torch.softmax(logits.double(), dim=1).numpy()
+            predicted = logits.argmax(dim=1)
+            ranges[name] = intervals(y.numpy(), predicted.numpy(), units.numpy(), len(card["classes"]))
             bins[name] = reliability(probabilities, y.numpy())
             results[name] = {
-                **judge(card["classes"], logits, y, units),
+                **judge(card["classes"], logits, y),
+                **{key: value for key, value in ranges[name].items() if key.startswith(("accuracy", "f1_macro"))},
                 "expected_calibration_error": calibration_error(bins[name]),
                 "true_class_probability": float(probabilities[np.arange(len(y)), y].mean()),
                 "runs": judge_runs(card, histories[device]["representations"][name]["runs"], device, x, y),
@@ -52,10 +55,10 @@ def main() -> None:
             }
             if tracks_known:
                 results[name]["track"] = judge_tracks(probabilities, y.numpy(), units.numpy())
-            write_confusion(folder / f"{name}.csv", card["classes"], y.tolist(), logits.argmax(dim=1).tolist())
+            write_confusion(folder / f"{name}.csv", card["classes"], y.tolist(), predicted.tolist())
             print(f"evaluate: {name}: test {describe(results[name])}")
     write_json(EVALUATED, results)
-    write_json(F1, [record for name, result in results.items() for record in f1_records(name, result)])
+    write_json(F1, [record for name in results for record in f1_records(name, results[name]["f1"], ranges[name])])
     write_json(RELIABILITY, [{"representation": name, **row} for name, rows in bins.items() for row in rows])
     write_json(MODELS, [record for name, result in results.items() for record in model_records(name, result)])
 
@@ -68,15 +71,12 @@ def run_network(card: dict, weights: dict[str, torch.Tensor], x: torch.Tensor) -
     return model(x)
 
 
-def judge(
-    classes: list[str], logits: torch.Tensor, y: torch.Tensor, units: torch.Tensor
-) -> dict[str, float | dict[str, float]]:
-    """Return loss, accuracy, macro F1 and each class's scores, with the 95 % intervals of accuracy and F1."""
-    actual, predicted = y.numpy(), logits.argmax(dim=1).numpy()
-    result = scores(confusion_matrix(actual, predicted, len(classes)))
-    result |= intervals(actual, predicted, units.numpy(), len(classes))
-    by_class = {key: dict(zip(classes, value, strict=True)) for key, value in result.items() if isinstance(value, list)}
-    return {"loss": torch.nn.functional.cross_entropy(logits, y).item(), **result, **by_class}
+def judge(classes: list[str], logits: torch.Tensor, y: torch.Tensor) -> dict[str, float | dict[str, float]]:
+    """Return loss, accuracy, macro F1, and precision, recall and F1 of each class."""
+    result = scores(confusion_matrix(y.numpy(), logits.argmax(dim=1).numpy(), len(classes)))
+    for score in ("f1", "precision", "recall"):
+        result[score] = dict(zip(classes, result[score], strict=True))
+    return {"loss": torch.nn.functional.cross_entropy(logits, y).item(), **result}
 
 
 def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> dict[str, float]:
@@ -118,12 +118,13 @@ def write_confusion(path: Path, classes: list[str], actual: list[int], predicted
     path.write_text("actual,predicted\n" + "".join(lines), encoding="utf-8")
 
 
-def f1_records(representation: str, result: dict) -> list[dict[str, str | float]]:
+def f1_records(
+    representation: str, f1: dict[str, float], ranges: dict[str, list[float]]
+) -> list[dict[str, str | float]]:
     """Return each class's F1 with its interval."""
     return [
-        {"representation": representation, "class": name, "f1": f1, "low": result["f1_low"][name]}
-        | {"high": result["f1_high"][name]}
-        for name, f1 in result["f1"].items()
+        {"representation": representation, "class": name, "f1": value, "low": low, "high": high}
+        for (name, value), low, high in zip(f1.items(), ranges["f1_low"], ranges["f1_high"], strict=True)
     ]
 
 

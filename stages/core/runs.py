@@ -41,8 +41,6 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
     networks = {each: choose_network(params.network, each, shape) for each, shape in shapes.items()}
     if device.type == "cuda":
         make_exact()
-    recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
-    seeds = [params.seed + run for run in range(params.runs)]
     history = {"params": params.model_dump(include=set(USED)), "representations": {}}
     timing = hardware(device)
     with tqdm(total=len(shapes) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
@@ -51,44 +49,67 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
             new_model = partial(build_network, networks[representation], shape, params.hidden, len(dataset["classes"]))
             threads = threads_for(new_model(seed=0), shape, params.batch_size)
             torch.set_num_threads(threads)
-            warmup = warm_up(new_model(seed=0), data, recipe, device)
-            # A GPU has room for all runs side by side, at hardly more than the time of one.
-            together = [range(params.runs)] if device.type == "cuda" else [[run] for run in range(params.runs)]
-            runs, clocks = [], []
-            for batch in together:
-                progress.set_description(f"{name} {representation} run {batch[-1] + 1}/{params.runs}")
-                models = [new_model(seed=seeds[run]) for run in batch]
-                paths = [partial(snapshot_path, name, representation, run) for run in batch]
-                clock, every = Clock(device), params.snapshots == "every"
-                with told_when_memory_is_short(device, data):
-                    runs += train_runs(
-                        models, data, recipe, [seeds[run] for run in batch], paths, every, clock, progress
-                    )
-                share = {part: seconds / len(batch) for part, seconds in clock.seconds.items()}
-                clocks += [share | {"warmup": warmup + clock.seconds["warmup"]}] * len(batch)
-            for run, epochs in enumerate(runs):
-                if len(epochs) < params.epochs:
-                    progress.write(
-                        f"train_{name}: {representation} run {run} diverged in epoch {len(epochs)}: its loss is not "
-                        "finite; its earlier snapshots stand"
-                    )
-            if all(len(epochs) < params.epochs for epochs in runs):
-                raise UserError(
-                    f"train_{name}: {representation}: every run diverged; found lr: {params.lr:g} in params.yaml, "
-                    f"expected a smaller one, say {params.lr / 10:g}"
-                )
+            runs, timed = train_representation(name, representation, new_model, data, params, device, progress)
             history["representations"][representation] = {"network": networks[representation], "runs": runs}
             timing["threads"][representation] = threads
-            timing[representation] = summary(clocks, runs, len(data["train_y"]), params.batch_size)
-            timing[representation]["runs_at_once"] = len(together[0])
-            scores = [epochs[best_epoch(epochs)]["val_f1_macro"] for epochs in runs if epochs]
-            progress.write(
-                f"train_{name}: {representation}: {timing[representation]['seconds']['total']['median']:.2f} s a run, "
-                f"best validation macro F1 {statistics.mean(scores):.3f} (mean of {len(scores)} runs)"
-            )
+            timing[representation] = timed
+            tell(name, representation, runs, timed, params, progress)
     if device.type == "cuda":
         timing["peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
     return history, timing
+
+
+def train_representation(
+    name: str,
+    representation: str,
+    new_model: Callable[..., torch.nn.Sequential],
+    data: dict[str, torch.Tensor],
+    params: Params,
+    device: torch.device,
+    progress: tqdm,
+) -> tuple[list[list[dict[str, float]]], dict]:
+    """Train all runs on one representation; return what history.json and the timing file say of it."""
+    recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
+    seeds = [params.seed + run for run in range(params.runs)]
+    warmup = warm_up(new_model(seed=0), data, recipe, device)
+    # A GPU has room for all runs side by side, at hardly more than the time of one.
+    together = [range(params.runs)] if device.type == "cuda" else [[run] for run in range(params.runs)]
+    runs, clocks = [], []
+    for batch in together:
+        progress.set_description(f"{name} {representation} run {batch[-1] + 1}/{params.runs}")
+        models = [new_model(seed=seeds[run]) for run in batch]
+        paths = [partial(snapshot_path, name, representation, run) for run in batch]
+        clock, every = Clock(device), params.snapshots == "every"
+        with told_when_memory_is_short(device, data):
+            runs += train_runs(models, data, recipe, [seeds[run] for run in batch], paths, every, clock, progress)
+        share = {part: seconds / len(batch) for part, seconds in clock.seconds.items()}
+        clocks += [share | {"warmup": warmup + clock.seconds["warmup"]}] * len(batch)
+    timed = summary(clocks, runs, len(data["train_y"]), params.batch_size)
+    return runs, timed | {"runs_at_once": len(together[0])}
+
+
+def tell(name: str, representation: str, runs: list[list[dict]], timed: dict, params: Params, progress: tqdm) -> None:
+    """Say how the runs went and which of them diverged.
+
+    Raises:
+        UserError: if all did.
+    """
+    for run, epochs in enumerate(runs):
+        if len(epochs) < params.epochs:
+            progress.write(
+                f"train_{name}: {representation} run {run} diverged in epoch {len(epochs)}: its loss is not finite; "
+                "its earlier snapshots stand"
+            )
+    if all(len(epochs) < params.epochs for epochs in runs):
+        raise UserError(
+            f"train_{name}: {representation}: every run diverged; found lr: {params.lr:g} in params.yaml, expected a "
+            f"smaller one, say {params.lr / 10:g}"
+        )
+    scores = [epochs[best_epoch(epochs)]["val_f1_macro"] for epochs in runs if epochs]
+    progress.write(
+        f"train_{name}: {representation}: {timed['seconds']['total']['median']:.2f} s a run, best validation macro F1 "
+        f"{statistics.mean(scores):.3f} (mean of {len(scores)} runs)"
+    )
 
 
 def make_exact() -> None:
