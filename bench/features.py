@@ -41,7 +41,7 @@ FORMATS = {  # suffix, sampling rate, channels
 }
 SONGS = 4  # of each format: one a genre
 TRACKS = 8  # of the demo corpus in a song
-ROUNDS = 3
+ROUNDS = 7
 TIMES = 8  # that we go through the songs in a round: once is over too soon to be measured
 
 

@@ -47,15 +47,19 @@ def main() -> None:
                 run(clone, "dvc", "exp", "run", "--queue", "--name", names[recipe, label], *settings)
         run(clone, "dvc", "queue", "start", "--jobs", str(JOBS))
         wait(clone, len(names))
-        shown = json.loads(run(clone, "dvc", "metrics", "show", "--json", "metrics/evaluate.json", *names.values()))
+        shown = json.loads(run(clone, "dvc", "exp", "show", "--json"))
+    evaluated = {
+        experiment["name"]: experiment["revs"][0]["data"]["metrics"]["metrics/evaluate.json"]["data"]
+        for commit in shown
+        for experiment in commit["experiments"] or []
+    }
     results: dict[str, dict] = {recipe: {} for recipe in RECIPES}
     for (recipe, label), name in names.items():
-        evaluated = shown[name]["data"]["metrics/evaluate.json"]["data"]
         results[recipe][label] = {
             "settings": RECIPES[recipe][label],
             "f1_macro": {
                 each: {"mean": result["runs"]["f1_macro_mean"], "std": result["runs"]["f1_macro_std"]}
-                for each, result in evaluated.items()
+                for each, result in evaluated[name].items()
             },
         }
     write_json(RESULTS, results)
