@@ -126,6 +126,7 @@ def dag() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "results": results,
+    "recipes": recipes,
     "speed": speed,
     "features": features,
     "predict": predict,
