@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.audio.features import FRONT_ENDS, N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.audio.features import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
 from stages.core.network import build_network
 from stages.core.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json, replacing, run_stage
@@ -107,7 +107,7 @@ def main() -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
     cards = [read_json(path) for path in sorted(MODEL.glob("*.json"))]
-    cards = [card for card in cards if card["representation"] in FRONT_ENDS]
+    cards = [card for card in cards if card["front_end"]]
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
     for card in cards:

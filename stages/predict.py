@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
-from stages.audio.features import FRONT_ENDS
+from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.scoring import verdict
 from stages.files import MODEL, UserError, read_json, run_stage, write_bytes
 
@@ -120,15 +120,15 @@ def load_card(representation: str | None) -> dict:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
         raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
-    able = {name: card for name, card in cards.items() if name in FRONT_ENDS and name in (representation, *FRONT_ENDS)}
-    if representation:
-        able = {name: card for name, card in able.items() if name == representation}
+    asked = [cards[representation]] if representation else list(cards.values())
+    able = [card for card in asked if card["front_end"]]
     if not able:
+        told = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
         raise UserError(
-            f"{MODEL}: found models of {', '.join(cards)}, expected {' or '.join(FRONT_ENDS)}: "
-            "for those alone there is a front end that makes them from sound"
+            f"{MODEL}: found no front end for {', '.join(card['representation'] for card in asked)}, expected {told}: "
+            "those alone can be made from sound here"
         )
-    return max(able.values(), key=lambda card: card["chosen"]["val_f1_macro"])
+    return max(able, key=lambda card: card["chosen"]["val_f1_macro"])
 
 
 def make_listener(card: dict, hop_seconds: float):

@@ -83,8 +83,8 @@ def report(evaluated: dict) -> str:
 SECTIONS = {  # title, picture, what is said of it
     "The network against baselines": (
         "models.png",
-        "Bars: 95 % intervals. Hollow marks: the same baseline on a split at random, where seconds of one track "
-        "stand in training and test: what leakage would flatter.",
+        "Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at random, where "
+        "seconds of one track stand in training and test: what leakage would flatter.",
     ),
     "Learning curves": (
         "learning_curves.png",

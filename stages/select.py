@@ -48,15 +48,16 @@ def card(representation: str, choice: dict, history: dict, dataset: dict) -> dic
     """Return what rebuilds the model and says where it came from."""
     with safe_open(PREPARED / f"{representation}.safetensors", "numpy") as tensors:
         mean, std = (tensors.get_tensor(name).tolist() for name in ("mean", "std"))
+    shape = dataset["representations"][representation]["shape"]
     return {
         "representation": representation,
         "network": history["representations"][representation]["network"],
-        "shape": dataset["representations"][representation]["shape"],
+        "shape": shape,
         "hidden": history["params"]["hidden"],
         "classes": dataset["classes"],
         "mean": mean,
         "std": std,
-        "front_end": settings(representation, dataset["source"]["sample_rate"]),
+        "front_end": settings(representation, tuple(shape), dataset["source"]["sample_rate"]),
         "params": history["params"],
         "chosen": choice,
         "data": {"counts": dataset["counts"], **dataset["source"]},

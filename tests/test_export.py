@@ -33,7 +33,7 @@ def make_model(representation, network="mlp", rate=8000):
         "classes": CLASSES,
         "mean": rng.normal(-1, 1, shape).tolist(),
         "std": rng.uniform(1, 3, shape).tolist(),
-        "front_end": settings(representation, rate),
+        "front_end": settings(representation, shape, rate),
     }
     write_json(MODEL / f"{representation}.json", card)
     save_file(model.state_dict(), MODEL / f"{representation}.safetensors")

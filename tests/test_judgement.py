@@ -63,7 +63,7 @@ def test_select_copies_the_choice_beside_a_card_that_rebuilds_it(trained):
         assert (MODEL / f"{name}.safetensors").read_bytes() == source.read_bytes()
         card = read_json(MODEL / f"{name}.json")
         assert card["classes"] == ["blues", "pop", "rock"]
-        assert card["front_end"]["sample_rate"] == 8000
+        assert card["front_end"] is None  # samples of other shapes than the front end gives
         assert np.shape(card["mean"]) == np.shape(card["std"]) == tuple(card["shape"])
         # The card and the weights alone give the validation score that the choice rests on.
         model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=9)

@@ -113,6 +113,13 @@ def test_wrong_arguments_are_named(here, monkeypatch, arguments, says):
         run(monkeypatch, *arguments)
 
 
+def test_a_model_that_no_front_end_serves_is_named(here, monkeypatch):
+    card = read_json(MODEL / "mfccs.json")
+    (MODEL / "mfccs.json").write_text(json.dumps(card | {"shape": [13], "front_end": None}))
+    with pytest.raises(UserError, match=r"found no front end for mfccs, expected mfccs of 26 and melgrams of 21 x 128"):
+        run(monkeypatch, "songs", "--representation", "mfccs")
+
+
 def test_no_model_says_what_to_do(here, monkeypatch):
     shutil.rmtree(MODEL)
     with pytest.raises(UserError, match="run `make repro` first"):

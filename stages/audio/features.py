@@ -58,8 +58,13 @@ def melgrams(clips: np.ndarray) -> np.ndarray:
 FRONT_ENDS = {"mfccs": mfccs, "melgrams": melgrams}
 
 
-def settings(representation: str, sample_rate: int) -> dict | None:
-    """Return what a model's card says of the front end that it was trained behind; None if there is none here."""
+def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> dict | None:
+    """Return what a model's card says of the front end that it was trained behind.
+
+    None if there is no front end here that gives samples of that name and shape.
+    """
+    if SHAPES.get(representation) != shape:
+        return None
     frame = sample_rate // N_FRAMES
     return {
         "mfccs": {
@@ -78,7 +83,7 @@ def settings(representation: str, sample_rate: int) -> dict | None:
             "n_mels": N_MELS,
             "top_db": 80,
         },
-    }.get(representation)
+    }[representation]
 
 
 def _in_blocks(front_end, clips: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

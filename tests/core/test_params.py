@@ -53,7 +53,10 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"split": {"train": 10, "val": 5}}, "split.test: found .*required"),
         ({"optimizer_args": {"lr": 1}}, "optimizer_args: found .*the key lr sets it"),
         ({"seed": -1}, "seed: found -1"),
-        ({"audio": {"sample_rate": 22050, "on_error": "fail", "scheduler": None}}, r"audio.sample_rate: found 22050: expected a multiple of 20"),
+        (
+            {"audio": {"sample_rate": 22050, "on_error": "fail", "scheduler": None}},
+            r"audio.sample_rate: found 22050: expected a multiple of 20",
+        ),
     ],
 )
 def test_bad_values_are_named(workplace, changes, says):
