@@ -75,18 +75,25 @@ def check_optimizer(params: Params) -> None:
 
 
 def check_dataset(params: Params) -> None:
-    """Hold that the data set's folder is there, or that a stage of data/dvc.yaml makes it.
+    """Hold that the data set's folder is there, or that a stage of data/dvc.yaml can make it.
 
     Raises:
         UserError: if neither.
     """
-    stages = yaml.safe_load(Path("data/dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    made = [out for stage in stages.values() for out in stage["outs"]]
-    if params.dataset.rstrip("/") not in made and not Path(params.dataset).is_dir():
+    stages = yaml.safe_load(Path("data/dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    made_from = {out: [Path(dep) for dep in stage["deps"]] for stage in stages for out in stage["outs"]}
+    dataset = params.dataset.rstrip("/")
+    if dataset not in made_from and not Path(dataset).is_dir():
         raise UserError(
-            f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
-            f"or one that a stage makes ({', '.join(made)})"
+            f"params.yaml: dataset: found {dataset}, where there is no folder; expected a folder of arrays, "
+            f"or one that a stage makes ({', '.join(made_from)})"
         )
+    for source in made_from.get(dataset, []):
+        if source.parts[0] == "data" and source != CHECKED and not source.exists():
+            raise UserError(
+                f"params.yaml: dataset: found {dataset}, which is made from {source}, which is not there; "
+                "see 'your own music' in the README"
+            )
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ def test_the_common_optimizers_are_torchs(optimizer):
         ({"optimizer_args": {"momentum": -1}}, "which SGD refuses: Invalid momentum"),
         ({"optimizer": "Adam", "optimizer_args": {"betas": 3}}, "which Adam refuses"),
         ({"dataset": "data/nowhere"}, "dataset: found data/nowhere, where there is no folder"),
+        (
+            {"dataset": "data/features"},
+            "dataset: found data/features, which is made from data/audio, which is not there",
+        ),
     ],
 )
 def test_bad_parameters_are_named(workplace, changes, says):

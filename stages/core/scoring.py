@@ -49,7 +49,7 @@ def intervals(
 
     The percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13) over units, not
     samples: the seconds of one song are not independent, so whole songs are drawn, with replacement, as often as there
-    are. They are drawn class by class, as the split deals them out.
+    are. They are drawn class by class, as the split deals them out; a class of one song has nothing to vary.
 
     Args:
         actual: class numbers, shape (n,).
