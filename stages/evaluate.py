@@ -128,12 +128,17 @@ def f1_records(
     ]
 
 
-def model_records(representation: str, result: dict) -> list[dict[str, str | float]]:
-    """Return the macro F1 of the network and of each baseline with its interval."""
+def model_records(representation: str, result: dict) -> list[dict[str, str | float | None]]:
+    """Return the macro F1 of the network and of each baseline with its interval, and on a split at random if known."""
     return [
-        {"representation": representation, "model": model.replace("_", " "), "f1_macro": scored["f1_macro"]}
-        | {"low": scored["f1_macro_low"], "high": scored["f1_macro_high"]}
-        | ({"split_at_random": scored[at_random]} if (at_random := "f1_macro_split_at_random") in scored else {})
+        {
+            "representation": representation,
+            "model": model.replace("_", " "),
+            "f1_macro": scored["f1_macro"],
+            "low": scored["f1_macro_low"],
+            "high": scored["f1_macro_high"],
+            "split_at_random": scored.get("f1_macro_split_at_random"),  # in every record: DVC plots nothing otherwise
+        }
         for model, scored in {"network": result, **result["baselines"]}.items()
     ]
 

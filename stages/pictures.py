@@ -78,8 +78,8 @@ def intervals(path: Path, records: list[dict], name: str, value: str, label: str
 
     Args:
         path: the PNG to write.
-        records: each with `representation`, `low`, `high` and the two keys below; `split_at_random`, where there is
-            one, is drawn as a hollow mark.
+        records: each with `representation`, `low`, `high` and the two keys below; `split_at_random`, if given,
+            is drawn as a hollow mark.
         name: the key of what a row is called.
         value: the key of its value.
         label: of the axis.
@@ -92,7 +92,7 @@ def intervals(path: Path, records: list[dict], name: str, value: str, label: str
             for y, row in enumerate(rows):
                 axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
                 axes.plot(row[value], y, "o", color=COLOURS[0])
-                if "split_at_random" in row:
+                if row.get("split_at_random") is not None:
                     axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")
             axes.set_yticks(range(len(rows)), [row[name] for row in rows])
             axes.set(title=representation, xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))

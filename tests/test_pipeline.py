@@ -190,7 +190,9 @@ def test_a_colleague_pulls_and_reproduces_nothing(repository, tmp_path):
 
 
 def test_plots(repository):
-    assert "index.html" in repository.dvc("plots", "show")
+    output = repository.dvc("plots", "show")
+    assert "index.html" in output
+    assert "WARNING" not in output, output
     page = (repository.folder / "dvc_plots" / "index.html").read_text()
     names = (
         "curves_mfccs_cpu_csv",
