@@ -5,7 +5,7 @@ does what its stage `features` does, in two threads. Songs are 64 s of the demo 
 mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in seconds of music a second. Prints a table
 and writes bench/results/features.json.
 
-    pip install -r bench/requirements.txt && python -m bench.features        (about 3 minutes)
+    pip install -r bench/requirements.txt && python -m bench.features        (about 4 minutes)
 """
 
 import os

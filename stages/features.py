@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
 from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.params import load_params
 from stages.files import UserError, replacing, run_stage, write_array, write_json
@@ -69,14 +69,12 @@ def find_tracks(folder: Path) -> list[Path]:
     """Return the sound files below the classes' folders, in order.
 
     Raises:
-        UserError: if the folder is missing or unreadable, or there are not two classes with sound files in them.
+        UserError: if the folder is missing, or there are not two classes with sound files in them.
+        PermissionError: naming a folder that may not be read.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/TRACK.wav (or flac, ogg, mp3)")
-    try:
-        tracks = [path for path in find_sounds(folder) if path.parent != folder]
-    except PermissionError as error:
-        raise UserError(f"{error.filename}: may not be read; expected a folder of sound files") from None
+    tracks = [path for path in find_sounds(folder) if path.parent != folder]
     names = sorted({path.relative_to(folder).parts[0] for path in tracks})
     if len(names) < 2:
         raise UserError(
@@ -158,8 +156,7 @@ def analyse(path: Path, name: Path, piece: Path, sample_rate: int) -> Track:
         problem = "" if clips else "is shorter than a second"
         rate = soundfile.info(path).samplerate
     except (DecodeError, OSError) as error:
-        problem = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        clips = 0
+        problem, clips = reason(error), 0
     return Track(str(name), name.parts[0], sum(samples) / sample_rate, clips, rate, problem)
 
 

@@ -153,6 +153,11 @@ def timeline(path: Path, song: str, starts: np.ndarray, probabilities: np.ndarra
         axes.set(ylabel="probability", xlim=(edges[0], edges[-1]), ylim=(0, 1))
         tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
         axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
-        axes.xaxis.set_major_formatter(lambda seconds, _: f"{int(seconds) // 60}:{int(seconds) % 60:02}")
+        axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds as 3:07."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, windows
+from stages import pictures
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
 from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.scoring import verdict
 from stages.files import MODEL, UserError, read_json, run_stage, write_bytes
@@ -30,10 +31,6 @@ class Song(NamedTuple):
     path: Path
     starts: np.ndarray
     probabilities: np.ndarray
-
-    def verdict(self) -> np.ndarray:
-        """Return the probabilities of the whole song, shape (classes,)."""
-        return verdict(self.probabilities)
 
 
 def main() -> None:
@@ -50,8 +47,7 @@ def main() -> None:
         try:
             songs.append(listen(path))
         except (DecodeError, OSError) as error:
-            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-            failures.append(f"{path}: {reason}")
+            failures.append(f"{path}: {reason(error)}")
             continue
         progress.write(describe(songs[-1], card["classes"], arguments.seconds))
     if arguments.json:
@@ -61,9 +57,8 @@ def main() -> None:
     if arguments.csv:
         write_bytes(arguments.csv, as_csv(songs, card["classes"]).encode())
     if arguments.plot and songs:
-        from stages.pictures import timeline as draw_timeline
-
-        draw_timeline(arguments.plot, songs[0].path.name, songs[0].starts, songs[0].probabilities, card["classes"])
+        song = songs[0]
+        pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card["classes"])
     if failures:
         raise UserError("; ".join(failures))
 
@@ -91,6 +86,7 @@ def find_songs(places: list[Path]) -> list[Path]:
 
     Raises:
         UserError: if a place does not exist or a folder holds no sound file.
+        PermissionError: naming a folder that may not be read.
     """
     songs = []
     for place in places:
@@ -99,10 +95,7 @@ def find_songs(places: list[Path]) -> list[Path]:
                 raise UserError(f"{place}: not found; expected a sound file or a folder of them")
             songs.append(place)
             continue
-        try:
-            found = find_sounds(place)
-        except PermissionError as error:
-            raise UserError(f"{error.filename}: may not be read; expected a folder of sound files") from None
+        found = find_sounds(place)
         if not found:
             raise UserError(f"{place}: found no sound file, expected {', '.join(SUFFIXES)}")
         songs += found
@@ -161,12 +154,12 @@ def make_listener(card: dict, hop_seconds: float):
 
 def describe(song: Song, classes: list[str], every_second: bool) -> str:
     """Return a song's genre, its probability and its timeline, and every second's probabilities if wanted."""
-    verdict = song.verdict()
+    whole = verdict(song.probabilities)
     letters = initials(classes)
     legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, classes, strict=True))
     lines = [
-        f"{song.path}: {classes[verdict.argmax()]} {verdict.max():.2f}",
-        f"  {timeline(song.probabilities, letters)}  {clock(song.starts[-1] + 1)}  {legend}",
+        f"{song.path}: {classes[whole.argmax()]} {whole.max():.2f}",
+        f"  {timeline(song.probabilities, letters)}  {pictures.clock(song.starts[-1] + 1)}  {legend}",
     ]
     if every_second:
         lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in classes)]))
@@ -187,22 +180,17 @@ def initials(classes: list[str]) -> list[str]:
 
 def timeline(probabilities: np.ndarray, letters: list[str]) -> str:
     """Return a letter for each window, or for equal stretches of a long song that are summed up like a song."""
-    stretches = np.array_split(np.log(np.maximum(probabilities, 1e-30)), min(LINE, len(probabilities)))
-    return "".join(letters[stretch.mean(axis=0).argmax()] for stretch in stretches)
-
-
-def clock(seconds: float) -> str:
-    """Return minutes and seconds as 3:07."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    stretches = np.array_split(probabilities, min(LINE, len(probabilities)))
+    return "".join(letters[verdict(stretch).argmax()] for stretch in stretches)
 
 
 def as_json(song: Song, classes: list[str]) -> dict:
     """Return what --json writes of a song."""
-    verdict = song.verdict()
+    whole = verdict(song.probabilities)
     return {
         "file": str(song.path),
-        "genre": classes[verdict.argmax()],
-        "probabilities": dict(zip(classes, verdict.tolist(), strict=True)),
+        "genre": classes[whole.argmax()],
+        "probabilities": dict(zip(classes, whole.tolist(), strict=True)),
         "seconds": [
             {"start": start, "probabilities": dict(zip(classes, row, strict=True))}
             for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)

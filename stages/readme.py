@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stages.files import UserError, read_json, run_stage, write_bytes
-from stages.report import headline, with_interval
+from stages.report import headline, pipeline, with_interval
 
 README = Path("README.md")
 
@@ -118,19 +118,13 @@ def predict() -> str:
     return f"```console\n$ {' '.join(command)}\n{said.strip()}\n```\n"
 
 
-def dag() -> str:
-    """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
-    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=True).stdout
-    return f"```mermaid\n{drawn.strip()}\n```\n"
-
-
 BLOCKS: dict[str, Callable[[], str]] = {
     "results": results,
     "recipes": recipes,
     "speed": speed,
     "features": features,
     "predict": predict,
-    "dag": dag,
+    "dag": pipeline,
 }
 
 

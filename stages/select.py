@@ -8,7 +8,7 @@ import shutil
 
 from safetensors import safe_open
 
-from stages.audio.features import settings
+from stages.audio.features import SAMPLE_RATE, settings
 from stages.core.snapshots import read_histories, snapshot_path
 from stages.files import METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
 
@@ -57,7 +57,7 @@ def card(representation: str, choice: dict, history: dict, dataset: dict) -> dic
         "classes": dataset["classes"],
         "mean": mean,
         "std": std,
-        "front_end": settings(representation, tuple(shape), dataset["source"]["sample_rate"]),
+        "front_end": settings(representation, tuple(shape), dataset["source"]["sample_rate"] or SAMPLE_RATE),
         "params": history["params"],
         "chosen": choice,
         "data": {"counts": dataset["counts"], **dataset["source"]},

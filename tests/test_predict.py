@@ -12,7 +12,7 @@ import soundfile
 import torch
 from conftest import write_params
 
-from stages import demo, predict, prepare, select, train
+from stages import demo, pictures, predict, prepare, select, train
 from stages.core.network import build_network
 from stages.core.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json
@@ -132,4 +132,4 @@ def test_timelines_of_long_songs_are_summed_up():
     assert predict.timeline(probabilities, ["b", "c"]) == "b" * 30 + "c" * 30
     assert predict.initials(["blues", "classical"]) == ["b", "c"]
     assert predict.initials(["rock", "reggae"]) == ["a", "b"]
-    assert predict.clock(3601) == "60:01"
+    assert pictures.clock(3601) == "60:01"

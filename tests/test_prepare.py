@@ -64,6 +64,20 @@ def test_a_split_that_is_given_is_kept(workplace):
     np.testing.assert_array_equal(tensors["test_y"], (np.arange(36) // 4 % 3 + 2) % 3)
 
 
+def test_the_rate_that_audio_json_tells_is_kept(workplace):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    assert read_json(PREPARED / "dataset.json")["source"]["sample_rate"] is None
+    path = workplace / "data" / "mine" / "audio.json"
+    path.write_text('{"sample_rate": 16000}')
+    prepare.main()
+    assert read_json(PREPARED / "dataset.json")["source"]["sample_rate"] == 16000
+    for bad in ('{"sample_rate": "16 kHz"}', "[]", '{"rate": 16000}'):
+        path.write_text(bad)
+        with pytest.raises(UserError, match=r"^data/mine/audio.json: found sample_rate .*, expected a number of Hz"):
+            prepare.main()
+
+
 def test_no_groups_is_worth_a_warning(workplace, capsys):
     X, labels, groups = make_arrays()
     save_arrays(workplace / "data" / "mine", X, labels)

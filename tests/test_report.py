@@ -89,7 +89,7 @@ def test_a_card_of_ones_own_data_claims_nothing_of_the_demo_corpus(tmp_path, mon
     assert "Its licence is not known" in page
     assert "Split: as given, tracks unknown" in page
     assert "| train | 5 | 6 |" in page
-    assert "front end" not in page.lower().split("## front end")[0]
+    assert "- other: unknown" in page  # the front end
     with pytest.raises(UserError, match="found no model; run `dvc repro` first"):
         model_card.main()
 
@@ -111,5 +111,6 @@ def test_pictures_grow_with_what_they_show_and_are_the_same_again(tmp_path):
 
 
 def test_a_class_without_samples_is_drawn_too(tmp_path):
-    pictures.confusion(tmp_path / "a.png", {"mfccs": ["a", "b"]}, {"mfccs": np.array([[3, 1], [0, 0]])})
+    with np.errstate(all="raise"):
+        pictures.confusion(tmp_path / "a.png", {"mfccs": ["a", "b"]}, {"mfccs": np.array([[3, 1], [0, 0]])})
     assert size(tmp_path / "a.png") > (100, 100)

@@ -18,6 +18,11 @@ class DecodeError(Exception):
     """A sound file that cannot be used; the message says why, without the file's name."""
 
 
+def reason(error: DecodeError | OSError) -> str:
+    """Return why a file cannot be used, without its name."""
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def find_sounds(folder: Path) -> list[Path]:
     """Return the sound files in a folder and those below it, in order.
 

@@ -61,9 +61,9 @@ FRONT_ENDS = {"mfccs": mfccs, "melgrams": melgrams}
 def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> dict | None:
     """Return what a model's card says of the front end that it was trained behind.
 
-    None if there is no front end here that gives samples of that name and shape.
+    None if there is no front end here that gives samples of that name and shape at that rate.
     """
-    if SHAPES.get(representation) != shape:
+    if SHAPES.get(representation) != shape or sample_rate % N_FRAMES:
         return None
     frame = sample_rate // N_FRAMES
     return {

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.audio import features
 from stages.audio.features import BLOCK, FRONT_ENDS, melgrams, mfccs
 
 
@@ -56,6 +57,13 @@ def test_loudness_does_not_matter(gain, seed):
     clip = np.random.default_rng(seed).uniform(-1, 1, (1, 8000))
     for front_end in FRONT_ENDS.values():
         np.testing.assert_allclose(front_end(gain * clip), front_end(clip), rtol=0, atol=1e-5)
+
+
+def test_settings_are_of_what_the_front_end_gives():
+    assert features.settings("melgrams", (21, 128), 16000)["n_fft"] == 800
+    assert features.settings("mfccs", (26,), 8000)["hop_length"] == 400
+    for representation, shape, rate in (("mfccs", (13,), 8000), ("chroma", (12,), 8000), ("mfccs", (26,), 22050)):
+        assert features.settings(representation, shape, rate) is None
 
 
 @pytest.mark.parametrize("clips", [np.zeros((2, 7990)), np.zeros(8000), np.zeros((2, 8000), np.int16)])
