@@ -8,7 +8,7 @@ import csv
 from pathlib import Path
 
 from stages.core.snapshots import DEVICES, read_histories
-from stages.files import METRICS, read_json, replacing, run_stage, write_json
+from stages.files import METRICS, read_json, replacing_folder, run_stage, write_json
 
 COMPARED = METRICS / "compare.json"
 SECONDS = METRICS / "seconds.json"
@@ -22,8 +22,7 @@ def main() -> None:
     timings = {device: read_json(METRICS / f"train_{device}.json") for device in histories}
     write_json(COMPARED, {name: compare(name, histories, timings) for name in histories["cpu"]["representations"]})
     write_json(SECONDS, seconds_by_part(histories, timings))
-    with replacing(CURVES) as folder:
-        folder.mkdir()
+    with replacing_folder(CURVES) as folder:
         for device, history in histories.items():
             for name, about in history["representations"].items():
                 write_curves(folder / f"{name}_{device}.csv", about["runs"])

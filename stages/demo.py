@@ -16,7 +16,7 @@ from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
-from stages.files import replacing, run_stage, write_array
+from stages.files import replacing_folder, run_stage, write_array
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -44,7 +44,7 @@ def main() -> None:
     # The arrays are small: threads of the linear algebra in two processes would only get in each other's way.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool, replacing(FOLDER) as folder:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool, replacing_folder(FOLDER) as folder:
         results = pool.map(analyse, tracks, chunksize=4)
         features = list(tqdm(results, "demo", len(tracks), unit="track", disable=None))
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from stages.core.network import build_network
 from stages.core.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
 from stages.core.snapshots import best_epoch, load_snapshot, read_histories, snapshot_path
-from stages.files import BASELINES, METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
+from stages.files import BASELINES, METRICS, MODEL, PREPARED, read_json, replacing_folder, run_stage, write_json
 
 CONFUSION = METRICS / "confusion"
 EVALUATED = METRICS / "evaluate.json"
@@ -34,8 +34,7 @@ def main() -> None:
     selected, baselines, histories = read_json(METRICS / "select.json"), read_json(BASELINES), read_histories()
     tracks_known = read_json(PREPARED / "dataset.json")["source"]["groups"] is not None
     results, ranges, bins = {}, {}, {}
-    with replacing(CONFUSION) as folder:
-        folder.mkdir()
+    with replacing_folder(CONFUSION) as folder:
         for name in sorted(set(selected) - {"best"}):
             card, device = read_json(MODEL / f"{name}.json"), selected[name]["device"]
             data = load_file(PREPARED / f"{name}.safetensors")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
 from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.params import load_params
-from stages.files import UserError, replacing, run_stage, write_array, write_json
+from stages.files import UserError, replacing_folder, run_stage, write_array, write_json
 
 AUDIO = Path("data/audio")
 FEATURES = Path("data/features")
@@ -42,9 +42,9 @@ def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
     audio = load_params().audio
     files = find_tracks(AUDIO)
-    with replacing(FEATURES) as folder:
+    with replacing_folder(FEATURES) as folder:
         pieces = folder / "pieces"
-        pieces.mkdir(parents=True)
+        pieces.mkdir()
         tracks = analyse_all(files, pieces, audio.sample_rate, audio.scheduler)
         problems = [f"{AUDIO / track.file} {track.problem}" for track in tracks if track.problem]
         if problems and audio.on_error == "fail":

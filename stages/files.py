@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,18 +29,71 @@ class UserError(Exception):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write a file or make a folder at; what stands there replaces `path`.
+    """Give a temporary path beside `path` to write a file at, which then replaces `path`, or nothing does.
 
     If the block raises, the temporary is removed and `path` stays as it was.
 
     Raises:
+        UserError: if `path` is there and is no file: a folder, a link, a pipe or a device is never replaced.
         OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
+    with _replacing(path, "file") as temporary:
+        yield temporary
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary, empty folder beside `path`, which then replaces `path` as a whole, or nothing does.
+
+    Raises:
+        UserError: if `path` is there and is no folder.
+        OSError: as `replacing`.
+    """
+    with _replacing(path, "folder") as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+def check_replaceable(path: Path, wanted: str) -> None:
+    """Hold that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
+
+    Raises:
+        UserError: naming what is there.
+    """
+    found = kind(path)
+    if found not in (None, wanted):
+        raise UserError(f"{path}: found a {found}, expected a {wanted} or nothing there; remove it or use another name")
+
+
+def kind(path: Path) -> str | None:
+    """Return what is at `path`, links not followed: "file", "folder", "symbolic link", "pipe", ...; None if nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return KINDS[stat.S_IFMT(mode)]
+
+
+KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+@contextmanager
+def _replacing(path: Path, wanted: str) -> Iterator[Path]:
+    check_replaceable(path, wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
         yield temporary
-        if path.is_dir():
+        check_replaceable(path, wanted)  # the work may have taken hours
+        if wanted == "folder" and path.exists():
             path.rename(replaced)
         temporary.replace(path)
     except OSError as error:

@@ -20,7 +20,7 @@ from stages import pictures
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
 from stages.audio.features import FRONT_ENDS, SHAPES
 from stages.core.scoring import verdict
-from stages.files import MODEL, UserError, read_json, run_stage, write_bytes
+from stages.files import MODEL, UserError, check_replaceable, read_json, run_stage, write_bytes
 
 LINE = 60  # characters of a song's timeline at most
 
@@ -78,6 +78,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"--hop: found {parsed.hop:g}, expected seconds from 0.001, say 0.5")
     if parsed.plot and parsed.plot.suffix != ".png":
         raise UserError(f"--plot: found {parsed.plot}, expected a name that ends in .png")
+    for path in (parsed.json, parsed.csv, parsed.plot):
+        if path:  # before an hour of listening, not after it
+            check_replaceable(path, "file")
     return parsed
 
 

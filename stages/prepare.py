@@ -20,7 +20,7 @@ from stages.core.dataset import (
     standardization,
 )
 from stages.core.params import Params, load_params
-from stages.files import PREPARED, UserError, read_json, replacing, run_stage, write_bytes, write_json
+from stages.files import PREPARED, UserError, read_json, replacing_folder, run_stage, write_bytes, write_json
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     check_classes(classes, labels, parts)
     units = resampling_units(labels, first.groups, dataset.given_parts)
 
-    with replacing(PREPARED) as folder:
+    with replacing_folder(PREPARED) as folder:
         for name, arrays in dataset.representations.items():
             write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, units, parts, params.standardize))
         write_json(folder / "dataset.json", describe(params, dataset, classes, labels, parts))

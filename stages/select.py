@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from stages.audio.features import SAMPLE_RATE, settings
 from stages.core.snapshots import read_histories, snapshot_path
-from stages.files import METRICS, MODEL, PREPARED, read_json, replacing, run_stage, write_json
+from stages.files import METRICS, MODEL, PREPARED, read_json, replacing_folder, run_stage, write_json
 
 SELECTED = METRICS / "select.json"
 
@@ -21,8 +21,7 @@ def main() -> None:
     dataset = read_json(PREPARED / "dataset.json")
     chosen = {name: choose(histories, name) for name in dataset["representations"]}
     best = max(chosen, key=lambda name: chosen[name]["val_f1_macro"])
-    with replacing(MODEL) as folder:
-        folder.mkdir()
+    with replacing_folder(MODEL) as folder:
         for name, choice in chosen.items():
             source = snapshot_path(choice["device"], name, choice["run"], choice["epoch"])
             shutil.copyfile(source, folder / f"{name}.safetensors")

@@ -1,12 +1,15 @@
 """Files are written whole or not at all; errors are one line."""
 
+import os
 import resource
+import socket
+import stat
 import subprocess
 import sys
 
 import pytest
 
-from stages.files import UserError, read_json, replacing, write_bytes, write_json
+from stages.files import UserError, read_json, replacing, replacing_folder, write_bytes, write_json
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -25,10 +28,76 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     folder = tmp_path / "folder"
     for name in ("old", "new"):
-        with replacing(folder) as temporary:
+        with replacing_folder(folder) as temporary:
             write_bytes(temporary / name, b"x")
     assert [p.name for p in folder.iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def make(path, what):
+    """Put something at `path` that is not nothing."""
+    if what == "folder":
+        path.mkdir()
+        (path / "kept").write_text("kept")
+    elif what == "file":
+        path.write_text("kept")
+    elif what == "link to a file":
+        path.with_name("target").write_text("kept")
+        path.symlink_to("target")
+    elif what == "link to a folder":
+        path.with_name("target").mkdir()
+        path.symlink_to("target", target_is_directory=True)
+    elif what == "link to nothing":
+        path.symlink_to("nowhere")
+    elif what == "loop of links":
+        path.symlink_to(path.name)
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    elif what == "device":
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # as /dev/null
+
+
+LINKS = ("link to a file", "link to a folder", "link to nothing", "loop of links")
+
+
+@pytest.mark.parametrize("opened", ["before", "while the file is being written"])
+@pytest.mark.parametrize(
+    ("replace", "there", "found"),
+    [
+        (replacing, "folder", "folder"),
+        (replacing_folder, "file", "file"),
+        *((replace, what, "symbolic link") for replace in (replacing, replacing_folder) for what in LINKS),
+        *((replace, what, what) for replace in (replacing, replacing_folder) for what in ("pipe", "socket", "device")),
+    ],
+)
+def test_nothing_of_another_kind_is_replaced(tmp_path, replace, there, found, opened):
+    path = tmp_path / "out"
+    wanted = "file" if replace is replacing else "folder"
+
+    def look():
+        return {(p.name, p.lstat().st_mode, p.read_text() if p.is_file() else "") for p in tmp_path.rglob("*")}
+
+    if opened == "before":
+        make_or_skip(path, there)
+        before = look()
+    with pytest.raises(UserError, match=rf"out: found a {found}, expected a {wanted} or nothing there; "):  # noqa: SIM117
+        with replace(path) as temporary:
+            assert opened != "before", "it must be refused before any work is done"
+            make_or_skip(path, there)
+            before = look() - {(p.name, p.lstat().st_mode, "") for p in [temporary] if p.exists()}
+            if replace is replacing:
+                temporary.write_text("new")
+    assert look() == before
+
+
+def make_or_skip(path, what):
+    try:
+        make(path, what)
+    except PermissionError:
+        pytest.skip(f"this user may not make a {what}")
 
 
 def test_unreadable_json_is_named(tmp_path):

@@ -113,6 +113,16 @@ def test_wrong_arguments_are_named(here, monkeypatch, arguments, says):
         run(monkeypatch, *arguments)
 
 
+@pytest.mark.parametrize(("option", "place"), [("--json", "songs"), ("--csv", "songs"), ("--plot", "a.png")])
+def test_a_folder_is_never_replaced_by_a_file(here, monkeypatch, capsys, option, place):
+    Path("a.png").mkdir()
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(UserError, match=f"^{place}: found a folder, expected a file or nothing there"):
+        run(monkeypatch, "songs/pop_000.flac", option, place)
+    assert sorted(Path().rglob("*")) == before
+    assert capsys.readouterr().out == ""  # said before it listens
+
+
 def test_a_model_that_no_front_end_serves_is_named(here, monkeypatch):
     card = read_json(MODEL / "mfccs.json")
     (MODEL / "mfccs.json").write_text(json.dumps(card | {"shape": [13], "front_end": None}))
