@@ -67,11 +67,26 @@ def check_optimizer(params: Params) -> None:
                 f"{', '.join(accepted)}"
             )
     try:
-        optimizer([torch.nn.Parameter(torch.zeros(1))], lr=params.lr, **params.optimizer_args)
-    except (TypeError, ValueError, RuntimeError) as error:
+        take_steps(params)
+    except Exception as error:  # whatever the optimizer objects to, and however it does
         raise UserError(
-            f"params.yaml: optimizer_args: found {params.optimizer_args}, which {params.optimizer} refuses: {error}"
+            f"params.yaml: optimizer_args: found {params.optimizer_args}, which {params.optimizer} refuses: "
+            f"{' '.join(str(error).split())}"
         ) from None
+
+
+def take_steps(params: Params) -> None:
+    """Take two steps as training takes them: some arguments are only refused then."""
+    import torch
+
+    from stages.core.optimizer import make_optimizer
+
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = make_optimizer(params.optimizer, params.optimizer_args, params.lr, [weight])
+    for _ in range(2):
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
 
 
 def check_dataset(params: Params) -> None:

@@ -1,4 +1,4 @@
-"""evaluate: judge each chosen model on the test part, which nothing before has looked at.
+"""evaluate: judge each chosen model on the test part, which had no say in its training or choice.
 
 One chosen seed may be lucky, and one test part too. `runs` says how each run's own best snapshot does on the same
 samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks are unknown, over blocks of 30

@@ -31,7 +31,7 @@ def model_card(cards: dict[str, dict], evaluated: dict) -> str:
     card = next(iter(cards.values()))
     data, classes = card["data"], ", ".join(card["classes"])
     rates = sorted({each["front_end"]["sample_rate"] for each in cards.values() if each["front_end"]})
-    versions = read_json(METRICS / "train_cpu.json")["versions"]
+    versions = read_json(METRICS / "train_cpu.json")["hardware"]["versions"]
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
     lines += ["| model | hears | network | chosen from | test macro F1 | accuracy | macro F1, all runs | by track |"]
     lines += ["|---|---|---|---|---|---|---|---|"]

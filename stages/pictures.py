@@ -15,7 +15,14 @@ from stages.files import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}
-PART_COLOURS = {"transfer": COLOURS[3], "train": COLOURS[0], "validate": COLOURS[1], "snapshot": COLOURS[2]}
+PART_COLOURS = {
+    "warmup": COLOURS[4],
+    "transfer": COLOURS[3],
+    "train": COLOURS[0],
+    "validate": COLOURS[1],
+    "snapshot": COLOURS[2],
+    "all runs": COLOURS[7],
+}
 DOTS_PER_INCH = 120
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
 
@@ -117,7 +124,7 @@ def reliability(path: Path, records: list[dict]) -> None:
 
 
 def seconds(path: Path, records: list[dict]) -> None:
-    """Draw the median seconds of a run by part, one bar a representation and device."""
+    """Draw two bars a representation and device: the median run's seconds by part, the wall clock of all runs."""
     bars = list(dict.fromkeys(record["what"] for record in records))
     with drawing(path, 1, 8, 1.2 + 0.4 * len(bars)) as (axes,):
         for y, what in enumerate(bars):
@@ -128,7 +135,7 @@ def seconds(path: Path, records: list[dict]) -> None:
                 start += length
             axes.text(start, y, f" {start:.2f} s", va="center")
         axes.set_yticks(range(len(bars)), bars)
-        axes.set(xlabel="seconds of the median run", ylim=(len(bars) - 0.5, -0.5))
+        axes.set(xlabel="seconds (of one run, the median)", ylim=(len(bars) - 0.5, -0.5))
         axes.margins(x=0.12)
         axes.set_xlim(left=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -7,10 +7,13 @@ times in metrics/train_DEVICE.json.
 import ctypes
 import fcntl
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
+from time import perf_counter
 
 from stages.core.params import load_params
 from stages.files import METRICS, SNAPSHOTS, UserError, run_stage, write_json
@@ -20,7 +23,7 @@ def main() -> None:
     """Train on the device that the command line names."""
     if len(sys.argv) != 2 or sys.argv[1] not in ("cpu", "gpu"):
         raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
-    name = sys.argv[1]
+    name, started = sys.argv[1], perf_counter()
     params = load_params()
     with sole_writer(name):
         shutil.rmtree(SNAPSHOTS / name, ignore_errors=True)
@@ -34,7 +37,7 @@ def main() -> None:
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             from stages.core.runs import train_all
 
-            history, timing = train_all(name, params)
+            history, timing = train_all(name, params, started)
         write_json(SNAPSHOTS / name / "history.json", history)
         write_json(METRICS / f"train_{name}.json", timing)
 
@@ -56,11 +59,13 @@ def why_skipped(device: str) -> str | None:
     """Return why there can be no training on the device, or None if there can.
 
     Raises:
-        UserError: if there is a GPU whose driver is too old for this build of torch.
+        UserError: if there is a GPU that CUDA cannot start, say for an old driver: no reason to go on without it.
     """
     if device == "cpu":
         return None
-    how_to_run = "where there is one: dvc repro --force --single-item train_gpu && dvc repro"
+    how_to_run = "where there is an NVIDIA GPU: dvc repro --force --single-item train_gpu && dvc repro"
+    if "rocm" in version("torch"):
+        return f"this build of torch ({version('torch')}) is for AMD's ROCm, which is not supported; {how_to_run}"
     try:
         ctypes.CDLL("libcuda.so.1")  # asked first: where there is no driver, torch need not be imported to be told so
     except OSError:
@@ -69,14 +74,21 @@ def why_skipped(device: str) -> str | None:
 
     if not torch.backends.cuda.is_built():
         return f"this build of torch ({torch.__version__}) has no CUDA; {how_to_run}"
-    if torch.cuda.is_available():
-        return None
     try:
         torch.cuda.init()
     except RuntimeError as error:
-        if "too old" in str(error):
-            raise UserError(f"train_gpu: {str(error).split('. ')[0]}; expected one that torch's CUDA can use") from None
-    return f"no CUDA device was found; {how_to_run}"
+        said = re.search(r"Error \d+: .*|.*", str(error))[0].split(". ")[0]
+        if any(phrase in str(error) for phrase in NO_GPU):
+            return f"no CUDA device was found ({said}); {how_to_run}"
+        raise UserError(
+            f"train_gpu: found a GPU that CUDA cannot start ({said}), expected one that it can; mend that, or go on "
+            "without it: CUDA_VISIBLE_DEVICES= dvc repro"
+        ) from None
+    return None
+
+
+# What torch says where there is a driver's library, but no GPU.
+NO_GPU = ("No CUDA GPUs are available", "Found no NVIDIA driver", "you might not have a CUDA gpu")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train
-from stages.core import runs
+from stages.core import runs, training
 from stages.core.snapshots import best_epoch
 from stages.files import SNAPSHOTS, UserError, read_json
 
@@ -65,18 +65,53 @@ def test_every_epoch_is_kept_on_demand_and_runs_differ(workplace, monkeypatch):
 def test_times_come_by_part_with_their_spread_and_the_hardware(workplace, monkeypatch):
     train_on("cpu", monkeypatch)
     timing = read_json(Path("metrics/train_cpu.json"))
-    assert timing["threads"] == {"mfccs": 1, "melgrams": 1}
-    assert timing["cpu"]
-    assert set(timing["versions"]) == {"python", "torch", "numpy"}
-    for name in ("mfccs", "melgrams"):
-        seconds = timing[name]["seconds"]
-        assert set(seconds) == set(runs.PARTS_OF_TIME)
-        assert all(0 <= part["min"] <= part["median"] <= part["max"] for part in seconds.values())
-        assert (
-            sum(seconds[part]["max"] for part in ("transfer", "train", "validate", "snapshot"))
-            <= 2 * seconds["total"]["max"]
-        )
-        assert timing[name]["samples_per_second"] > timing[name]["steps_per_second"] > 0
+    assert set(timing) == {"hardware", "representations", "start_seconds"}
+    assert set(timing["hardware"]) == {"cpu", "cores", "instruction_set", "versions"}
+    assert timing["hardware"]["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert set(timing["hardware"]["versions"]) == {"python", "torch", "numpy"}
+    for timed in timing["representations"].values():
+        assert (timed["threads"], timed["runs_at_once"]) == (1, 1)
+        assert set(timed["seconds"]) == set(runs.PARTS_OF_TIME)
+
+
+class Ticks:
+    """A clock that goes on by one at every look."""
+
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        self.now += 1
+        return float(self.now)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_seconds_are_from_a_runs_start_to_its_end_whoever_runs_beside_it(monkeypatch, side_by_side):
+    """Every look at the clock takes a second; a device that trains all runs at once looks less often."""
+    write_params(epochs=3, runs=3, representations=["mfccs"], snapshots="every")
+    prepare.main()
+    ticks = Ticks()
+    for module in (train, runs, training):
+        monkeypatch.setattr(module, "perf_counter", ticks)
+    if side_by_side:
+        monkeypatch.setattr(runs, "groups_of", lambda device, count: [range(count)])
+    train_on("cpu", monkeypatch)
+    timing = read_json(Path("metrics/train_cpu.json"))
+    timed = timing["representations"]["mfccs"]
+    # A part is two looks, the second a tick after the first: warm-up and transfer once, the others once an epoch.
+    looks = {"warmup": 1, "transfer": 1, "train": 3, "validate": 3, "snapshot": 3}
+    # From a run's start to its end: two looks a part, and the last one.
+    looks["total"] = 2 * sum(looks.values()) + 1
+    assert timed["seconds"] == {part: {"median": n, "min": n, "max": n} for part, n in looks.items()}
+    groups = 1 if side_by_side else 3
+    assert timed["runs_at_once"] == (3 if side_by_side else 1)
+    # Between two looks around them all lie, for each group, its first and its last and the ticks between.
+    assert timed["all_runs_seconds"] == groups * (looks["total"] + 1) + 1
+    steps = 3 * 3 * 5  # runs, epochs, batches of 16 in 72 samples
+    assert timed["steps_per_second"] == steps / (3 * groups)
+    assert timed["samples_per_second"] == 3 * 3 * 72 / (3 * groups)
+    # The device is there a tick after the start; the rehearsal of two epochs has a tick a part and one between parts.
+    assert timing["start_seconds"] == 1 + 1 + 2 * (1 + 2 + 2)
 
 
 def test_both_networks_and_another_optimizer(workplace, monkeypatch):

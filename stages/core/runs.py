@@ -1,7 +1,9 @@
 """All the runs of one device: trained one after the other on a CPU, side by side on a GPU, timed, summed up.
 
-One run is one seed, which fixes the initial weights and the order of the batches. Times are honest: warm-up is told
-apart, the device is waited for at either end of a part, and of runs side by side each is told its equal share.
+One run is one seed, which fixes the initial weights and the order of the batches. A run's seconds are those from its
+start to its end, whoever runs beside it: nothing is divided and nothing taken away. Beside them stands the wall clock
+of all runs, which is the same work on either device. What comes once and before any run (importing torch, starting the
+device, first kernels) is told apart as `start_seconds`.
 """
 
 import os
@@ -28,8 +30,13 @@ USED = ("network", "hidden", "optimizer", "optimizer_args", "lr", "epochs", "bat
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")
 
 
-def train_all(name: str, params: Params) -> tuple[dict, dict]:
+def train_all(name: str, params: Params, started: float) -> tuple[dict, dict]:
     """Train every representation and run on the device `name`; return what history.json and the timing file say.
+
+    Args:
+        name: "cpu" or "gpu".
+        params: the parameters.
+        started: the time (`perf_counter`) at which the stage started.
 
     Raises:
         UserError: if a representation cannot have the network asked for, or all its runs diverged, or the GPU has not
@@ -41,22 +48,30 @@ def train_all(name: str, params: Params) -> tuple[dict, dict]:
     networks = {each: choose_network(params.network, each, shape) for each, shape in shapes.items()}
     if device.type == "cuda":
         make_exact()
+    torch.zeros(1, device=device).sum().item()  # starts the device
+    start_seconds = perf_counter() - started
     history = {"params": params.model_dump(include=set(USED)), "representations": {}}
-    timing = hardware(device)
+    timing = {"hardware": hardware(device), "representations": {}}
     with tqdm(total=len(shapes) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
         for representation, shape in shapes.items():
             data = load_file(PREPARED / f"{representation}.safetensors")
             new_model = partial(build_network, networks[representation], shape, params.hidden, len(dataset["classes"]))
             threads = threads_for(new_model(seed=0), shape, params.batch_size)
             torch.set_num_threads(threads)
+            start_seconds += warm_up(new_model(seed=0), data, recipe_of(params), device)
             runs, timed = train_representation(name, representation, new_model, data, params, device, progress)
             history["representations"][representation] = {"network": networks[representation], "runs": runs}
-            timing["threads"][representation] = threads
-            timing[representation] = timed
+            timing["representations"][representation] = timed | {"threads": threads}
             tell(name, representation, runs, timed, params, progress)
+    timing["start_seconds"] = start_seconds
     if device.type == "cuda":
         timing["peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
     return history, timing
+
+
+def recipe_of(params: Params) -> Recipe:
+    """Return how the parameters say to train."""
+    return Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
 
 
 def train_representation(
@@ -69,23 +84,28 @@ def train_representation(
     progress: tqdm,
 ) -> tuple[list[list[dict[str, float]]], dict]:
     """Train all runs on one representation; return what history.json and the timing file say of it."""
-    recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
     seeds = [params.seed + run for run in range(params.runs)]
-    warmup = warm_up(new_model(seed=0), data, recipe, device)
-    # A GPU has room for all runs side by side, at hardly more than the time of one.
-    together = [range(params.runs)] if device.type == "cuda" else [[run] for run in range(params.runs)]
+    groups = groups_of(device, params.runs)
     runs, clocks = [], []
-    for batch in together:
-        progress.set_description(f"{name} {representation} run {batch[-1] + 1}/{params.runs}")
-        models = [new_model(seed=seeds[run]) for run in batch]
-        paths = [partial(snapshot_path, name, representation, run) for run in batch]
+    start = perf_counter()
+    for group in groups:
+        progress.set_description(f"{name} {representation} run {group[-1] + 1}/{params.runs}")
+        models = [new_model(seed=seeds[run]) for run in group]
+        paths = [partial(snapshot_path, name, representation, run) for run in group]
         clock, every = Clock(device), params.snapshots == "every"
         with told_when_memory_is_short(device, data):
-            runs += train_runs(models, data, recipe, [seeds[run] for run in batch], paths, every, clock, progress)
-        share = {part: seconds / len(batch) for part, seconds in clock.seconds.items()}
-        clocks += [share | {"warmup": warmup + clock.seconds["warmup"]}] * len(batch)
-    timed = summary(clocks, runs, len(data["train_y"]), params.batch_size)
-    return runs, timed | {"runs_at_once": len(together[0])}
+            runs += train_runs(
+                models, data, recipe_of(params), [seeds[run] for run in group], paths, every, clock, progress
+            )
+        clocks.append(clock.seconds)
+    seconds = perf_counter() - start
+    timed = summary(clocks, len(groups[0]), runs, len(data["train_y"]), params.batch_size)
+    return runs, timed | {"all_runs_seconds": seconds}
+
+
+def groups_of(device: torch.device, runs: int) -> list[range]:
+    """Return which runs train side by side: all on a GPU, which takes hardly longer for them than for one."""
+    return [range(runs)] if device.type == "cuda" else [range(run, run + 1) for run in range(runs)]
 
 
 def tell(name: str, representation: str, runs: list[list[dict]], timed: dict, params: Params, progress: tqdm) -> None:
@@ -146,49 +166,40 @@ def train_runs(
 ) -> list[list[dict[str, float]]]:
     """Train runs side by side and return what history.json says of each run's epochs.
 
-    Saves a run's weights at `path(epoch)` when its validation macro F1 improves, or after every epoch. Weights leave a
-    GPU while it goes on, and are written when it has done.
+    Saves a run's weights at `path(epoch)` when its validation macro F1 improves, or after every epoch.
     """
     start = perf_counter()
     with clock.part("transfer"):
         models = [model.to(clock.device) for model in models]
         train, val = ([data[f"{part}_{axis}"].to(clock.device) for axis in "xy"] for part in ("train", "val"))
     runs: list[list[dict[str, float]]] = [[] for _ in models]
-    waiting: list[tuple[Path, dict[str, torch.Tensor]]] = []
     for records in fit(models, train, val, recipe, seeds, clock):
         with clock.part("snapshot"):
-            for record, epochs, model, path in zip(records, runs, models, paths, strict=True):
-                if record is None:
-                    continue
-                epochs.append(record)
-                if every or best_epoch(epochs) == len(epochs) - 1:
-                    waiting.append((path(len(epochs) - 1), host_copy(model.state_dict())))
-            if clock.device.type == "cpu":
-                write_waiting(waiting)
+            for record, epochs in zip(records, runs, strict=True):
+                epochs += [record] if record else []
+            kept = [
+                run
+                for run, (record, epochs) in enumerate(zip(records, runs, strict=True))
+                if record and (every or best_epoch(epochs) == len(epochs) - 1)
+            ]
+            for run, weights in zip(kept, on_the_host([models[run] for run in kept]), strict=True):
+                save_snapshot(paths[run](len(runs[run]) - 1), weights)
         shown = next(record for record in records if record)
         progress.set_postfix(loss=f"{shown['train_loss']:.3f}", f1=f"{shown['val_f1_macro']:.3f}", refresh=False)
         progress.update(len(models))
-    with clock.part("snapshot"):
-        write_waiting(waiting)
-    clock.seconds["total"] = perf_counter() - start - clock.seconds["warmup"]
+    clock.seconds["total"] = perf_counter() - start
     return runs
 
 
-def host_copy(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights on the host; from a GPU they come while it goes on, and are there when it is next waited for."""
-    return {
-        name: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
-        if tensor.is_cuda
-        else tensor
-        for name, tensor in weights.items()
-    }
-
-
-def write_waiting(waiting: list[tuple[Path, dict[str, torch.Tensor]]]) -> None:
-    """Write the snapshots that wait and empty the list."""
-    for path, weights in waiting:
-        save_snapshot(path, weights)
-    waiting.clear()
+def on_the_host(models: list[torch.nn.Module]) -> list[dict[str, torch.Tensor]]:
+    """Return the models' weights on the host, brought there from their device by one copy of all together."""
+    states = [model.state_dict() for model in models]
+    weights = [tensor for state in states for tensor in state.values()]
+    if not weights:
+        return []
+    together = torch.cat([tensor.reshape(-1) for tensor in weights]).cpu()
+    pieces = iter(together.split([tensor.numel() for tensor in weights]))
+    return [{name: next(pieces).view(tensor.shape) for name, tensor in state.items()} for state in states]
 
 
 def warm_up(model: torch.nn.Sequential, data: dict[str, torch.Tensor], recipe: Recipe, device: torch.device) -> float:
@@ -200,15 +211,24 @@ def warm_up(model: torch.nn.Sequential, data: dict[str, torch.Tensor], recipe: R
     return perf_counter() - start
 
 
-def summary(clocks: list[dict[str, float]], runs: list[list], n_train: int, batch_size: int) -> dict:
-    """Return median, minimum and maximum seconds of each part over the runs, and the speed of training proper."""
-    seconds = {part: [clock.get(part, 0.0) for clock in clocks] for part in PARTS_OF_TIME}
-    train_seconds, epochs = sum(seconds["train"]), sum(map(len, runs))
+def summary(clocks: list[dict[str, float]], at_once: int, runs: list[list], n_train: int, batch_size: int) -> dict:
+    """Return median, minimum and maximum seconds of each part over the runs, and the speed of training proper.
+
+    Args:
+        clocks: the seconds of each group of runs that trained side by side: every one of them took as long.
+        at_once: runs of a group.
+        runs: each run's epochs.
+        n_train: samples of the training part.
+        batch_size: samples a step.
+    """
+    seconds = {part: [clock.get(part, 0.0) for clock in clocks for _ in range(at_once)] for part in PARTS_OF_TIME}
+    train_seconds, epochs = sum(clock["train"] for clock in clocks), sum(map(len, runs))
     return {
         "seconds": {
             part: {"median": statistics.median(values), "min": min(values), "max": max(values)}
             for part, values in seconds.items()
         },
+        "runs_at_once": at_once,
         "steps_per_second": epochs * -(-n_train // batch_size) / train_seconds,
         "samples_per_second": epochs * n_train / train_seconds,
     }
@@ -219,7 +239,7 @@ def hardware(device: torch.device) -> dict:
     record = {
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
-        "threads": {},
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
     }
     if device.type == "cuda":

@@ -17,7 +17,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from stages.core import graphs
 from stages.core.network import multiply_adds
+from stages.core.optimizer import make_optimizer
 from stages.core.scoring import scores
 
 CACHE_LINE = 16  # float32 numbers
@@ -29,8 +31,6 @@ CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11
 # same machine must give the same bytes.
 THREADS_PAY = 4_000_000
 MAX_THREADS = 4  # two were measured; a step of 16 samples has little to share out among many more
-
-FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)  # have it on the CPU too
 
 
 class Recipe(NamedTuple):
@@ -44,7 +44,7 @@ class Recipe(NamedTuple):
 
 
 class Clock:
-    """Adds up the seconds of each part of a run, waiting for the device at either end of a part."""
+    """Adds up the seconds of each part of a run; the host waits for the device at either end of a part."""
 
     def __init__(self, device: torch.device) -> None:
         """Start at nothing."""
@@ -84,7 +84,7 @@ def fit(
     """Train networks of one shape side by side, in place, each on batches drawn from its own seed.
 
     Yields after each epoch what history.json records of it, one record a network; None for a network that has diverged:
-    its loss is not finite. The iteration ends early when all have. The host waits for the device once an epoch.
+    its loss is not finite. The iteration ends early when all have.
     """
     x, y = train
     prepare = _closed_form if has_closed_form(models[0], recipe) else _autograd
@@ -145,28 +145,6 @@ def has_closed_form(model: nn.Sequential, recipe: Recipe) -> bool:
     )
 
 
-def captured(work: Callable[[], None], state: list[torch.Tensor]) -> Callable[[], None]:
-    """Return `work`, on a GPU as a CUDA graph: its many small kernels are then launched by one call.
-
-    Capture wants a rehearsal; `state`, all that `work` changes for good, is put back after it.
-    """
-    if not state[0].is_cuda:
-        return work
-    kept = [tensor.clone() for tensor in state]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        work()
-    torch.cuda.current_stream().wait_stream(side)
-    with torch.no_grad():
-        for tensor, value in zip(state, kept, strict=True):
-            tensor.copy_(value)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
-
-
 def _autograd(
     models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe
 ) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -185,12 +163,10 @@ def _autograd(
 def _autograd_one(
     model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    make = getattr(torch.optim, recipe.optimizer)
-    # One kernel for all weights where there is one: on a CPU a step of Adam then takes a third of the time.
-    arguments = dict(recipe.optimizer_args)
-    if make in FUSED and not arguments.keys() & {"foreach", "differentiable"}:
-        arguments.setdefault("fused", True)
-    optimizer = make(model.parameters(), lr=recipe.lr, **arguments)
+    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, model.parameters())
+    # All graphs, one for each length of a batch, must write the gradient to one place. Without graphs it is made anew
+    # for every batch, which is a tenth faster.
+    anew = not graphs.uses_graphs(x.device)
     total = x.new_zeros(())
 
     def gradient_of(size: int) -> tuple[torch.Tensor, torch.Tensor, Callable[[], None]]:
@@ -198,12 +174,12 @@ def _autograd_one(
         batch_x, batch_y = x.new_empty(size, *x.shape[1:]), y.new_zeros(size)
 
         def gradient() -> None:
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=anew)
             loss = cross_entropy(model(batch_x), batch_y)
             loss.backward()
             total.add_(loss.detach(), alpha=size)
 
-        return batch_x, batch_y, captured(gradient, [total])
+        return batch_x, batch_y, graphs.replayable(gradient, [total])
 
     gradients = {size: gradient_of(size) for size in _lengths(len(x), recipe.batch_size)}
 
@@ -341,7 +317,7 @@ def _closed_form(
             log_likelihood = torch.log_softmax(logits[..., :rows, :], dim=-1) * targets[..., :rows, :]
             losses.sub_(log_likelihood.sum(dim=(-2, -1)))
 
-        return captured(train_chunk, [*weights, losses])
+        return graphs.replayable(train_chunk, [*weights, losses])
 
     chunks = {rows: chunk_of(rows) for rows in _lengths(len(x), chosen.shape[1])}
 

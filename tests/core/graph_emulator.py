@@ -1,0 +1,96 @@
+"""CUDA graphs emulated on the CPU: what `stages/core/graphs.py` does on a GPU, without one.
+
+`record` writes down every aten call of a piece of work with the tensors it was given; its replay makes the same calls
+on the same addresses, without the Python that made them. It is as strict as a GPU:
+
+- recording computes nothing: what it changed is put back;
+- memory that was there before is held by weak reference: a replay that goes to freed memory is an error, where a GPU
+  would silently compute with what somebody else keeps there;
+- memory allocated while recording belongs to the graph;
+- a call that waits for the host is an error.
+"""
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+WAITS = {torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.equal, torch.ops.aten.is_nonzero}
+
+
+class Address:
+    """A tensor in memory from outside the graph: where it lies, without keeping it alive."""
+
+    def __init__(self, tensor):
+        self.storage = StorageWeakRef(tensor.untyped_storage())
+        self.place = tensor.storage_offset(), tensor.size(), tensor.stride()
+        self.dtype = tensor.dtype
+
+    def tensor(self):
+        storage = torch.UntypedStorage._new_with_weak_ptr(self.storage.cdata)
+        if storage is None:
+            raise RuntimeError("a graph goes to memory that has been freed")
+        return torch.empty(0, dtype=self.dtype).set_(storage, *self.place)
+
+
+class Recorder(TorchDispatchMode):
+    """Writes down calls while they are made."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+        self.own = {}  # storages allocated here, by address: kept alive
+        self.before = {}  # storages from outside, by address, with what they held before
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket in WAITS:
+            raise RuntimeError(f"{function} waits for the host: it cannot be part of a graph")
+        given = tree_map_only(torch.Tensor, self.note, (args, kwargs or {}))
+        results = function(*args, **(kwargs or {}))
+        made = {}
+        for i, output in enumerate(results if isinstance(results, tuple | list) else [results]):
+            if isinstance(output, torch.Tensor) and not self.known(output):
+                self.own[output.untyped_storage().data_ptr()] = output.untyped_storage()
+                made[i] = output.detach()
+        self.calls.append((function, given, made))
+        return results
+
+    def known(self, tensor):
+        address = tensor.untyped_storage().data_ptr()
+        return address in self.own or address in self.before
+
+    def note(self, tensor):
+        """Return how a replay gets at an argument."""
+        if not self.known(tensor):
+            storage = tensor.untyped_storage()
+            self.before[storage.data_ptr()] = StorageWeakRef(storage), storage.clone()
+        return tensor.detach() if tensor.untyped_storage().data_ptr() in self.own else Address(tensor)
+
+    def put_back(self):
+        for reference, content in self.before.values():
+            storage = torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
+            if storage is not None:
+                storage.copy_(content)
+        self.before = {}
+
+
+def uses_graphs(device):
+    return True
+
+
+def record(work):
+    with Recorder() as recorder:
+        work()
+    recorder.put_back()
+    calls, own = recorder.calls, recorder.own
+
+    def replay(_=own):
+        with torch.inference_mode():
+            for function, given, made in calls:
+                args, kwargs = tree_map_only(Address, Address.tensor, given)
+                results = function(*args, **kwargs)
+                results = results if isinstance(results, tuple | list) else [results]
+                for i, place in made.items():
+                    place.copy_(results[i])
+
+    return replay

@@ -1,0 +1,173 @@
+"""The GPU's route through CUDA graphs, held to the bit against the plain route: here with the graphs emulated."""
+
+import inspect
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+import torch
+from core import graph_emulator
+from core.test_training import samples
+
+from stages.core import graphs
+from stages.core.network import build_network
+from stages.core.training import Clock, Recipe, fit
+
+SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
+OPTIMIZERS = {
+    "SGD": {"momentum": 0.9},
+    "Adam": {},
+    "AdamW": {},
+    "Rprop": {},
+    "Adagrad": {},
+    "RMSprop": {},
+    "NAdam": {},
+}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def emulate(monkeypatch):
+    def switch_on():
+        monkeypatch.setattr(graphs, "uses_graphs", graph_emulator.uses_graphs)
+        monkeypatch.setattr(graphs, "record", graph_emulator.record)
+
+    return switch_on
+
+
+def learn(recipe, network, shape, n, runs, device=CPU):
+    """Return the records of all epochs and all weights after them."""
+    models = [build_network(network, shape, [9, 7], 4, seed).to(device) for seed in range(runs)]
+    train, val = ([part.to(device) for part in samples(size, shape, seed=size)] for size in (n, 30))
+    epochs = list(fit(models, train, val, recipe, list(range(runs)), Clock(device)))
+    return epochs, [value for model in models for value in model.state_dict().values()]
+
+
+def epochs(n):
+    """Return how many to train: one has many steps already if there are many samples."""
+    return 2 if n < 1000 else 1
+
+
+def assert_same(emulate, recipe, network, shape, n, runs):
+    plain, plain_weights = learn(recipe, network, shape, n, runs)
+    emulate()
+    graphed, graphed_weights = learn(recipe, network, shape, n, runs)
+    assert len(plain) == recipe.epochs
+    assert graphed == plain
+    for mine, other in zip(graphed_weights, plain_weights, strict=True):
+        assert torch.equal(mine, other)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("runs", [1, 3, 5])
+def test_the_closed_form(emulate, runs, n):
+    assert_same(emulate, Recipe("SGD", {}, 0.05, epochs(n), 16), "mlp", (26,), n, runs)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "n"),
+    [*((name, n) for name in OPTIMIZERS for n in SIZES if n <= 100), *(("Rprop", n) for n in SIZES if n > 100)],
+)
+def test_autograd(emulate, optimizer, n):
+    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "mlp", (26,), n, 2)
+
+
+@pytest.mark.parametrize(("optimizer", "n"), [*(("SGD", n) for n in SIZES), *((name, 37) for name in OPTIMIZERS)])
+def test_the_cnn(emulate, optimizer, n):
+    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "cnn", (16, 16), n, 1)
+
+
+def test_recording_computes_nothing_and_a_replay_does_it_once():
+    state, step = torch.zeros(3), torch.ones(3)
+    replay = graph_emulator.record(lambda: state.add_(2 * step))
+    assert state.tolist() == [0, 0, 0]
+    replay()
+    step.fill_(10)
+    replay()
+    assert state.tolist() == [22, 22, 22]
+
+
+def test_memory_that_was_freed_is_an_error():
+    state, kept = torch.zeros(3), [torch.ones(3)]
+    replay = graph_emulator.record(lambda: state.add_(kept[0]))
+    replay()
+    kept[0] = torch.ones(3)
+    with pytest.raises(RuntimeError, match="memory that has been freed"):
+        replay()
+
+
+@pytest.mark.parametrize("wait", [torch.Tensor.item, torch.nonzero, lambda x: torch.equal(x, x + 1), bool])
+def test_waiting_for_the_host_is_an_error(wait):
+    with pytest.raises(RuntimeError, match="waits for the host"):
+        graph_emulator.record(lambda: wait(torch.ones(1)))
+
+
+def test_a_replay_keeps_alive_what_it_needs_and_leaves_no_trace_of_the_rehearsal(emulate):
+    emulate()
+    state = torch.zeros(3)
+
+    def work_on_a_buffer():
+        buffer = torch.ones(3)
+        return lambda: state.add_(buffer)
+
+    replay = graphs.replayable(work_on_a_buffer(), [state])
+    assert state.tolist() == [0, 0, 0]
+    replay()
+    assert state.tolist() == [1, 1, 1]
+
+
+def test_where_there_are_no_graphs_the_work_is_done_as_it_is():
+    def work():
+        pass
+
+    assert not graphs.uses_graphs(CPU)
+    assert graphs.uses_graphs(torch.device("cuda"))
+    assert graphs.replayable(work, [torch.zeros(1)]) is work
+
+
+def test_what_is_said_to_cuda(monkeypatch):
+    """The few lines that no emulation replaces, said to a stand-in that writes them down."""
+    said = []
+
+    class Stream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            said.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def replay(self):
+            said.append("replay")
+
+    @contextmanager
+    def within(what):
+        said.append(f"in {getattr(what, 'name', 'graph')}")
+        yield
+        said.append("out")
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("here"))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream("aside"))
+    monkeypatch.setattr(torch.cuda, "stream", within)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", within)
+    graphs.rehearse(lambda: said.append("work"), torch.device("cuda"))
+    assert said == ["aside waits for here", "in aside", "work", "out", "here waits for aside"]
+    said.clear()
+    graphs.record(lambda: said.append("work"))()
+    assert said == ["in graph", "work", "out", "replay"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("n", [37, 203])
+@pytest.mark.parametrize(("network", "optimizer"), [("mlp", None), ("mlp", "SGD"), ("mlp", "Rprop"), ("cnn", "Adam")])
+def test_on_a_gpu_graphs_change_nothing(monkeypatch, network, optimizer, n):
+    recipe = Recipe(optimizer or "SGD", OPTIMIZERS.get(optimizer, {}), 0.01, 2, 16)
+    if "check_input_liveness" in inspect.signature(torch.cuda.graph.__init__).parameters:
+        monkeypatch.setattr(torch.cuda, "graph", partial(torch.cuda.graph, check_input_liveness=True))
+    graphed, graphed_weights = learn(recipe, network, (16, 16), n, 3, torch.device("cuda"))
+    monkeypatch.setattr(graphs, "uses_graphs", lambda device: False)
+    plain, plain_weights = learn(recipe, network, (16, 16), n, 3, torch.device("cuda"))
+    assert graphed == plain
+    for mine, other in zip(graphed_weights, plain_weights, strict=True):
+        assert torch.equal(mine, other)
