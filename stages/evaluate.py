@@ -9,6 +9,7 @@ Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.
 in metrics/f1.json, metrics/reliability.json and metrics/models.json.
 """
 
+import csv
 import statistics
 from pathlib import Path
 
@@ -113,8 +114,10 @@ def describe(result: dict) -> str:
 
 def write_confusion(path: Path, classes: list[str], actual: list[int], predicted: list[int]) -> None:
     """Write one line a sample: its actual and its predicted class."""
-    lines = [f"{classes[a]},{classes[p]}\n" for a, p in zip(actual, predicted, strict=True)]
-    path.write_text("actual,predicted\n" + "".join(lines), encoding="utf-8")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["actual", "predicted"])
+        writer.writerows((classes[a], classes[p]) for a, p in zip(actual, predicted, strict=True))
 
 
 def f1_records(

@@ -25,6 +25,7 @@ from stages.files import UserError, replacing_folder, run_stage, write_array, wr
 
 AUDIO = Path("data/audio")
 FEATURES = Path("data/features")
+CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 
 
 class Track(NamedTuple):
@@ -122,7 +123,7 @@ def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list
     except ImportError:
         raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise UserError(f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler") from None
     with client:

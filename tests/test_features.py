@@ -19,7 +19,6 @@ from stages import features, predict, prepare, select, train
 from stages.audio.features import melgrams, mfccs
 from stages.core.dataset import load_dataset
 from stages.core.network import build_network
-from stages.core.params import load_params
 from stages.core.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json
 
@@ -135,13 +134,6 @@ def test_a_folder_without_two_classes_is_refused(workplace):
         features.main()
     write_song(features.AUDIO / "only" / "a.wav")
     with pytest.raises(UserError, match="found sound files of only, expected at least two classes"):
-        features.main()
-
-
-def test_a_cluster_that_is_not_there_is_named(songs):
-    write_params(audio={"sample_rate": 8000, "on_error": "fail", "scheduler": "tcp://127.0.0.1:9"})
-    assert load_params().audio.scheduler == "tcp://127.0.0.1:9"
-    with pytest.raises(UserError, match=r"127.0.0.1:9: found no Dask scheduler"):
         features.main()
 
 

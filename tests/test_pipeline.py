@@ -1,67 +1,20 @@
 """The whole chain under DVC, on a small configuration, as its users use it."""
 
+import contextlib
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
+from conftest import make_arrays, save_arrays, save_dataset, write_params
+from repository import Repository, copy_of_the_project
 
 CHAIN = ["check", "prepare", "baselines", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
-
-
-class Repository:
-    """A clone of the project in a folder of its own, and its command line."""
-
-    def __init__(self, folder: Path):
-        """Stand in `folder`."""
-        self.folder = folder
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
-        }
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run a command and return what it printed; `fails` says whether it must."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert (done.returncode != 0) == fails, f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
-
-    def dvc(self, *arguments: str, fails: bool = False) -> str:
-        """Run DVC."""
-        return self.run("dvc", *arguments, fails=fails)
-
-    def commit(self) -> None:
-        """Commit everything that is not ignored."""
-        self.run("git", "add", "--all")
-        self.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "x")
-
-    def json(self, path: str):
-        """Read a JSON file."""
-        return json.loads((self.folder / path).read_text())
-
-    def results(self) -> dict[str, bytes]:
-        """Return all that the chain made, but for the times."""
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes()
-            for top in ("data/prepared", "data/snapshots", "data/model", "metrics")
-            for path in sorted((self.folder / top).rglob("*"))
-            if path.is_file()
-            and path.suffix != ".lock"
-            and path.name not in ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
-        }
 
 
 def stages_run(output: str) -> list[str]:
@@ -72,21 +25,10 @@ def stages_run(output: str) -> list[str]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Repository:
     """The project with a small data set of its own, run once and committed."""
-    repository = Repository(tmp_path_factory.mktemp("base") / "clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():
-            (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, repository.folder / name)
-    for lock in ("dvc.lock", "data/dvc.lock"):
-        (repository.folder / lock).unlink(missing_ok=True)
+    repository = copy_of_the_project(tmp_path_factory.mktemp("base") / "clone")
     save_dataset(repository.folder / "data" / "mine")
-    here = Path.cwd()
-    os.chdir(repository.folder)
-    write_params(epochs=3)
-    os.chdir(here)
+    with contextlib.chdir(repository.folder):
+        write_params(epochs=3)
     repository.run("git", "init", "--quiet", "--initial-branch=main")
     repository.dvc("add", "data/mine")
     assert stages_run(repository.dvc("repro")) == CHAIN

@@ -1,0 +1,69 @@
+"""A copy of the project in a folder of its own, and its command line, for tests that use it as people do."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+
+
+class Repository:
+    """A clone of the project in a folder of its own, and its command line."""
+
+    def __init__(self, folder: Path):
+        """Stand in `folder`."""
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command and return what it printed; `fails` says whether it must."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode != 0) == fails, f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def dvc(self, *arguments: str, fails: bool = False) -> str:
+        """Run DVC."""
+        return self.run("dvc", *arguments, fails=fails)
+
+    def commit(self) -> None:
+        """Commit everything that is not ignored."""
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "x")
+
+    def json(self, path: str):
+        """Read a JSON file."""
+        return json.loads((self.folder / path).read_text())
+
+    def results(self) -> dict[str, bytes]:
+        """Return all that the chain made, but for the times."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for top in ("data/prepared", "data/snapshots", "data/model", "metrics")
+            for path in sorted((self.folder / top).rglob("*"))
+            if path.is_file()
+            and path.suffix != ".lock"
+            and path.name not in ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
+        }
+
+
+def copy_of_the_project(folder: Path) -> Repository:
+    """Copy the project's files as they are now, committed or not, without what DVC knows of earlier runs."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for lock in ("dvc.lock", "data/dvc.lock"):
+        (folder / lock).unlink(missing_ok=True)
+    return Repository(folder)

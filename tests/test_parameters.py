@@ -1,0 +1,137 @@
+"""Every parameter does something: what it is there for changes when it changes."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import make_arrays, save_arrays, save_dataset, write_params
+from pydantic import BaseModel
+from safetensors.numpy import load_file
+
+from stages import features, prepare, train
+from stages.core.params import Params
+from stages.files import PREPARED, SNAPSHOTS, UserError, read_json
+
+# A parameter, what it is changed to, and what must differ then: the prepared tensors, or what is learnt from the same.
+CHANGES = {
+    "dataset": ({"dataset": "data/other"}, "prepared"),
+    "representations": ({"representations": ["mfccs"]}, "prepared"),
+    "split.train": ({"split": {"train": 0.5, "val": 0.3, "test": 0.2}}, "prepared"),
+    "split.val": ({"split": {"train": 0.6, "val": 0.3, "test": 0.1}}, "prepared"),
+    "split.test": ({"split": {"train": 0.5, "val": 0.2, "test": 0.3}}, "prepared"),
+    "split_seed": ({"split_seed": 1}, "prepared"),
+    "standardize": ({"standardize": False}, "prepared"),
+    "network": ({"network": {"mfccs": "mlp", "melgrams": "cnn"}}, "learnt"),
+    "hidden": ({"hidden": [7]}, "learnt"),
+    "optimizer": ({"optimizer": "Adam"}, "learnt"),
+    "optimizer_args": ({"optimizer_args": {"momentum": 0.9}}, "learnt"),
+    "lr": ({"lr": 0.02}, "learnt"),
+    "epochs": ({"epochs": 3}, "learnt"),
+    "batch_size": ({"batch_size": 8}, "learnt"),
+    "runs": ({"runs": 1}, "learnt"),
+    "seed": ({"seed": 1}, "learnt"),
+    "snapshots": ({"snapshots": "every"}, "learnt"),
+}
+USUAL = {"epochs": 4}  # so many that not every epoch is an improvement
+ELSEWHERE = {"audio.sample_rate", "audio.on_error", "audio.scheduler"}  # held by the last tests of this file
+
+
+def leaves(model: type[BaseModel], before: str = "") -> set[str]:
+    """Return the names of all parameters, as `-S` takes them."""
+    names = set()
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
+        names |= leaves(inner, f"{before}{name}.") if is_model else {before + name}
+    return names
+
+
+def test_no_parameter_is_missing_here():
+    assert CHANGES.keys() | ELSEWHERE == leaves(Params)
+
+
+def outcome() -> dict:
+    """Prepare and train; return the tensors, and epochs and weights, without what only repeats the parameters."""
+    prepare.main()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train", "cpu"])
+        train.main()
+    history = read_json(SNAPSHOTS / "cpu" / "history.json")["representations"]
+
+    def tensors(folder):
+        files = sorted(folder.rglob("*.safetensors"))
+        return {
+            f"{path.relative_to(folder)} {name}": array.tobytes()
+            for path in files
+            for name, array in load_file(path).items()
+        }
+
+    learnt = {name: about["runs"] for name, about in history.items()}
+    return {"prepared": tensors(PREPARED), "learnt": [learnt, tensors(SNAPSHOTS / "cpu")]}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parameters")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        save_dataset(folder / "data" / "mine")
+        save_arrays(folder / "data" / "other" / "mfccs", *make_arrays(shape=(6,), seed=1))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def usual(place):
+    write_params(**USUAL)
+    return outcome()
+
+
+@pytest.mark.parametrize("parameter", CHANGES)
+def test_a_change_changes_what_it_is_for(place, usual, parameter):
+    changes, what = CHANGES[parameter]
+    write_params(**(USUAL | changes))
+    changed = outcome()
+    assert changed["learnt"] != usual["learnt"]
+    assert (changed["prepared"] != usual["prepared"]) == (what == "prepared")
+
+
+def test_nothing_changes_of_itself(place, usual):
+    write_params(**USUAL)
+    assert outcome() == usual
+
+
+@pytest.fixture
+def songs(workplace):
+    for genre in ("folk", "jazz"):
+        for name in ("a", "b", "c"):
+            path = workplace / "data" / "audio" / genre / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sound = np.random.default_rng(len(name) + len(genre)).uniform(-0.5, 0.5, 16000)
+            soundfile.write(path, sound, 16000)
+
+
+def hear(**audio):
+    defaults = {"sample_rate": 8000, "on_error": "fail", "scheduler": None}
+    write_params(dataset="data/features", audio=defaults | audio)
+    features.main()
+    return np.load(features.FEATURES / "mfccs" / "X.npy")
+
+
+def test_the_sampling_rate(songs):
+    assert np.abs(hear() - hear(sample_rate=16000)).max() > 0.1
+    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 16000}
+
+
+def test_what_a_bad_song_does(songs):
+    Path("data/audio/jazz/d.wav").write_text("no sound")
+    with pytest.raises(UserError, match="1 of 7 tracks cannot be used"):
+        hear()
+    assert len(hear(on_error="skip")) == 6
+
+
+def test_the_scheduler(songs, monkeypatch):
+    monkeypatch.setattr(features, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(UserError, match=r"tcp://127.0.0.1:9: found no Dask scheduler"):
+        hear(scheduler="tcp://127.0.0.1:9")

@@ -1,0 +1,503 @@
+"""The wiring: a small pipeline is run through DVC, and every figure it writes is derived again from the arrays on disk.
+
+The derivation is plain NumPy, scikit-learn and a ten-line PyTorch loop. It shares no code with the project and follows
+its README: whatever a stage does with another's output, with a parameter or with a column, is held here by its result.
+Two recipes: one with every parameter away from its default, one by the closed form on a data set that came split.
+"""
+
+import contextlib
+import csv
+from collections import Counter
+from operator import itemgetter
+from pathlib import Path
+from statistics import mean, stdev
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import save_arrays
+from repository import Repository, copy_of_the_project
+from safetensors.numpy import load_file
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+from torch.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Unflatten
+from torch.nn.functional import cross_entropy, softmax
+
+pytestmark = pytest.mark.slow
+
+PARTS = ("train", "val", "test")
+UNLIKE_THE_DEFAULTS = {
+    "dataset": "data/mine",
+    "representations": ["melgrams", "mfccs"],
+    "split": {"train": 0.5, "val": 0.25, "test": 0.25},
+    "split_seed": 3,
+    "standardize": False,
+    "network": {"mfccs": "mlp", "melgrams": "cnn"},
+    "hidden": [12, 7],
+    "optimizer": "RMSprop",
+    "optimizer_args": {"momentum": 0.5},
+    "lr": 0.0008,
+    "epochs": 4,
+    "batch_size": 7,
+    "runs": 3,
+    "seed": 11,
+    "snapshots": "every",
+    "audio": {"sample_rate": 16000, "on_error": "skip", "scheduler": None},
+}
+CLOSED_FORM = {
+    "dataset": "data/given",
+    "hidden": [9],
+    "lr": 0.05,
+    "epochs": 6,
+    "runs": 2,
+    "seed": 4,
+}
+
+
+class Run(NamedTuple):
+    """A finished pipeline: where it is and what it was asked for."""
+
+    repository: Repository
+    params: dict
+
+    def json(self, path):
+        return self.repository.json(path)
+
+    def table(self, path):
+        with (self.repository.folder / path).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+class Expected(NamedTuple):
+    """What was derived for one representation."""
+
+    arrays: dict  # train_x, train_y, train_unit, ..., mean, std
+    runs: list  # of epochs of {"train_loss", "val_loss", "val_accuracy", "val_f1_macro"}
+    weights: list  # of epochs of weights by name
+    chosen: tuple  # run and epoch
+    classes: list
+
+
+def write_data(folder: Path) -> None:
+    """Write both data sets: hard enough that runs, epochs and classes differ in every score."""
+    rng = np.random.default_rng(7)
+    numbers = np.arange(240) // 4 % 3
+    groups = np.array([f"track {i // 4 * 7 % 60:02}" for i in range(240)])
+    for name, shape in {"mfccs": (6,), "melgrams": (16, 16), "unasked": (3,)}.items():
+        X = rng.standard_normal((240, *shape)) * 3 + 2 + numbers.reshape(-1, *[1] * len(shape)) * 1.2
+        save_arrays(folder / "data/mine" / name, X, np.array(["rock", "blues", "no-wave, new"])[numbers], groups)
+    for part, n in {"train": 150, "val": 75, "test": 90}.items():
+        labels = rng.permutation(np.arange(n) % 3)
+        X = rng.standard_normal((n, 4)) * [1, 5, 0, 2] + labels[:, None] * [0.6, 2, 0, 0] + 9
+        save_arrays(folder / "data/given" / part / "numbers", X, np.array([40, 7, 100])[labels])
+
+
+@pytest.fixture(scope="module", params=[UNLIKE_THE_DEFAULTS, CLOSED_FORM], ids=["unlike the defaults", "closed form"])
+def run(request, tmp_path_factory):
+    repository = copy_of_the_project(tmp_path_factory.mktemp("wiring") / "clone")
+    write_data(repository.folder)
+    params = yaml.safe_load((repository.folder / "params.yaml").read_text()) | request.param
+    (repository.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    repository.environment["CUDA_VISIBLE_DEVICES"] = ""
+    repository.run("git", "init", "--quiet")
+    repository.dvc("repro")
+    return Run(repository, params)
+
+
+@pytest.fixture(scope="module")
+def expected(run) -> dict[str, Expected]:
+    names = ["melgrams", "mfccs"] if run.params["dataset"] == "data/mine" else ["numbers"]
+    timing, derived = run.json("metrics/train_cpu.json")["representations"], {}
+    with contextlib.chdir(run.repository.folder):
+        for name in names:
+            torch.set_num_threads(timing[name]["threads"])  # another number rounds differently
+            derived[name] = derive(name, run.params)
+    return derived
+
+
+# --- the derivation -------------------------------------------------------------------------------------------------
+
+
+def derive(name: str, params: dict) -> Expected:
+    arrays, classes = split(name, params)
+    if params["standardize"]:
+        mean, std = arrays["train_x"].mean(axis=0), arrays["train_x"].std(axis=0)
+        std[std == 0] = 1
+    else:
+        mean, std = np.zeros(arrays["train_x"].shape[1:]), np.ones(arrays["train_x"].shape[1:])
+    for part in PARTS:
+        arrays[f"{part}_x"] = ((arrays[f"{part}_x"] - mean) / std).astype(np.float32)
+    arrays |= {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
+    runs, weights = [], []
+    for number in range(params["runs"]):
+        epochs = list(train(arrays, params, name, len(classes), params["seed"] + number))
+        runs.append([record for record, _ in epochs])
+        weights.append([state for _, state in epochs])
+    scored = [(run, epoch) for run in range(len(runs)) for epoch in range(params["epochs"])]
+    chosen = max(scored, key=lambda place: runs[place[0]][place[1]]["val_f1_macro"])
+    return Expected(arrays, runs, weights, chosen, classes)
+
+
+def split(name: str, params: dict) -> tuple[dict, list[str]]:
+    """Return the raw samples of each part, their class numbers and units, and the names of the classes."""
+    if params["dataset"] == "data/given":
+        X, labels = (
+            {part: np.load(f"data/given/{part}/{name}/{file}.npy") for part in PARTS} for file in ["X", "labels"]
+        )
+        classes = sorted(set(labels["train"].tolist()))
+        arrays, blocks = {}, 0
+        for part in PARTS:
+            y = np.array([classes.index(label) for label in labels[part]])
+            unit = np.zeros(len(y), int)
+            for number in range(len(classes)):  # 30 neighbours of a class
+                members = np.flatnonzero(y == number)
+                unit[members] = [blocks + i // 30 for i in range(len(members))]
+                blocks = unit[members].max() + 1
+            arrays |= {f"{part}_x": X[part], f"{part}_y": y, f"{part}_unit": unit}
+        return arrays, [str(label) for label in classes]
+    X, labels, groups = (np.load(f"data/mine/{name}/{file}.npy") for file in ("X", "labels", "groups"))
+    rng, rows = np.random.default_rng(params["split_seed"]), {part: [] for part in PARTS}
+    tracks = sorted(set(groups))
+    for label in sorted(set(labels)):
+        own = [i for i, track in enumerate(tracks) if labels[groups == track][0] == label]
+        drawn = rng.permutation(own)  # 20 tracks of 4 seconds each: shares of a half and two quarters come out whole
+        for part, members in zip(PARTS, (drawn[:10], drawn[10:15], drawn[15:]), strict=True):
+            rows[part] += [i for i in range(len(X)) if tracks.index(groups[i]) in members]
+    classes = sorted(set(labels))
+    arrays = {}
+    for part in PARTS:
+        at = sorted(rows[part])
+        arrays[f"{part}_x"] = X[at]
+        arrays[f"{part}_y"] = np.array([classes.index(label) for label in labels[at]])
+        arrays[f"{part}_unit"] = np.array([tracks.index(track) for track in groups[at]])
+    return arrays, classes
+
+
+def new_network(name: str, params: dict, shape: tuple, n_classes: int, seed: int) -> Sequential:
+    torch.manual_seed(seed)
+    if name == "melgrams":
+        maps = [(Conv2d(a, b, 5, padding=2), ReLU(), MaxPool2d(2)) for a, b in ((1, 16), (16, 32), (32, 64), (64, 128))]
+        dense = [Flatten(), Linear(128, 256), ReLU(), Linear(256, 32), ReLU(), Linear(32, n_classes)]
+        return Sequential(Unflatten(1, (1, shape[0])), *[layer for each in maps for layer in each], *dense)
+    layers, inputs = [Flatten()], int(np.prod(shape))
+    for units in params["hidden"]:
+        layers += [Linear(inputs, units), ReLU()]
+        inputs = units
+    return Sequential(*layers, Linear(inputs, n_classes))
+
+
+def train(arrays: dict, params: dict, name: str, n_classes: int, seed: int):
+    x, y, val_x, val_y = (torch.tensor(arrays[key]) for key in ("train_x", "train_y", "val_x", "val_y"))
+    model = new_network(name, params, tuple(x.shape[1:]), n_classes, seed)
+    make = getattr(torch.optim, params["optimizer"])
+    optimizer = make(model.parameters(), lr=params["lr"], **params["optimizer_args"])
+    shuffle = torch.Generator().manual_seed(seed)
+    for _ in range(params["epochs"]):
+        total = 0.0
+        for rows in torch.randperm(len(x), generator=shuffle).split(params["batch_size"]):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x[rows]), y[rows])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        with torch.no_grad():
+            logits = model(val_x)
+        yield (
+            {
+                "train_loss": total / len(x),
+                "val_loss": cross_entropy(logits, val_y).item(),
+                "val_accuracy": accuracy_score(val_y, logits.argmax(1)),
+                "val_f1_macro": f1_score(val_y, logits.argmax(1), average="macro"),
+            },
+            {key: value.clone() for key, value in model.state_dict().items()},
+        )
+
+
+def predict(name: str, params: dict, derived: Expected, run: int, epoch: int) -> torch.Tensor:
+    """Return a snapshot's logits on the test part."""
+    x = torch.tensor(derived.arrays["test_x"])
+    model = new_network(name, params, tuple(x.shape[1:]), len(derived.classes), 0)
+    model.load_state_dict(derived.weights[run][epoch])
+    with torch.no_grad():
+        return model(x)
+
+
+def bootstrap(actual: np.ndarray, predicted: np.ndarray, units: np.ndarray, n_classes: int) -> dict:
+    """Return 95 % intervals: units are drawn class by class, and samples weigh as often as their unit was drawn."""
+    rng = np.random.default_rng(0)
+    names = np.unique(units)
+    class_of = np.array([Counter(actual[units == unit].tolist()).most_common(1)[0][0] for unit in names])
+    times = np.zeros((2000, len(names)))
+    for number in np.unique(class_of):
+        own = np.flatnonzero(class_of == number)
+        times[:, own] = rng.multinomial(len(own), [1 / len(own)] * len(own), 2000)
+    weight = times[:, np.searchsorted(names, units)]
+    f1 = np.zeros((2000, n_classes))
+    for number in range(n_classes):
+        hits = weight @ ((actual == number) & (predicted == number))
+        either = weight @ (actual == number) + weight @ (predicted == number)
+        f1[:, number] = np.divide(2 * hits, either, out=np.zeros(2000), where=either > 0)
+    accuracy = weight @ (actual == predicted) / weight.sum(axis=1)
+    drawn = {"accuracy": accuracy, "f1_macro": f1.mean(axis=1), "f1": f1}
+    ends = (("low", 0.025), ("high", 0.975))
+    return {f"{key}_{end}": np.quantile(value, q, axis=0).tolist() for key, value in drawn.items() for end, q in ends}
+
+
+def only(content: dict, *starts: str) -> dict:
+    return {key: value for key, value in content.items() if key.startswith(starts)}
+
+
+def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict:
+    arrays, n_classes = derived.arrays, len(derived.classes)
+    results = {}
+    for baseline, model in {
+        "majority_class": DummyClassifier(strategy="most_frequent"),
+        "logistic_regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        "svm_rbf": make_pipeline(StandardScaler(), SVC()),
+    }.items():
+
+        def columns(x, baseline=baseline):
+            if baseline == "svm_rbf" and x.ndim > 2:
+                x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
+            return x.reshape(len(x), -1)
+
+        def judge(train_x, train_y, test_x, test_y, units, model=model, columns=columns):
+            predicted = model.fit(columns(train_x), train_y).predict(columns(test_x))
+            scored = {
+                "accuracy": accuracy_score(test_y, predicted),
+                "f1_macro": f1_score(test_y, predicted, average="macro"),
+            }
+            return scored | only(bootstrap(test_y, predicted, units, n_classes), "accuracy", "f1_macro")
+
+        results[baseline] = judge(*(arrays[key] for key in ("train_x", "train_y", "test_x", "test_y", "test_unit")))
+        if tracks_known:  # the same on a split at random of the same samples, half and two quarters of each class
+            x, y, unit = (np.concatenate([arrays[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
+            rng, train_rows, test_rows = np.random.default_rng(0), [], []
+            for number in range(n_classes):
+                drawn = rng.permutation(np.flatnonzero(y == number))
+                train_rows += drawn[:40].tolist()
+                test_rows += drawn[60:].tolist()
+            train_rows, test_rows = sorted(train_rows), sorted(test_rows)
+            flattered = judge(x[train_rows], y[train_rows], x[test_rows], y[test_rows], unit[test_rows])
+            results[baseline]["f1_macro_split_at_random"] = flattered["f1_macro"]
+    return results
+
+
+def expected_judgement(name: str, params: dict, derived: Expected, tracks_known: bool) -> dict:
+    actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
+    logits = predict(name, params, derived, *derived.chosen)
+    probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
+    precision, recall, f1, _ = precision_recall_fscore_support(actual, predicted, zero_division=0)
+    best = [max(range(len(epochs)), key=lambda e: (epochs[e]["val_f1_macro"], -e)) for epochs in derived.runs]
+    own = [predict(name, params, derived, run, epoch).argmax(1) for run, epoch in enumerate(best)]
+    over_runs = [f1_score(actual, each, average="macro") for each in own]
+    rows = reliability(probabilities, actual)
+    result = {
+        "loss": cross_entropy(logits, torch.tensor(actual)).item(),
+        "accuracy": accuracy_score(actual, predicted),
+        "f1_macro": f1.mean(),
+        "f1": dict(zip(derived.classes, f1, strict=True)),
+        "precision": dict(zip(derived.classes, precision, strict=True)),
+        "recall": dict(zip(derived.classes, recall, strict=True)),
+        **only(bootstrap(actual, predicted, units, len(derived.classes)), "accuracy", "f1_macro"),
+        "expected_calibration_error": sum(n * abs(c - a) for n, c, a in rows) / len(actual),
+        "true_class_probability": mean(row[number] for row, number in zip(probabilities, actual, strict=True)),
+        "runs": {
+            "f1_macro_mean": mean(over_runs),
+            "f1_macro_std": stdev(over_runs),
+            "best_epoch_mean": mean(best),
+            "best_epoch_std": stdev(best),
+        },
+        "baselines": expected_baselines(name, derived, tracks_known),
+    }
+    if tracks_known:
+        names = sorted(set(units.tolist()))
+        verdicts = [np.log(probabilities[units == unit]).sum(axis=0).argmax() for unit in names]
+        truth = [actual[units == unit][0] for unit in names]
+        result["track"] = {
+            "accuracy": accuracy_score(truth, verdicts),
+            "f1_macro": f1_score(truth, verdicts, average="macro"),
+            "tracks": len(names),
+        }
+    return result
+
+
+def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[tuple[int, float, float]]:
+    """Return samples, mean confidence and accuracy of every tenth of confidence that has samples."""
+    confidence, rows = probabilities.max(axis=1), []
+    for tenth in range(10):
+        inside = (confidence >= tenth / 10) & (confidence < (tenth + 1) / 10)
+        if inside.any():
+            right = probabilities[inside].argmax(axis=1) == actual[inside]
+            rows.append((int(inside.sum()), confidence[inside].mean(), right.mean()))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def judgement(run, expected) -> dict[str, dict]:
+    with threadpool_limits(1):
+        return {
+            name: expected_judgement(name, run.params, derived, run.params["dataset"] == "data/mine")
+            for name, derived in expected.items()
+        }
+
+
+def agree(found, derived, tolerance=1e-5):
+    """Hold two nested structures against each other: the same keys and texts, the same numbers within rounding."""
+    if isinstance(derived, dict):
+        assert found.keys() == derived.keys()
+        for key in derived:
+            agree(found[key], derived[key], tolerance)
+    elif isinstance(derived, list | tuple):
+        assert len(found) == len(derived)
+        for mine, other in zip(found, derived, strict=True):
+            agree(mine, other, tolerance)
+    elif isinstance(derived, str) or derived is None:
+        assert found == derived
+    else:
+        assert found == pytest.approx(derived, abs=tolerance)
+
+
+# --- what the pipeline wrote ----------------------------------------------------------------------------------------
+
+
+def test_tensors(run, expected):
+    about = run.json("data/prepared/dataset.json")
+    assert list(about["representations"]) == list(expected)
+    for name, derived in expected.items():
+        tensors = load_file(run.repository.folder / f"data/prepared/{name}.safetensors")
+        assert about["classes"] == derived.classes
+        assert about["representations"][name] == {"shape": list(derived.arrays["train_x"].shape[1:])}
+        for part in PARTS:
+            counted = Counter(derived.arrays[f"{part}_y"].tolist())
+            assert about["counts"][part] == {label: counted[i] for i, label in enumerate(derived.classes)}
+        assert tensors.keys() == derived.arrays.keys()
+        for key, array in derived.arrays.items():
+            assert tensors[key].dtype == (np.int64 if key.endswith(("_y", "_unit")) else np.float32), key
+            np.testing.assert_allclose(tensors[key], array, rtol=0, atol=1e-6, err_msg=key)
+
+
+def test_every_epoch_of_every_run(run, expected):
+    history = run.json("data/snapshots/cpu/history.json")
+    for name, derived in expected.items():
+        network = run.params["network"]
+        assert history["representations"][name]["network"] == (network if isinstance(network, str) else network[name])
+        agree(history["representations"][name]["runs"], derived.runs)
+        rows = run.table(f"metrics/curves/{name}_cpu.csv")
+        flat = [(r, e, record) for r, epochs in enumerate(derived.runs) for e, record in enumerate(epochs)]
+        assert len(rows) == len(flat)
+        for row, (number, epoch, record) in zip(rows, flat, strict=True):
+            assert (int(row.pop("run")), int(row.pop("epoch"))) == (number, epoch)
+            agree({key: float(value) for key, value in row.items()}, record)
+
+
+def test_snapshots(run, expected):
+    for name, derived in expected.items():
+        folder = run.repository.folder / "data/snapshots/cpu" / name
+        kept = {}
+        for number, epochs in enumerate(derived.runs):
+            best = -1.0
+            for epoch, record in enumerate(epochs):
+                if run.params["snapshots"] == "every" or record["val_f1_macro"] > best:
+                    kept[f"run_{number:02}/epoch_{epoch:02}.safetensors"] = derived.weights[number][epoch]
+                best = max(best, record["val_f1_macro"])
+        assert {str(path.relative_to(folder)) for path in folder.rglob("*.safetensors")} == kept.keys()
+        for path, weights in kept.items():
+            found = load_file(folder / path)
+            assert found.keys() == weights.keys()
+            for key, value in weights.items():
+                np.testing.assert_allclose(found[key], value.numpy(), rtol=0, atol=1e-5, err_msg=f"{path} {key}")
+
+
+def test_the_choice(run, expected):
+    selected = run.json("metrics/select.json")
+    for name, derived in expected.items():
+        number, epoch = derived.chosen
+        score = derived.runs[number][epoch]["val_f1_macro"]
+        agree(selected[name], {"device": "cpu", "run": number, "epoch": epoch, "val_f1_macro": score})
+        weights = load_file(run.repository.folder / f"data/model/{name}.safetensors")
+        for key, value in derived.weights[number][epoch].items():
+            np.testing.assert_allclose(weights[key], value.numpy(), rtol=0, atol=1e-5, err_msg=key)
+        card = run.json(f"data/model/{name}.json")
+        agree([card["mean"], card["std"]], [derived.arrays["mean"].tolist(), derived.arrays["std"].tolist()])
+        assert (card["classes"], card["hidden"]) == (derived.classes, run.params["hidden"])
+        assert card["chosen"] == selected[name]
+        assert {key: run.params[key] for key in card["params"]} == card["params"]
+    best = {
+        name: derived.runs[derived.chosen[0]][derived.chosen[1]]["val_f1_macro"] for name, derived in expected.items()
+    }
+    assert selected["best"] == max(best, key=best.get)
+
+
+def test_the_judgement(run, judgement):
+    agree(run.json("metrics/evaluate.json"), judgement)
+
+
+def test_the_confusion(run, expected):
+    for name, derived in expected.items():
+        predicted = predict(name, run.params, derived, *derived.chosen).argmax(1).tolist()
+        pairs = [
+            {"actual": derived.classes[a], "predicted": derived.classes[p]}
+            for a, p in zip(derived.arrays["test_y"], predicted, strict=True)
+        ]
+        assert any(pair["actual"] != pair["predicted"] for pair in pairs), "else the columns could be swapped"
+        assert run.table(f"metrics/confusion/{name}.csv") == pairs
+
+
+def test_what_feeds_the_plots(run, expected, judgement):
+    f1, models, calibration = [], [], []
+    for name, derived in expected.items():
+        logits = predict(name, run.params, derived, *derived.chosen)
+        actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
+        ranges = bootstrap(actual, logits.argmax(1).numpy(), units, len(derived.classes))
+        for i, label in enumerate(derived.classes):
+            ends = {"low": ranges["f1_low"][i], "high": ranges["f1_high"][i]}
+            f1.append({"representation": name, "class": label, "f1": judgement[name]["f1"][label], **ends})
+        for model, scored in {"network": judgement[name], **dict(sorted(judgement[name]["baselines"].items()))}.items():
+            models.append(
+                {
+                    "representation": name,
+                    "model": model.replace("_", " "),
+                    "f1_macro": scored["f1_macro"],
+                    "low": scored["f1_macro_low"],
+                    "high": scored["f1_macro_high"],
+                    "split_at_random": scored.get("f1_macro_split_at_random"),
+                }
+            )
+        for samples, confidence, accuracy in reliability(softmax(logits.double(), dim=1).numpy(), actual):
+            row = {"samples": samples, "confidence": confidence, "accuracy": accuracy}
+            calibration.append({"representation": name, **row})
+    agree(run.json("metrics/f1.json"), f1)
+    agree(run.json("metrics/models.json"), models)
+    agree(run.json("metrics/reliability.json"), calibration)
+
+
+def test_the_times(run, expected):
+    timing, history = run.json("metrics/train_cpu.json"), run.json("data/snapshots/cpu/history.json")
+    assert list(timing["representations"]) == list(history["representations"]) == list(expected)
+    assert set(run.json("metrics/train_gpu.json")) == {"skipped"}
+    compared, shown = run.json("metrics/compare.json"), []
+    for name, timed in timing["representations"].items():
+        total = timed["seconds"].pop("total")
+        assert compared[name] == {
+            "cpu_seconds": total["median"],
+            "cpu_all_runs_seconds": timed["all_runs_seconds"],
+            **dict.fromkeys(("gpu_seconds", "gpu_all_runs_seconds", "gpu_speedup", "max_val_f1_difference")),
+        }
+        # One run after the other: all of them last as long as each does and a little more, and each as its parts do.
+        middle = [total["median"]] * (run.params["runs"] - 2)
+        assert total["min"] + sum(middle) + total["max"] <= timed["all_runs_seconds"]
+        assert sum(part["min"] for part in timed["seconds"].values()) <= total["min"]
+        for part, spread in timed["seconds"].items():
+            shown.append({"what": f"{name}, cpu: one run", "part": part, "seconds": spread["median"]})
+        every = f"{name}, cpu: all {run.params['runs']} runs, 1 at a time"
+        shown.append({"what": every, "part": "all runs", "seconds": timed["all_runs_seconds"]})
+    found = run.json("metrics/seconds.json")
+    assert sorted(found, key=itemgetter("what", "part")) == sorted(shown, key=itemgetter("what", "part"))
