@@ -77,7 +77,7 @@ def why_skipped(device: str) -> str | None:
     try:
         torch.cuda.init()
     except RuntimeError as error:
-        said = re.search(r"Error \d+: .*|.*", str(error))[0].split(". ")[0]
+        said = re.sub(r".*(?=Error \d+:)", "", str(error).splitlines()[0]).split(". ")[0]
         if any(phrase in str(error) for phrase in NO_GPU):
             return f"no CUDA device was found ({said}); {how_to_run}"
         raise UserError(

@@ -43,7 +43,15 @@ def test_the_common_optimizers_are_torchs(optimizer):
             "optimizer_args: found momentumm, expected arguments of SGD: momentum",
         ),
         ({"optimizer_args": {"momentum": -1}}, "which SGD refuses: Invalid momentum"),
-        ({"optimizer": "Adam", "optimizer_args": {"betas": 3}}, "which Adam refuses"),
+        (
+            {"optimizer": "Adam", "optimizer_args": {"betas": 3}},
+            "Adam refuses: 'int' object is not subscriptable",
+        ),
+        (  # refused by its first step only
+            {"optimizer": "RMSprop", "optimizer_args": {"capturable": True}},
+            "which RMSprop refuses: If capturable=True, params and state_steps must be on supported devices",
+        ),
+        ({"optimizer_args": {"differentiable": True}}, "which SGD refuses: a leaf Variable that requires grad"),
         ({"dataset": "data/nowhere"}, "dataset: found data/nowhere, where there is no folder"),
         (
             {"dataset": "data/features"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_arrays, save_arrays, save_dataset, write_params
+from conftest import save_dataset, write_params
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -91,10 +91,6 @@ def test_evaluate_agrees_with_scikit_learn_from_the_confusion_file(judged):
         assert results[name]["f1_macro"] == pytest.approx(f1_score(actual, predicted, average="macro"))
         each = f1_score(actual, predicted, average=None, labels=["blues", "pop", "rock"])
         assert list(results[name]["f1"].values()) == pytest.approx(list(each))
-        assert results[name]["f1_macro_low"] <= results[name]["f1_macro"] <= results[name]["f1_macro_high"]
-        assert results[name]["accuracy_low"] <= results[name]["accuracy"] <= results[name]["accuracy_high"]
-        assert 0 < results[name]["loss"] < 5
-        assert 0.3 < results[name]["runs"]["f1_macro_mean"] <= 1
 
 
 def test_intervals_tracks_and_calibration_are_those_of_the_test_part(judged):
@@ -112,14 +108,12 @@ def test_intervals_tracks_and_calibration_are_those_of_the_test_part(judged):
         assert result["track"]["accuracy"] == pytest.approx(np.mean(right))
         assert result["track"]["tracks"] == len(verdicts) == 6
         assert result["true_class_probability"] == pytest.approx(probabilities[np.arange(24), actual].mean())
-        assert 0 <= result["expected_calibration_error"] < 1
         best = [max(range(12), key=lambda epoch: run[epoch]["val_f1_macro"]) for run in runs_of(name)]
         assert result["runs"]["best_epoch_mean"] == np.mean(best)
         assert result["runs"]["best_epoch_std"] == pytest.approx(np.std(best, ddof=1))
     for path, per_representation in ((evaluate.F1, 3), (evaluate.MODELS, 4)):
         records = read_json(path)
         assert len(records) == 2 * per_representation
-        assert all(record["low"] <= record["high"] for record in records)
     samples = [record["samples"] for record in read_json(evaluate.RELIABILITY)]
     assert sum(samples) == 2 * 24
 
@@ -149,62 +143,40 @@ def test_baselines_are_scikit_learns_on_the_same_split(judged):
     assert all("f1_macro_split_at_random" in result for result in results["mfccs"].values())
 
 
-def test_a_split_at_random_flatters_where_tracks_are_alike(workplace):
-    """Tracks that differ more than classes do: their seconds give them away only if the split cuts them in two."""
-    rng = np.random.default_rng(0)
-    groups = np.arange(240) // 8
-    X = rng.standard_normal((30, 6))[groups] + 0.1 * rng.standard_normal((240, 6))
-    save_arrays(workplace / "data" / "mine" / "mfccs", X, np.array(["a", "b", "c"])[groups % 3], groups)
-    prepare.main()
-    baselines.main()
-    svm = read_json(BASELINES)["mfccs"]["svm_rbf"]
-    assert svm["f1_macro_split_at_random"] > svm["f1_macro"] + 0.3
-
-
-def test_without_tracks_nothing_is_said_of_tracks(workplace, monkeypatch):
-    X, labels, _ = make_arrays(n=360)
-    save_arrays(workplace / "data" / "mine" / "mfccs", X, labels)
-    write_params(epochs=2)
-    prepare.main()
-    for device in ("cpu", "gpu"):
-        monkeypatch.setattr(sys, "argv", ["train", device])
-        train.main()
-    for stage in (select, baselines, evaluate):
-        stage.main()
-    result = read_json(evaluate.EVALUATED)["mfccs"]
-    assert "track" not in result
-    assert set(result["baselines"]["svm_rbf"]) == {
-        f"{score}{end}" for score in ("accuracy", "f1_macro") for end in ("", "_low", "_high")
-    }
-    assert read_json(PREPARED / "dataset.json")["source"]["unit"] == "30 neighbouring samples of a class"
-    assert result["f1_macro_low"] < result["f1_macro_high"]
-
-
-def test_compare_without_a_gpu_says_null(trained):
-    compare.main()
-    compared = read_json(compare.COMPARED)
-    if "skipped" in read_json(SNAPSHOTS / "gpu" / "history.json"):
-        assert compared["mfccs"].pop("cpu_seconds") > 0
-        assert compared["mfccs"] == {"gpu_seconds": None, "gpu_speedup": None, "max_val_f1_difference": None}
-    with (compare.CURVES / "mfccs_cpu.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 2 * 12
-
-
 def test_compare_of_two_devices(trained):
     """What `compare` does with two histories, the second one made up of the first with a known difference."""
     other = read_json(SNAPSHOTS / "cpu" / "history.json")
     other["representations"]["mfccs"]["runs"][1][2]["val_f1_macro"] -= 0.25
     write_json(SNAPSHOTS / "gpu" / "history.json", other)
     timing = read_json(Path("metrics/train_cpu.json"))
-    timing["mfccs"]["seconds"]["total"]["median"] /= 4
+    cpu = {name: dict(timed) for name, timed in timing["representations"].items()}
+    for timed in timing["representations"].values():
+        seconds = {part: {"median": 3.0, "min": 3.0, "max": 3.0} for part in timed["seconds"]}
+        timed |= {"seconds": seconds, "all_runs_seconds": timed["all_runs_seconds"] / 4, "runs_at_once": 2}
     write_json(Path("metrics/train_gpu.json"), timing)
     compare.main()
-    compared = read_json(compare.COMPARED)
-    assert compared["mfccs"]["gpu_speedup"] == pytest.approx(4)
-    assert compared["mfccs"]["max_val_f1_difference"] == pytest.approx(0.25)
-    assert compared["melgrams"]["max_val_f1_difference"] == 0
+    assert read_json(compare.COMPARED) == {
+        name: {
+            "cpu_seconds": cpu[name]["seconds"]["total"]["median"],
+            "gpu_seconds": 3.0,
+            "cpu_all_runs_seconds": cpu[name]["all_runs_seconds"],
+            "gpu_all_runs_seconds": cpu[name]["all_runs_seconds"] / 4,
+            "gpu_speedup": pytest.approx(4),
+            "max_val_f1_difference": pytest.approx(difference),
+        }
+        for name, difference in {"mfccs": 0.25, "melgrams": 0}.items()
+    }
     records = read_json(compare.SECONDS)
-    assert {record["what"] for record in records} == {f"{n} {d}" for n in ("mfccs", "melgrams") for d in ("cpu", "gpu")}
+    assert {(record["what"], record["part"]) for record in records} == {
+        (f"{name}, {device}: {what}", part)
+        for name in ("mfccs", "melgrams")
+        for device, together in (("cpu", 1), ("gpu", 2))
+        for what, part in (
+            *(("one run", part) for part in ("warmup", "transfer", "train", "validate", "snapshot")),
+            (f"all 2 runs, {together} at a time", "all runs"),
+        )
+    }
+    assert {record["seconds"] for record in records if "gpu: one run" in record["what"]} == {3.0}
 
 
 def test_select_needs_no_torch(trained):

@@ -105,7 +105,8 @@ def test_experiments_in_the_workspace(repository):
     table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
     by_name = {row["Experiment"]: row for row in table}
     assert by_name["faster"]["lr"] == "0.1"
-    assert float(by_name["faster"]["mfccs.f1_macro"]) > 0
+    result = repository.json("metrics/evaluate.json")["mfccs"]["f1_macro"]
+    assert float(by_name["faster"]["mfccs.f1_macro"]) == pytest.approx(result, abs=1e-4)
 
 
 def test_experiments_in_the_queue(repository):

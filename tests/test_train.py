@@ -164,6 +164,113 @@ def test_without_a_gpu_the_record_says_so(workplace):
     assert "dvc repro --force --single-item train_gpu" in timing["skipped"]
 
 
+WHERE = "where there is an NVIDIA GPU: dvc repro --force --single-item train_gpu && dvc repro"
+BEFORE = "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices()? "
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("No CUDA GPUs are available", "no CUDA device was found (No CUDA GPUs are available)"),
+        (
+            "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",
+            "no CUDA device was found (Found no NVIDIA driver on your system)",
+        ),
+    ],
+)
+def test_a_driver_without_a_gpu_is_a_reason_to_skip(monkeypatch, said, told):
+    pretend_cuda(monkeypatch, said)
+    assert train.why_skipped("gpu") == f"{told}; {WHERE}"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f"{BEFORE}Error 802: system not yet initialized", "Error 802: system not yet initialized"),
+        (
+            "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver",
+            "The NVIDIA driver on your system is too old (found version 11040)",
+        ),
+    ],
+)
+def test_a_gpu_that_cuda_cannot_start_is_an_error(monkeypatch, said, told):
+    pretend_cuda(monkeypatch, said)
+    with pytest.raises(UserError) as refusal:
+        train.why_skipped("gpu")
+    assert str(refusal.value) == (
+        f"train_gpu: found a GPU that CUDA cannot start ({told}), expected one that it can; mend that, or go on "
+        "without it: CUDA_VISIBLE_DEVICES= dvc repro"
+    )
+
+
+def pretend_cuda(monkeypatch, said):
+    """Pretend a driver and a build of torch with CUDA, whose start fails with what is said."""
+
+    def fail():
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(train.ctypes, "CDLL", lambda name: None)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "init", fail)
+
+
+def test_a_gpu_that_starts_is_used(monkeypatch):
+    pretend_cuda(monkeypatch, "")
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    assert train.why_skipped("gpu") is None
+    assert train.why_skipped("cpu") is None
+
+
+def test_a_build_without_cuda_is_a_reason_to_skip(monkeypatch):
+    pretend_cuda(monkeypatch, "")
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    assert train.why_skipped("gpu") == f"this build of torch ({torch.__version__}) has no CUDA; {WHERE}"
+
+
+def test_amds_gpus_are_a_reason_to_skip(monkeypatch):
+    monkeypatch.setattr(train, "version", lambda package: "2.13.0+rocm7.0")
+    assert train.why_skipped("gpu") == (
+        f"this build of torch (2.13.0+rocm7.0) is for AMD's ROCm, which is not supported; {WHERE}"
+    )
+
+
+def test_two_trainings_on_one_device_take_turns(workplace):
+    """The second one waits, says so, and goes on when the first one has ended, however it ended."""
+    code = (
+        "import sys; from stages.train import sole_writer\n"
+        "with sole_writer(sys.argv[1]):\n    print('writes'); sys.stdin.read()"
+    )
+
+    def write(device):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-c", code, device]
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    with write("cpu") as first:
+        assert first.stdout.readline() == "writes\n"
+        with write("cpu") as second, write("gpu") as other_device:
+            assert second.stdout.readline() == "train_cpu: waiting for an earlier training to end\n"
+            assert other_device.stdout.readline() == "writes\n"
+            first.kill()
+            assert second.stdout.readline() == "writes\n"
+
+
+def test_a_gpu_without_enough_memory_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (300 * 2**20, 2**30))
+    data = {"train_x": torch.zeros(2**18), "val_x": torch.zeros(2**17), "test_x": torch.zeros(2**20)}
+    with (
+        pytest.raises(UserError) as refusal,
+        runs.told_when_memory_is_short(torch.device("cuda"), data),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+    assert str(refusal.value) == (
+        "train_gpu: not enough GPU memory: found 300 MiB free; the samples alone take 2 MiB (CUDA out of memory); free "
+        "the GPU, or train fewer runs at once (runs)"
+    )
+    with pytest.raises(ZeroDivisionError), runs.told_when_memory_is_short(torch.device("cpu"), data):
+        raise ZeroDivisionError
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu(workplace, monkeypatch):
     train_on("gpu", monkeypatch)

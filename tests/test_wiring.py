@@ -371,6 +371,15 @@ def agree(found, derived, tolerance=1e-5):
 def test_tensors(run, expected):
     about = run.json("data/prepared/dataset.json")
     assert list(about["representations"]) == list(expected)
+    by_track = run.params["dataset"] == "data/mine"
+    assert about["source"] == {
+        "dataset": run.params["dataset"],
+        "sample_rate": None,
+        "groups": 60 if by_track else None,
+        "unit": "track" if by_track else "30 neighbouring samples of a class",
+        "split": {"seed": run.params["split_seed"], **run.params["split"]} if by_track else "given",
+        "standardize": run.params["standardize"],
+    }
     for name, derived in expected.items():
         tensors = load_file(run.repository.folder / f"data/prepared/{name}.safetensors")
         assert about["classes"] == derived.classes
