@@ -57,17 +57,29 @@ def test_tables_without_tracks_and_with_a_gpu(tmp_path, monkeypatch):
     assert "gpu, run 1, epoch 3 | 3.5 ± 0.5" in row
     lines = report.baselines_table({"other": RESULT})
     assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] |  |"
-    compared = {"cpu_seconds": 10.0, "gpu_seconds": 0.5, "gpu_speedup": 20.0, "max_val_f1_difference": 0.0123}
-    timings = {"cpu": {"other": {"steps_per_second": 600.0}}, "gpu": {"other": {"steps_per_second": 12000.0}}}
-    assert report.devices_table({"other": compared}, timings)[-1].endswith(
-        "| 10.00 | 0.50 | 20.0 | 600 | 12,000 | 0.0123 |"
-    )
+    compared = {
+        "cpu_seconds": 2.0,
+        "gpu_seconds": 1.5,
+        "cpu_all_runs_seconds": 10.0,
+        "gpu_all_runs_seconds": 1.5,
+        "gpu_speedup": 10 / 1.5,
+        "max_val_f1_difference": 0.0123,
+    }
+    timings = {
+        device: {"start_seconds": start, "representations": {"other": {"steps_per_second": steps}}}
+        for device, start, steps in (("cpu", 0.5, 600.0), ("gpu", 4.25, 12000.0))
+    }
+    assert report.devices_table({"other": compared}, timings)[2:] == [
+        "| other | 2.00 s | 1.50 s | 10.00 s | 1.50 s | 6.7 | 600 | 12,000 | 0.0123 |",
+        "",
+        "Start: CPU 0.50 s, GPU 4.25 s",
+    ]
 
 
 def test_a_card_of_ones_own_data_claims_nothing_of_the_demo_corpus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model_card.METRICS.mkdir()
-    (model_card.METRICS / "train_cpu.json").write_text('{"versions": {"torch": "2"}}')
+    (model_card.METRICS / "train_cpu.json").write_text('{"hardware": {"versions": {"torch": "2"}}}')
     card = {
         "network": "cnn",
         "shape": [21, 128],
