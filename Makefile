@@ -4,7 +4,7 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test lint bench report readme lock
+.PHONY: help repro test lint mutants bench report readme lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
@@ -17,6 +17,11 @@ test: $(INSTALLED)  ## run the tests
 
 lint: $(INSTALLED)  ## check style and format
 	ruff check . && ruff format --check .
+
+mutants: $(INSTALLED)  ## change the code in small ways and see whether the tests notice (about an hour)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
+		"$$(grep -o 'cosmic-ray==[0-9.]*' pyproject.toml)"
+	python tests/mutants.py
 
 bench: $(INSTALLED)  ## measure training and the front end against their peers (about 15 minutes)
 	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt

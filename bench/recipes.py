@@ -20,6 +20,7 @@ from stages.files import UserError, run_stage, write_json
 
 RESULTS = Path("bench/results/recipes.json")
 JOBS = 2
+POLL_SECONDS = 5  # from one look at the queue to the next
 SHORT = ["representations=[melgrams]", "runs=2", "epochs=5"]  # a CNN takes its time on a CPU
 RECIPES = {
     "optimizers": {name: [f"optimizer={name}"] for name in COMMON_OPTIMIZERS},
@@ -73,7 +74,7 @@ def wait(clone: Path, count: int) -> None:
         UserError: if not all experiments succeeded.
     """
     while True:
-        time.sleep(5)
+        time.sleep(POLL_SECONDS)
         status = run(clone, "dvc", "queue", "status")
         if "Queued" in status or "Running" in status:
             continue

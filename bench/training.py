@@ -15,6 +15,7 @@ Where there is a GPU, a fourth table, and the file is bench/results/training-GPU
 """
 
 import argparse
+import copy
 import json
 import logging
 import os
@@ -30,10 +31,11 @@ from time import perf_counter
 import torch
 from safetensors.torch import load
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from stages.core import training
-from stages.core.dataset import encode, load_dataset, split_rows
+from stages.core import graphs, training
+from stages.core.dataset import encode, load_dataset, resampling_units, split_rows
 from stages.core.network import build_network, multiply_adds
 from stages.core.params import load_params
 from stages.core.runs import hardware, make_exact
@@ -46,6 +48,7 @@ RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")
 RECIPE = Recipe("SGD", {}, 0.002, 30, 16)
 HIDDEN = [128, 32]
+GROWTH = (3200, 32_000, 320_000)  # samples
 
 Part = tuple[torch.Tensor, torch.Tensor]
 
@@ -57,14 +60,15 @@ def plain_loop(train: Part, val: Part, n_classes: int, device: torch.device = CP
     model = build_network("mlp", train[0].shape[1:], HIDDEN, n_classes, seed=0).to(device)
     loader = DataLoader(TensorDataset(*train), RECIPE.batch_size, shuffle=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=RECIPE.lr)
-    start = perf_counter()
-    for _ in range(RECIPE.epochs):
-        for x, y in loader:
-            loss = cross_entropy(model(x.to(device)), y.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return {"train": perf_counter() - start}
+    clock = Clock(device)
+    with clock.part("train"):
+        for _ in range(RECIPE.epochs):
+            for x, y in loader:
+                loss = cross_entropy(model(x.to(device)), y.to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    return clock.seconds
 
 
 def scikit_learn(train: Part, val: Part, n_classes: int) -> dict[str, float]:
@@ -197,9 +201,10 @@ def prepared(folder: Path) -> dict[str, tuple[Part, Part, int]]:
         counts = params.split.model_dump()
         split = {part: count / sum(counts.values()) for part, count in counts.items()}
         parts = split_rows(classes, labels, first.groups, split, params.split_seed)
+    units = resampling_units(labels, first.groups, dataset.given_parts)
     result = {}
     for name, arrays in dataset.representations.items():
-        data = load(tensors(arrays.X, labels, parts, standardize=True))
+        data = load(tensors(arrays.X, labels, units, parts, standardize=True))
         result[name] = ((data["train_x"], data["train_y"]), (data["val_x"], data["val_y"]), len(classes))
     return result
 
@@ -208,7 +213,8 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
     """Return seconds on the GPU of a plain loop and of ours for 1, 5 and 132 runs at once, and the floor.
 
     The floor is what no program that launches these kernels one after the other can beat: their number times the time
-    that an empty kernel takes in a CUDA graph, and the arithmetic at the rate of a large float32 product.
+    that an empty kernel takes in a CUDA graph, and the arithmetic at the rate of a large float32 product: each weight
+    meets each sample forward, in its own gradient and, but for the first layer, in the gradient of what came in.
     """
     make_exact()
     device = torch.device("cuda")
@@ -216,7 +222,8 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
     result = {}
     for name, (train, val, n_classes) in prepared(folder).items():
         shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
-        adds = multiply_adds(build_network("mlp", shape, HIDDEN, n_classes, seed=0), shape)
+        model = build_network("mlp", shape, HIDDEN, n_classes, seed=0)
+        adds = 3 * multiply_adds(model, shape) - model[1].weight.numel()
         on_gpu = [[tensor.to(device) for tensor in part] for part in (train, val)]
         rows: dict[str, list[float]] = {}
         for attempt in tqdm(range(repeat + 1), f"gpu, {name}", disable=None):
@@ -232,15 +239,35 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
                 for what, value in seconds.items():
                     rows.setdefault(what, []).append(value)
         result[name] = {what: statistics.median(values) for what, values in rows.items()}
-        result[name]["floor, launches"] = steps * KERNELS_PER_STEP * kernel
-        result[name]["floor, arithmetic of one run"] = steps * RECIPE.batch_size * 3 * adds / rate
+        result[name]["floor, launches"] = steps * kernels_of_a_step(model, shape) * kernel
+        result[name]["floor, arithmetic of one run"] = steps * RECIPE.batch_size * adds / rate
         print(f"\n{name} on {torch.cuda.get_device_name(device)}")
         for what, value in result[name].items():
             print(f"  {what:32} {value:8.3f} s")
     return result
 
 
-KERNELS_PER_STEP = 15  # of three layers: 6 forward, 2 at the loss, 7 backward
+class Counter(TorchDispatchMode):
+    """Counts the calls that compute something; views of tensors do not."""
+
+    calls = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: D105
+        self.calls += not function.is_view
+        return function(*args, **(kwargs or {}))
+
+
+def kernels_of_a_step(model: torch.nn.Sequential, shape: tuple[int, ...]) -> int:
+    """Return how many kernels one more step of the closed form takes, counted on the CPU."""
+    counts = []
+    for steps in (1, 2):
+        n = steps * RECIPE.batch_size
+        x, y = torch.zeros(n, *shape), torch.zeros(n, dtype=torch.int64)
+        train_epoch = training._closed_form([copy.deepcopy(model).cpu()], x, y, RECIPE)
+        with Counter() as counter:
+            train_epoch(torch.arange(n)[None])
+        counts.append(counter.calls)
+    return counts[1] - counts[0]
 
 
 def gpu_floor(device: torch.device) -> tuple[float, float]:
@@ -258,14 +285,14 @@ def gpu_floor(device: torch.device) -> tuple[float, float]:
             work()
         return clock.seconds["work"]
 
-    return seconds_of(training.captured(thousand, [small])) / 1000, 4096**3 / seconds_of(lambda: large @ large)
+    return seconds_of(graphs.replayable(thousand, [small])) / 1000, 4096**3 / seconds_of(lambda: large @ large)
 
 
 def growth() -> list[dict]:
-    """Return seconds of an epoch and peak memory for 3200, 32,000 and 320,000 samples, each in a process of its own."""
+    """Return seconds of an epoch and peak memory by the number of samples, each in a process of its own."""
     rows = []
     for shape in ((26,), (21, 128)):
-        for samples in tqdm((3200, 32_000, 320_000), f"growth, {shape}", disable=None):
+        for samples in tqdm(GROWTH, f"growth, {shape}", disable=None):
             command = [sys.executable, "-m", "bench.training", "--grow", str(samples), *map(str, shape)]
             rows.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
     print("\ngrowth: one epoch")

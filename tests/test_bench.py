@@ -1,0 +1,95 @@
+"""The measurements run: each of bench/ once, on very little, with stand-ins for peers that are not installed here."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, make_arrays, save_arrays, save_dataset
+from repository import copy_of_the_project
+
+from bench import features, training
+from stages import readme
+from stages.core.network import build_network
+from stages.files import read_json
+
+
+def test_training(workplace, monkeypatch):
+    save_dataset(workplace / "data" / "mine")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
+    monkeypatch.setattr(training, "GROWTH", (32, 320))
+    # Lightning is not installed for the tests; its place is taken by a loop that has one.
+    monkeypatch.setitem(training.PEERS, "PyTorch Lightning", training.plain_loop)
+    monkeypatch.setattr(sys, "argv", ["bench", "--dataset", "data/mine", "--repeat", "1", "--output", "out.json"])
+    training.main()
+    measured = read_json(Path("out.json"))
+    assert {name: about["samples"] for name, about in measured["peers"].items()} == {"mfccs": 72, "melgrams": 72}
+    assert measured["peers"]["mfccs"]["plain PyTorch loop"]["ratio_to_plain"] == 1
+    for about in measured["peers"].values():
+        for peer in training.PEERS:
+            assert about[peer]["microseconds_per_step"] == pytest.approx(about[peer]["seconds"] / 2 / 5 * 1e6)
+    assert [row["samples"] for row in measured["growth"]] == [32, 320] * 2
+    assert measured["recipe"]["epochs"] == 2
+    monkeypatch.setattr(readme, "read_json", lambda path: measured)
+    assert "| 320 samples of 21 x 128 |" in readme.speed()
+
+
+def test_the_kernels_of_a_step_are_counted():
+    """Three layers: 5 forward, 2 at the loss; back, each moves its weights, and all but the first make a delta in 3."""
+    assert training.kernels_of_a_step(build_network("mlp", (26,), [128, 32], 4, 0), (26,)) == 5 + 2 + 3 + 2 * 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_a_gpu(workplace, monkeypatch):
+    save_dataset(workplace / "data" / "mine")
+    monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
+    measured = training.gpu(Path("data/mine"), 1)
+    assert measured.keys() == {"mfccs", "melgrams"}
+
+
+def stand_in(path):
+    """Do what librosa and pyAudioAnalysis would do, at length."""
+    return features.ours(path)
+
+
+def test_features(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(features, "TRACKS", 1)
+    monkeypatch.setattr(features, "ROUNDS", 1)
+    monkeypatch.setattr(features, "TIMES", 1)
+    monkeypatch.setattr(features, "peers", stand_in)
+    monkeypatch.setattr(features, "ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
+    features.main()
+    measured = read_json(features.RESULTS)
+    assert measured.keys() == features.FORMATS.keys()
+    for row in measured.values():
+        assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
+        assert sum(row["shares"].values()) == pytest.approx(1)
+    assert readme.features().count("| ratio |") == 1
+
+
+@pytest.mark.slow
+def test_recipes(tmp_path):
+    repository = copy_of_the_project(tmp_path / "clone")
+    for name, shape in {"mfccs": (6,), "melgrams": (5, 4)}.items():
+        save_arrays(repository.folder / "arrays" / name, *make_arrays(shape=shape))
+    code = (
+        "from bench import recipes\n"
+        "recipes.POLL_SECONDS = 0.5\n"
+        "recipes.RECIPES = {'learning rates': {f'lr {lr}': [f'lr={lr}'] for lr in (0.01, 0.3)}}\n"
+        "recipes.main()"
+    )
+    repository.run("sed", "-i", "s|^dataset: .*|dataset: arrays|; s|^epochs: .*|epochs: 2|", "params.yaml")
+    repository.run("sed", "-i", "s|train: 3200|train: 72|; s|val: 800|val: 24|; s|test: 1376|test: 24|", "params.yaml")
+    repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.commit()
+    repository.run(sys.executable, "-c", code)
+    found = repository.json("bench/results/recipes.json")["learning rates"]
+    for lr in (0.01, 0.3):
+        assert found[f"lr {lr}"]["settings"] == [f"lr={lr}"]
+        repository.dvc("exp", "run", "-S", f"lr={lr}")
+        for name, result in repository.json("metrics/evaluate.json").items():
+            runs = result["runs"]
+            assert found[f"lr {lr}"]["f1_macro"][name] == {"mean": runs["f1_macro_mean"], "std": runs["f1_macro_std"]}
