@@ -26,7 +26,7 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 bench: $(INSTALLED)  ## measure training and the front end against their peers (about 15 minutes)
 	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	python -m bench.training
-	python -m bench.features
+	python -m bench.front_end
 
 report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md, metrics/model_card.md, pictures
 	python -m stages.report

@@ -6,7 +6,7 @@ Three tables, written to bench/results/training.json:
   turns; the median seconds of training proper, and the ratio to the plain loop's. What this project spends on
   validation, macro F1 and snapshots is told apart, as a share of its training.
 - growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
-- threads: one thread against two by the size of a step, which the rule in stages/core/training.py rests on.
+- threads: one thread against two by the size of a step, which the rule in stages/learning/runs.py rests on.
 
 Where there is a GPU, a fourth table, and the file is bench/results/training-GPU.json.
 
@@ -34,14 +34,17 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from stages.core import graphs, training
-from stages.core.dataset import encode, load_dataset, resampling_units, split_rows
-from stages.core.network import build_network, multiply_adds
-from stages.core.params import load_params
-from stages.core.runs import hardware, make_exact
-from stages.core.snapshots import best_epoch, save_snapshot
-from stages.core.training import Clock, Recipe, fit, has_closed_form
 from stages.files import run_stage, write_json
+from stages.learning import autograd, closed_form, graphs
+from stages.learning.dataset import encode, load_dataset
+from stages.learning.fit import fit
+from stages.learning.network import build_network, multiply_adds
+from stages.learning.recipe import Recipe
+from stages.learning.runs import start as start_device
+from stages.learning.snapshots import best_epoch, save_snapshot
+from stages.learning.split import resampling_units, split_rows
+from stages.learning.timing import Clock, hardware
+from stages.params import load_params
 from stages.prepare import tensors
 
 RESULTS = Path("bench/results/training.json")
@@ -137,8 +140,8 @@ def ours(train: Part, val: Part, n_classes: int) -> dict[str, float]:
     clock = Clock(CPU)
     epochs = []
     with tempfile.TemporaryDirectory() as folder:
-        for (record,) in fit([model], train, val, RECIPE, [0], clock):
-            epochs.append(record)
+        for (epoch,) in fit([model], {"train": train, "val": val}, RECIPE, [0], clock):
+            epochs.append(epoch)
             if best_epoch(epochs) == len(epochs) - 1:
                 with clock.part("snapshot"):
                     save_snapshot(Path(folder) / f"{len(epochs)}.safetensors", model.state_dict())
@@ -216,15 +219,17 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
     that an empty kernel takes in a CUDA graph, and the arithmetic at the rate of a large float32 product: each weight
     meets each sample forward, in its own gradient and, but for the first layer, in the gradient of what came in.
     """
-    make_exact()
     device = torch.device("cuda")
+    start_device(device)
     kernel, rate = gpu_floor(device)
     result = {}
     for name, (train, val, n_classes) in prepared(folder).items():
         shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
         model = build_network("mlp", shape, HIDDEN, n_classes, seed=0)
         adds = 3 * multiply_adds(model, shape) - model[1].weight.numel()
-        on_gpu = [[tensor.to(device) for tensor in part] for part in (train, val)]
+        on_gpu = {
+            part: tuple(tensor.to(device) for tensor in both) for part, both in {"train": train, "val": val}.items()
+        }
         rows: dict[str, list[float]] = {}
         for attempt in tqdm(range(repeat + 1), f"gpu, {name}", disable=None):
             seconds = {"ours, CPU": ours(train, val, n_classes)["train"]}
@@ -232,7 +237,7 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
             for count in (1, 5, 132):
                 models = [build_network("mlp", shape, HIDDEN, n_classes, seed).to(device) for seed in range(count)]
                 clock = Clock(device)
-                for _ in fit(models, *on_gpu, RECIPE, list(range(count)), clock):
+                for _ in fit(models, on_gpu, RECIPE, list(range(count)), clock):
                     pass
                 seconds[f"ours, GPU, runs at once: {count}"] = clock.seconds["train"]
             if attempt:  # the first round is warm-up
@@ -263,7 +268,7 @@ def kernels_of_a_step(model: torch.nn.Sequential, shape: tuple[int, ...]) -> int
     for steps in (1, 2):
         n = steps * RECIPE.batch_size
         x, y = torch.zeros(n, *shape), torch.zeros(n, dtype=torch.int64)
-        train_epoch = training._closed_form([copy.deepcopy(model).cpu()], x, y, RECIPE)
+        train_epoch = closed_form.trainer([copy.deepcopy(model).cpu()], x, y, RECIPE)
         with Counter() as counter:
             train_epoch(torch.arange(n)[None])
         counts.append(counter.calls)
@@ -314,7 +319,8 @@ def grow(samples: int, shape: list[int]) -> None:
     clock = Clock(CPU)
     model = build_network("mlp", tuple(shape), HIDDEN, 4, seed=0)
     seconds = []
-    for _ in fit([model], (x, y), (x[:800], y[:800]), RECIPE._replace(epochs=2), [0], clock):
+    parts = {"train": (x, y), "val": (x[:800], y[:800])}
+    for _ in fit([model], parts, RECIPE._replace(epochs=2), [0], clock):
         seconds.append(clock.seconds["train"] - sum(seconds))
     row = {
         "samples": samples,
@@ -336,8 +342,8 @@ def threads(repeat: int) -> list[dict]:
     for network, shape, hidden in tqdm(cases, "threads", disable=None):
         n = 64 if network == "cnn" else 640
         model = build_network(network, shape, hidden, 4, seed=0)
-        prepare = training._closed_form if has_closed_form(model, RECIPE) else training._autograd
-        train_epoch = prepare([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE)
+        method = closed_form if closed_form.serves(model, RECIPE) else autograd
+        train_epoch = method.trainer([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE)
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(repeat):
             for count, measured in seconds.items():

@@ -1,1 +1,1 @@
-"""The program: one module a stage; `core` learns, `audio` hears, `files` reads and writes."""
+"""The program: doors for DVC and for people here; learning, audio and reporting in rooms of their own."""

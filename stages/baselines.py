@@ -10,9 +10,10 @@ flatter. Writes data/baselines.json.
 import numpy as np
 from safetensors.numpy import load_file
 
-from stages.core.dataset import PARTS, split_rows
-from stages.core.scoring import confusion_matrix, intervals, scores
-from stages.files import BASELINES, PREPARED, read_json, run_stage, write_json
+from stages.files import BASELINES, DESCRIPTION, run_stage, tensors_path
+from stages.learning.scoring import confusion_matrix, intervals, scores
+from stages.learning.split import split_rows
+from stages.records import PARTS, Baseline, Baselines, Description
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 MOST_SAMPLES = 10_000  # to learn from: the time of a support vector machine grows with their square
@@ -21,34 +22,41 @@ SEED = 0  # of the split at random, and of the samples drawn where there are mor
 
 def main() -> None:
     """Fit and judge the baselines on every representation."""
-    dataset = read_json(PREPARED / "dataset.json")
-    tracks_known = dataset["source"]["groups"] is not None
+    description = Description.read(DESCRIPTION)
+    classes, tracks_known = description.classes, description.source.groups is not None
     results = {}
-    for name in dataset["representations"]:
-        data = load_file(PREPARED / f"{name}.safetensors")
+    for name in description.representations:
+        data = load_file(tensors_path(name))
         x, y, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
         counts = {part: len(data[f"{part}_y"]) for part in PARTS}
         ends = np.cumsum([0, *counts.values()])
         given = {part: np.arange(start, end) for part, start, end in zip(PARTS, ends, ends[1:], strict=False)}
-        results[name] = {
-            baseline: judge(baseline, x, y, units, given, len(dataset["classes"])) for baseline in BASELINE_NAMES
-        }
+        results[name] = {each: judge(each, (x, y, units), given, len(classes)) for each in BASELINE_NAMES}
         if tracks_known:
-            random = split_rows(dataset["classes"], y, None, counts, SEED)
-            for baseline, result in results[name].items():
-                flattered = judge(baseline, x, y, units, random, len(dataset["classes"]))
-                result["f1_macro_split_at_random"] = flattered["f1_macro"]
-        told = ", ".join(f"{baseline} {result['f1_macro']:.3f}" for baseline, result in results[name].items())
-        print(f"baselines: {name}: test macro F1: {told}")
-    write_json(BASELINES, results)
+            random = split_rows(classes, y, None, counts, SEED)
+            for each, result in results[name].items():
+                result["f1_macro_split_at_random"] = judge(each, (x, y, units), random, len(classes))["f1_macro"]
+        scored = ", ".join(f"{each} {result['f1_macro']:.3f}" for each, result in results[name].items())
+        print(f"baselines: {name}: test macro F1: {scored}")
+    Baselines(
+        representations={name: {k: Baseline(**v) for k, v in each.items()} for name, each in results.items()}
+    ).write(BASELINES)
 
 
 def judge(
-    baseline: str, x: np.ndarray, y: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray], n_classes: int
+    baseline: str, samples: tuple[np.ndarray, np.ndarray, np.ndarray], rows: dict[str, np.ndarray], n_classes: int
 ) -> dict[str, float]:
-    """Fit a baseline to the training rows; return its accuracy and macro F1 on the test rows, with their intervals."""
+    """Fit a baseline to the training rows; return its accuracy and macro F1 on the test rows, with their intervals.
+
+    Args:
+        baseline: one of BASELINE_NAMES.
+        samples: x (n, ...), class numbers (n,) and units (n,).
+        rows: of the parts, at least train and test.
+        n_classes: the number of classes.
+    """
     from threadpoolctl import threadpool_limits
 
+    x, y, units = samples
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
         train = np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False)

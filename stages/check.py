@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from stages.core.params import Params, load_params
 from stages.files import UserError, run_stage, write_json
+from stages.params import Params, load_params
 
 CHECKED = Path("data/checked.json")
 
@@ -79,7 +79,7 @@ def take_steps(params: Params) -> None:
     """Take two steps as training takes them: some arguments are only refused then."""
     import torch
 
-    from stages.core.optimizer import make_optimizer
+    from stages.learning.optimizer import make_optimizer
 
     weight = torch.nn.Parameter(torch.ones(2, 2))
     optimizer = make_optimizer(params.optimizer, params.optimizer_args, params.lr, [weight])

@@ -1,86 +1,82 @@
 """compare: the CPU against the GPU, in seconds and in what they learnt; nothing depends on it.
 
-Writes metrics/compare.json, metrics/seconds.json (the seconds of a run by part and of all runs, as records to plot) and
-metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
+Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by part and of all runs, as records to
+plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 """
 
 import csv
 from pathlib import Path
 
-from stages.core.snapshots import DEVICES, read_histories
-from stages.files import METRICS, read_json, replacing_folder, run_stage, write_json
-
-COMPARED = METRICS / "compare.json"
-SECONDS = METRICS / "seconds.json"
-CURVES = METRICS / "curves"
-COLUMNS = ("run", "epoch", "train_loss", "val_loss", "val_accuracy", "val_f1_macro")
+from stages.files import COMPARED, CURVES, SECONDS, replacing_folder, run_stage, timing_path, write_json
+from stages.records import DEVICES, Comparison, Epoch, History, Timing, read_histories, write_by_name
 
 
 def main() -> None:
     """Write the comparison, the seconds by part and the learning curves."""
     histories = read_histories()
-    timings = {device: read_json(METRICS / f"train_{device}.json") for device in histories}
-    write_json(COMPARED, {name: compare(name, histories, timings) for name in histories["cpu"]["representations"]})
+    timings = {device: Timing.read(timing_path(device)) for device in histories}
+    names = histories["cpu"].representations
+    write_by_name(COMPARED, {name: compare(name, histories, timings) for name in names})
     write_json(SECONDS, seconds_by_part(histories, timings))
     with replacing_folder(CURVES) as folder:
         for device, history in histories.items():
-            for name, about in history["representations"].items():
-                write_curves(folder / f"{name}_{device}.csv", about["runs"])
+            for name, learnt in history.representations.items():
+                write_curves(folder / f"{name}_{device}.csv", learnt.runs)
 
 
-def compare(representation: str, histories: dict[str, dict], timings: dict[str, dict]) -> dict[str, float | None]:
+def compare(representation: str, histories: dict[str, History], timings: dict[str, Timing]) -> Comparison:
     """Return each device's seconds, how much faster the GPU is, and how far validation macro F1 drifted apart.
 
     `..._seconds` are those of the median run from its start to its end, `..._all_runs_seconds` the wall clock of all
     runs. The speed-up is that of all runs: the same work, each device used as well as it can be.
     """
-    timed = {device: timing["representations"][representation] for device, timing in timings.items()}
-    one = {device: timed[device]["seconds"]["total"]["median"] if device in timed else None for device in DEVICES}
-    every = {device: timed[device]["all_runs_seconds"] if device in timed else None for device in DEVICES}
+    timed = {device: timing.representations[representation] for device, timing in timings.items()}
+    one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}
+    every = {device: timed[device].all_runs_seconds if device in timed else None for device in DEVICES}
     both = len(histories) == len(DEVICES)
-    return {
-        "cpu_seconds": one["cpu"],
-        "gpu_seconds": one["gpu"],
-        "cpu_all_runs_seconds": every["cpu"],
-        "gpu_all_runs_seconds": every["gpu"],
-        "gpu_speedup": every["cpu"] / every["gpu"] if both else None,
-        "max_val_f1_difference": drift(representation, histories) if both else None,
-    }
-
-
-def drift(representation: str, histories: dict[str, dict]) -> float:
-    """Return the largest difference of validation macro F1 between the devices, over runs and epochs."""
-    runs = [histories[device]["representations"][representation]["runs"] for device in DEVICES]
-    return max(
-        abs(cpu["val_f1_macro"] - gpu["val_f1_macro"])
-        for cpu_epochs, gpu_epochs in zip(*runs, strict=True)
-        for cpu, gpu in zip(cpu_epochs, gpu_epochs, strict=False)
+    return Comparison(
+        cpu_seconds=one["cpu"],
+        gpu_seconds=one["gpu"],
+        cpu_all_runs_seconds=every["cpu"],
+        gpu_all_runs_seconds=every["gpu"],
+        gpu_speedup=every["cpu"] / every["gpu"] if both else None,
+        max_val_f1_difference=drift(representation, histories) if both else None,
     )
 
 
-def seconds_by_part(histories: dict[str, dict], timings: dict[str, dict]) -> list[dict[str, str | float]]:
+def drift(representation: str, histories: dict[str, History]) -> float:
+    """Return the largest difference of validation macro F1 between the devices, over runs and epochs."""
+    runs = [histories[device].representations[representation].runs for device in DEVICES]
+    return max(
+        abs(cpu.val_f1_macro - gpu.val_f1_macro)
+        for cpu_epochs, gpu_epochs in zip(*runs, strict=True)
+        for cpu, gpu in zip(cpu_epochs, gpu_epochs, strict=False)  # one of them may have diverged
+    )
+
+
+def seconds_by_part(histories: dict[str, History], timings: dict[str, Timing]) -> list[dict[str, str | float]]:
     """Return, for each representation and device, the seconds of the median run by part, and those of all runs."""
     records = []
     for device, history in histories.items():
-        for name, about in history["representations"].items():
-            timed = timings[device]["representations"][name]
+        for name, learnt in history.representations.items():
+            timed = timings[device].representations[name]
             records += [
-                {"what": f"{name}, {device}: one run", "part": part, "seconds": spread["median"]}
-                for part, spread in timed["seconds"].items()
+                {"what": f"{name}, {device}: one run", "part": part, "seconds": spread.median}
+                for part, spread in timed.seconds.items()
                 if part != "total"
             ]
-            runs = f"{name}, {device}: all {len(about['runs'])} runs, {timed['runs_at_once']} at a time"
-            records.append({"what": runs, "part": "all runs", "seconds": timed["all_runs_seconds"]})
+            runs = f"{name}, {device}: all {len(learnt.runs)} runs, {timed.runs_at_once} at a time"
+            records.append({"what": runs, "part": "all runs", "seconds": timed.all_runs_seconds})
     return records
 
 
-def write_curves(path: Path, runs: list[list[dict[str, float]]]) -> None:
+def write_curves(path: Path, runs: list[list[Epoch]]) -> None:
     """Write one line a run and epoch."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, ["run", "epoch", *Epoch.model_fields], lineterminator="\n")
         writer.writeheader()
         for run, epochs in enumerate(runs):
-            writer.writerows({"run": run, "epoch": epoch, **record} for epoch, record in enumerate(epochs))
+            writer.writerows({"run": run, "epoch": i, **epoch.model_dump()} for i, epoch in enumerate(epochs))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
-from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
 from stages.files import replacing_folder, run_stage, write_array
 

@@ -2,146 +2,198 @@
 
 One chosen seed may be lucky, and one test part too. `runs` says how each run's own best snapshot does on the same
 samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks are unknown, over blocks of 30
-neighbouring samples of a class, since the seconds of one song are not independent. `track` judges whole tracks by the
+neighbouring samples of a class, since the seconds of one track are not independent. `track` judges whole tracks by the
 verdict over their seconds; the baselines of data/baselines.json stand beside the network.
 
 Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a sample, and records
-in metrics/f1.json, metrics/reliability.json and metrics/models.json.
+in metrics/plots/f1.json, reliability.json and models.json.
 """
 
 import csv
 import statistics
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from stages.core.network import build_network
-from stages.core.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
-from stages.core.snapshots import best_epoch, load_snapshot, read_histories, snapshot_path
-from stages.files import BASELINES, METRICS, MODEL, PREPARED, read_json, replacing_folder, run_stage, write_json
+from stages.files import (
+    BASELINES,
+    CONFUSION,
+    DESCRIPTION,
+    EVALUATED,
+    F1,
+    MODELS,
+    RELIABILITY,
+    SELECTED,
+    card_path,
+    replacing_folder,
+    run_stage,
+    snapshot_path,
+    tensors_path,
+    weights_path,
+    write_json,
+)
+from stages.learning.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
+from stages.learning.snapshots import best_epoch, load_model
+from stages.records import (
+    Baseline,
+    Baselines,
+    Card,
+    Description,
+    Epoch,
+    Judgement,
+    OverRuns,
+    Selection,
+    Tracks,
+    read_histories,
+    write_by_name,
+)
 
-CONFUSION = METRICS / "confusion"
-EVALUATED = METRICS / "evaluate.json"
-F1 = METRICS / "f1.json"
-RELIABILITY = METRICS / "reliability.json"
-MODELS = METRICS / "models.json"
+
+class Test(NamedTuple):
+    """A model's answers on the test part, and what would have been right."""
+
+    classes: list[str]
+    y: torch.Tensor  # class numbers, shape (n,)
+    units: np.ndarray  # the track or block of each sample, shape (n,)
+    logits: torch.Tensor  # shape (n, classes)
+
+    @property
+    def actual(self) -> np.ndarray:
+        """Class numbers, shape (n,)."""
+        return self.y.numpy()
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Class numbers, shape (n,)."""
+        return self.logits.argmax(dim=1).numpy()
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Shape (n, classes), float64."""
+        return torch.softmax(self.logits.double(), dim=1).numpy()
 
 
 def main() -> None:
     """Judge every chosen model."""
     torch.set_num_threads(1)
-    selected, baselines, histories = read_json(METRICS / "select.json"), read_json(BASELINES), read_histories()
-    tracks_known = read_json(PREPARED / "dataset.json")["source"]["groups"] is not None
-    results, ranges, bins = {}, {}, {}
+    selection, histories = Selection.read(SELECTED), read_histories()
+    baselines = Baselines.read(BASELINES).representations
+    tracks_known = Description.read(DESCRIPTION).source.groups is not None
+    judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder:
-        for name in sorted(set(selected) - {"best"}):
-            card, device = read_json(MODEL / f"{name}.json"), selected[name]["device"]
-            data = load_file(PREPARED / f"{name}.safetensors")
-            x, y, units = data["test_x"], data["test_y"], data["test_unit"]
-            logits = run_network(card, load_snapshot(MODEL / f"{name}.safetensors"), x)
-            probabilities = torch.softmax(logits.double(), dim=1).numpy()
-            predicted = logits.argmax(dim=1)
-            ranges[name] = intervals(y.numpy(), predicted.numpy(), units.numpy(), len(card["classes"]))
-            bins[name] = reliability(probabilities, y.numpy())
-            results[name] = {
-                **judge(card["classes"], logits, y),
-                **{key: value for key, value in ranges[name].items() if key.startswith(("accuracy", "f1_macro"))},
-                "expected_calibration_error": calibration_error(bins[name]),
-                "true_class_probability": float(probabilities[np.arange(len(y)), y].mean()),
-                "runs": judge_runs(card, histories[device]["representations"][name]["runs"], device, x, y),
-                "baselines": baselines[name],
-            }
-            if tracks_known:
-                results[name]["track"] = judge_tracks(probabilities, y.numpy(), units.numpy())
-            write_confusion(folder / f"{name}.csv", card["classes"], y.tolist(), predicted.tolist())
-            print(f"evaluate: {name}: test {describe(results[name])}")
-    write_json(EVALUATED, results)
-    write_json(F1, [record for name in results for record in f1_records(name, results[name]["f1"], ranges[name])])
-    write_json(RELIABILITY, [{"representation": name, **row} for name, rows in bins.items() for row in rows])
-    write_json(MODELS, [record for name, result in results.items() for record in model_records(name, result)])
+        for name, choice in selection.representations.items():
+            card, data = Card.read(card_path(name)), load_file(tensors_path(name))
+            logits = run_network(card, weights_path(name), data["test_x"])
+            test = Test(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
+            epochs = histories[choice.device].representations[name].runs
+            over_runs = judge_runs(card, epochs, data["test_x"], test.actual)
+            judged[name] = judge(test, over_runs, baselines[name], tracks_known)
+            write_confusion(folder / f"{name}.csv", test)
+            drawn[F1] += [{"representation": name, **record} for record in f1_records(test)]
+            drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
+            bins = reliability(test.probabilities, test.actual)
+            drawn[RELIABILITY] += [{"representation": name, **record} for record in bins]
+            print(f"evaluate: {name}: test {in_short(judged[name])}")
+    write_by_name(EVALUATED, judged)
+    for path, records in drawn.items():
+        write_json(path, records)
 
 
 @torch.inference_mode()
-def run_network(card: dict, weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def run_network(card: Card, weights: Path, x: torch.Tensor) -> torch.Tensor:
     """Return the logits that the card's network with these weights gives, shape (n, classes)."""
-    model = build_network(card["network"], tuple(card["shape"]), card["hidden"], len(card["classes"]), seed=0)
-    model.load_state_dict(weights)
-    return model(x)
+    return load_model(card, weights)(x)
 
 
-def judge(classes: list[str], logits: torch.Tensor, y: torch.Tensor) -> dict[str, float | dict[str, float]]:
-    """Return loss, accuracy, macro F1, and precision, recall and F1 of each class."""
-    result = scores(confusion_matrix(y.numpy(), logits.argmax(dim=1).numpy(), len(classes)))
-    for score in ("f1", "precision", "recall"):
-        result[score] = dict(zip(classes, result[score], strict=True))
-    return {"loss": torch.nn.functional.cross_entropy(logits, y).item(), **result}
+def judge(test: Test, over_runs: OverRuns, baselines: dict[str, Baseline], tracks_known: bool) -> Judgement:
+    """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
+    n_classes, probabilities = len(test.classes), test.probabilities
+    scored = scores(confusion_matrix(test.actual, test.predicted, n_classes))
+    by_class = {key: dict(zip(test.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
+    ranges = intervals(test.actual, test.predicted, test.units, n_classes)
+    return Judgement(
+        loss=torch.nn.functional.cross_entropy(test.logits, test.y).item(),
+        **scored,
+        **by_class,
+        **{key: value for key, value in ranges.items() if key.startswith(("accuracy", "f1_macro"))},
+        expected_calibration_error=calibration_error(reliability(probabilities, test.actual)),
+        true_class_probability=float(probabilities[np.arange(len(test.y)), test.actual].mean()),
+        runs=over_runs,
+        baselines=baselines,
+        **({"track": judge_tracks(probabilities, test.actual, test.units)} if tracks_known else {}),
+    )
 
 
-def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> dict[str, float]:
+def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> Tracks:
     """Return accuracy and macro F1 of the tracks' verdicts, and how many tracks there are; a track is of one class."""
     members = [tracks == track for track in np.unique(tracks)]
     verdicts = np.array([verdict(probabilities[rows]).argmax() for rows in members])
     truth = np.array([np.bincount(actual[rows]).argmax() for rows in members])
-    result = scores(confusion_matrix(truth, verdicts, probabilities.shape[1]))
-    return {"accuracy": result["accuracy"], "f1_macro": result["f1_macro"], "tracks": len(members)}
+    scored = scores(confusion_matrix(truth, verdicts, probabilities.shape[1]))
+    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(members))
 
 
-def judge_runs(card: dict, runs: list[list[dict]], device: str, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.ndarray) -> OverRuns:
     """Return mean and standard deviation over the runs of the best epoch and of its macro F1 on the test part."""
     best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
     f1 = []
     for run, epoch in best.items():
-        weights = load_snapshot(snapshot_path(device, card["representation"], run, epoch))
-        predicted = run_network(card, weights, x).argmax(dim=1)
-        f1.append(scores(confusion_matrix(y.numpy(), predicted.numpy(), len(card["classes"])))["f1_macro"])
-    return {
-        f"{name}_{statistic}": float(function(values)) if len(values) > 1 or statistic == "mean" else 0.0
-        for name, values in {"f1_macro": f1, "best_epoch": list(best.values())}.items()
-        for statistic, function in (("mean", statistics.mean), ("std", statistics.stdev))
-    }
-
-
-def describe(result: dict) -> str:
-    """Return a model's macro F1 as a line."""
-    runs = result["runs"]
-    return (
-        f"macro F1 {result['f1_macro']:.3f} (95 %: {result['f1_macro_low']:.3f} to {result['f1_macro_high']:.3f}), "
-        f"over all runs {runs['f1_macro_mean']:.3f} +/- {runs['f1_macro_std']:.3f}"
+        weights = snapshot_path(card.chosen.device, card.representation, run, epoch)
+        predicted = run_network(card, weights, x).argmax(dim=1).numpy()
+        f1.append(scores(confusion_matrix(actual, predicted, len(card.classes)))["f1_macro"])
+    return OverRuns(
+        f1_macro_mean=statistics.mean(f1),
+        f1_macro_std=deviation(f1),
+        best_epoch_mean=statistics.mean(best.values()),
+        best_epoch_std=deviation(list(best.values())),
     )
 
 
-def write_confusion(path: Path, classes: list[str], actual: list[int], predicted: list[int]) -> None:
+def deviation(values: list[float]) -> float:
+    """Return the standard deviation of a sample; a single value has none."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def in_short(judged: Judgement) -> str:
+    """Return a model's macro F1 as a line."""
+    return (
+        f"macro F1 {judged.f1_macro:.3f} (95 %: {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}), "
+        f"over all runs {judged.runs.f1_macro_mean:.3f} +/- {judged.runs.f1_macro_std:.3f}"
+    )
+
+
+def write_confusion(path: Path, test: Test) -> None:
     """Write one line a sample: its actual and its predicted class."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["actual", "predicted"])
-        writer.writerows((classes[a], classes[p]) for a, p in zip(actual, predicted, strict=True))
+        pairs = zip(test.actual, test.predicted, strict=True)
+        writer.writerows((test.classes[actual], test.classes[predicted]) for actual, predicted in pairs)
 
 
-def f1_records(
-    representation: str, f1: dict[str, float], ranges: dict[str, list[float]]
-) -> list[dict[str, str | float]]:
+def f1_records(test: Test) -> list[dict[str, Any]]:
     """Return each class's F1 with its interval."""
-    return [
-        {"representation": representation, "class": name, "f1": value, "low": low, "high": high}
-        for (name, value), low, high in zip(f1.items(), ranges["f1_low"], ranges["f1_high"], strict=True)
-    ]
+    f1 = scores(confusion_matrix(test.actual, test.predicted, len(test.classes)))["f1"]
+    ranges = intervals(test.actual, test.predicted, test.units, len(test.classes))
+    rows = zip(test.classes, f1, ranges["f1_low"], ranges["f1_high"], strict=True)
+    return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) for row in rows]
 
 
-def model_records(representation: str, result: dict) -> list[dict[str, str | float | None]]:
+def model_records(judged: Judgement) -> list[dict[str, Any]]:
     """Return the macro F1 of the network and of each baseline with its interval, and on a split at random if known."""
     return [
         {
-            "representation": representation,
             "model": model.replace("_", " "),
-            "f1_macro": scored["f1_macro"],
-            "low": scored["f1_macro_low"],
-            "high": scored["f1_macro_high"],
-            "split_at_random": scored.get("f1_macro_split_at_random"),  # in every record: DVC plots nothing otherwise
+            "f1_macro": scored.f1_macro,
+            "low": scored.f1_macro_low,
+            "high": scored.f1_macro_high,
+            # in every record: DVC plots nothing otherwise
+            "split_at_random": getattr(scored, "f1_macro_split_at_random", None),
         }
-        for model, scored in {"network": result, **result["baselines"]}.items()
+        for model, scored in {"network": judged, **judged.baselines}.items()
     ]
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.audio.features import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
-from stages.core.network import build_network
-from stages.core.snapshots import load_snapshot
-from stages.files import MODEL, UserError, read_json, replacing, run_stage
+from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.files import MODEL, UserError, replacing, run_stage, weights_path
+from stages.learning.snapshots import load_model
+from stages.records import Card
 
 
 class Mfccs(nn.Module):
-    """`stages.audio.features.mfccs` in operations that ONNX has: the Fourier transform is a product of matrices."""
+    """`stages.audio.front_end.mfccs` in operations that ONNX has: the Fourier transform is a product of matrices."""
 
     def __init__(self, sample_rate: int) -> None:
         """Keep the matrices."""
@@ -45,7 +45,7 @@ class Mfccs(nn.Module):
 
 
 class Melgrams(nn.Module):
-    """`stages.audio.features.melgrams` in operations that ONNX has."""
+    """`stages.audio.front_end.melgrams` in operations that ONNX has."""
 
     def __init__(self, sample_rate: int) -> None:
         """Keep the matrices."""
@@ -72,13 +72,13 @@ MODULES = {"mfccs": Mfccs, "melgrams": Melgrams}
 class SoundToProbabilities(nn.Module):
     """Front end, standardization, network and softmax in one."""
 
-    def __init__(self, card: dict, network: nn.Module) -> None:
+    def __init__(self, card: Card, network: nn.Module) -> None:
         """Put the parts together as the model's card says."""
         super().__init__()
-        self.front_end, self.network = MODULES[card["representation"]](card["front_end"]["sample_rate"]), network
+        self.front_end, self.network = MODULES[card.representation](card.front_end["sample_rate"]), network
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
-            nn.Buffer(torch.tensor(card[name], dtype=torch.float64)) for name in ("mean", "std")
+            nn.Buffer(torch.tensor(numbers, dtype=torch.float64)) for numbers in (card.mean, card.std)
         )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
@@ -106,16 +106,13 @@ def main() -> None:
         raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    cards = [read_json(path) for path in sorted(MODEL.glob("*.json"))]
-    cards = [card for card in cards if card["front_end"]]
+    cards = [card for card in map(Card.read, sorted(MODEL.glob("*.json"))) if card.front_end]
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
     for card in cards:
-        network = build_network(card["network"], tuple(card["shape"]), card["hidden"], len(card["classes"]), seed=0)
-        network.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
-        model = SoundToProbabilities(card, network).eval()
-        path = MODEL / f"{card['representation']}.onnx"
-        sample_rate = card["front_end"]["sample_rate"]
+        model = SoundToProbabilities(card, load_model(card, weights_path(card.representation))).eval()
+        path = MODEL / f"{card.representation}.onnx"
+        sample_rate = card.front_end["sample_rate"]
         with replacing(path) as temporary:
             program = torch.onnx.export(
                 model,
@@ -128,10 +125,10 @@ def main() -> None:
                 verbose=False,
             )
             proto = program.model_proto
-            metadata = {"classes": json.dumps(card["classes"]), "sample_rate": str(sample_rate)}
-            onnx.helper.set_model_props(proto, metadata | {"front_end": json.dumps(card["front_end"])})
+            metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate)}
+            onnx.helper.set_model_props(proto, metadata | {"front_end": json.dumps(card.front_end)})
             onnx.save(proto, temporary)
-        print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card['classes'])}")
+        print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card.classes)}")
 
 
 if __name__ == "__main__":

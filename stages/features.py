@@ -19,9 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
-from stages.audio.features import FRONT_ENDS, SHAPES
-from stages.core.params import load_params
+from stages.audio.front_end import FRONT_ENDS, SHAPES
 from stages.files import UserError, replacing_folder, run_stage, write_array, write_json
+from stages.params import load_params
 
 AUDIO = Path("data/audio")
 FEATURES = Path("data/features")

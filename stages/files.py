@@ -16,11 +16,50 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-PREPARED = Path("data/prepared")  # REPRESENTATION.safetensors and dataset.json
+PREPARED = Path("data/prepared")
+DESCRIPTION = PREPARED / "dataset.json"
 BASELINES = Path("data/baselines.json")
-SNAPSHOTS = Path("data/snapshots")  # DEVICE/history.json and DEVICE/REPRESENTATION/run_00/epoch_00.safetensors
-MODEL = Path("data/model")  # REPRESENTATION.safetensors and .json
+SNAPSHOTS = Path("data/snapshots")
+MODEL = Path("data/model")
 METRICS = Path("metrics")
+SELECTED = METRICS / "select.json"
+EVALUATED = METRICS / "evaluate.json"
+COMPARED = METRICS / "compare.json"
+CONFUSION = METRICS / "confusion"
+CURVES = METRICS / "curves"
+F1, MODELS, RELIABILITY, SECONDS = (
+    METRICS / "plots" / f"{name}.json" for name in ("f1", "models", "reliability", "seconds")
+)
+
+
+def tensors_path(representation: str) -> Path:
+    """Return where a representation's prepared tensors are."""
+    return PREPARED / f"{representation}.safetensors"
+
+
+def history_path(device: str) -> Path:
+    """Return where the epochs of a device's runs are recorded."""
+    return SNAPSHOTS / device / "history.json"
+
+
+def snapshot_path(device: str, representation: str, run: int, epoch: int) -> Path:
+    """Return where the weights after an epoch are; runs and epochs count from 0."""
+    return SNAPSHOTS / device / representation / f"run_{run:02}" / f"epoch_{epoch:02}.safetensors"
+
+
+def timing_path(device: str) -> Path:
+    """Return where a device's times are recorded."""
+    return METRICS / f"train_{device}.json"
+
+
+def weights_path(representation: str) -> Path:
+    """Return where a chosen model's weights are."""
+    return MODEL / f"{representation}.safetensors"
+
+
+def card_path(representation: str) -> Path:
+    """Return where a chosen model's card is."""
+    return MODEL / f"{representation}.json"
 
 
 class UserError(Exception):

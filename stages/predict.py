@@ -1,6 +1,6 @@
 """predict: a song's genre, second by second: `python -m stages.predict SONG [SONG ... | FOLDER]`.
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (`stages/core/scoring.py`).
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/learning/scoring.py).
 Needs nothing but data/model/.
 """
 
@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages import pictures
 from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
-from stages.audio.features import FRONT_ENDS, SHAPES
-from stages.core.scoring import verdict
-from stages.files import MODEL, UserError, check_replaceable, read_json, run_stage, write_bytes
+from stages.audio.front_end import FRONT_ENDS, SHAPES
+from stages.files import MODEL, UserError, check_replaceable, run_stage, weights_path, write_bytes
+from stages.learning.scoring import verdict
+from stages.records import Card
+from stages.reporting import pictures
 
 LINE = 60  # characters of a song's timeline at most
 
@@ -49,16 +50,16 @@ def main() -> None:
         except (DecodeError, OSError) as error:
             failures.append(f"{path}: {reason(error)}")
             continue
-        progress.write(describe(songs[-1], card["classes"], arguments.seconds))
+        progress.write(describe(songs[-1], card.classes, arguments.seconds))
     if arguments.json:
         write_bytes(
-            arguments.json, (json.dumps([as_json(song, card["classes"]) for song in songs], indent=2) + "\n").encode()
+            arguments.json, (json.dumps([as_json(song, card.classes) for song in songs], indent=2) + "\n").encode()
         )
     if arguments.csv:
-        write_bytes(arguments.csv, as_csv(songs, card["classes"]).encode())
+        write_bytes(arguments.csv, as_csv(songs, card.classes).encode())
     if arguments.plot and songs:
         song = songs[0]
-        pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card["classes"])
+        pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card.classes)
     if failures:
         raise UserError("; ".join(failures))
 
@@ -105,40 +106,38 @@ def find_songs(places: list[Path]) -> list[Path]:
     return songs
 
 
-def load_card(representation: str | None) -> dict:
+def load_card(representation: str | None) -> Card:
     """Return the card of the model asked for, or of the one with the best validation macro F1.
 
     Raises:
         UserError: if there is no such model, or none that hears sound.
     """
-    cards = {path.stem: read_json(path) for path in sorted(MODEL.glob("*.json"))}
+    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
         raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
-    able = [card for card in asked if card["front_end"]]
+    able = [card for card in asked if card.front_end]
     if not able:
         told = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
         raise UserError(
-            f"{MODEL}: found no front end for {', '.join(card['representation'] for card in asked)}, expected {told}: "
+            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {told}: "
             "those alone can be made from sound here"
         )
-    return max(able, key=lambda card: card["chosen"]["val_f1_macro"])
+    return max(able, key=lambda card: card.chosen.val_f1_macro)
 
 
-def make_listener(card: dict, hop_seconds: float):
+def make_listener(card: Card, hop_seconds: float):
     """Return a function that hears a file as the model heard its training data, and returns a Song."""
     import torch
 
-    from stages.core.network import build_network
-    from stages.core.snapshots import load_snapshot
+    from stages.learning.snapshots import load_model
 
-    model = build_network(card["network"], tuple(card["shape"]), card["hidden"], len(card["classes"]), seed=0)
-    model.load_state_dict(load_snapshot(MODEL / f"{card['representation']}.safetensors"))
-    front_end = FRONT_ENDS[card["representation"]]
-    mean, std = np.array(card["mean"]), np.array(card["std"])
-    sample_rate = card["front_end"]["sample_rate"]
+    model = load_model(card, weights_path(card.representation))
+    front_end = FRONT_ENDS[card.representation]
+    mean, std = np.array(card.mean), np.array(card.std)
+    sample_rate = card.front_end["sample_rate"]
     hop = round(hop_seconds * sample_rate)
 
     @torch.inference_mode()

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.dataset import (
-    BLOCK,
-    PARTS,
-    check_classes,
-    encode,
-    load_dataset,
-    resampling_units,
-    split_rows,
-    standardization,
-)
-from stages.core.params import Params, load_params
-from stages.files import PREPARED, UserError, read_json, replacing_folder, run_stage, write_bytes, write_json
+from stages.files import DESCRIPTION, PREPARED, UserError, read_json, replacing_folder, run_stage, write_bytes
+from stages.learning.dataset import Dataset, check_classes, encode, load_dataset
+from stages.learning.split import part_counts, resampling_units, split_rows, standardization
+from stages.params import Params, load_params
+from stages.records import PARTS, Description, Shape, Source
 
 
 def main() -> None:
@@ -31,7 +24,7 @@ def main() -> None:
     classes, labels = encode(first.labels)
     parts = dataset.given_parts
     if parts is None:
-        parts = split_rows(classes, labels, first.groups, params.split.model_dump(), params.split_seed)
+        parts = draw_split(params, classes, labels, first.groups)
         if first.groups is None:
             print(
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
@@ -43,7 +36,7 @@ def main() -> None:
     with replacing_folder(PREPARED) as folder:
         for name, arrays in dataset.representations.items():
             write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, units, parts, params.standardize))
-        write_json(folder / "dataset.json", describe(params, dataset, classes, labels, parts))
+        describe(params, dataset, classes, labels, parts).write(folder / DESCRIPTION.name)
     counts = " / ".join(f"{len(parts[part])} {part}" for part in PARTS)
     print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(classes)}")
 
@@ -65,25 +58,48 @@ def tensors(
     return save(arrays)
 
 
-def describe(params: Params, dataset, classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> dict:
+def draw_split(
+    params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Return the rows of each part.
+
+    Raises:
+        UserError: if the parameter `split` does not fit the data set, or a class is too small to be split.
+    """
+    split = params.split.model_dump()
+    try:
+        counts = part_counts(len(labels), split)
+    except ValueError as error:
+        fractions = " ".join(f"-S split.{part}={value / sum(split.values()):.2g}" for part, value in split.items())
+        raise UserError(
+            f"params.yaml: split: {error}, the samples of the data set; give counts that add up to {len(labels)}, or "
+            f"fractions, say {fractions}"
+        ) from None
+    try:
+        return split_rows(classes, labels, groups, counts, params.split_seed)
+    except ValueError as error:
+        raise UserError(f"{params.dataset}: labels.npy: {error}; add some or drop the class") from None
+
+
+def describe(
+    params: Params, dataset: Dataset, classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]
+) -> Description:
     """Return what dataset.json says."""
     first = next(iter(dataset.representations.values()))
-    return {
-        "classes": classes,
-        "counts": {
-            part: dict(zip(classes, np.bincount(labels[parts[part]], minlength=len(classes)).tolist(), strict=True))
-            for part in PARTS
-        },
-        "representations": {name: {"shape": arrays.X.shape[1:]} for name, arrays in dataset.representations.items()},
-        "source": {
-            "dataset": params.dataset,
-            "sample_rate": sample_rate(Path(params.dataset)),
-            "groups": None if first.groups is None else len(np.unique(first.groups)),
-            "unit": f"{BLOCK} neighbouring samples of a class" if first.groups is None else "track",
-            "split": "given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
-            "standardize": params.standardize,
-        },
-    }
+    counted = {part: np.bincount(labels[parts[part]], minlength=len(classes)).tolist() for part in PARTS}
+    return Description(
+        classes=classes,
+        counts={part: dict(zip(classes, numbers, strict=True)) for part, numbers in counted.items()},
+        representations={name: Shape(shape=arrays.X.shape[1:]) for name, arrays in dataset.representations.items()},
+        source=Source(
+            dataset=params.dataset,
+            sample_rate=sample_rate(Path(params.dataset)),
+            groups=None if first.groups is None else len(np.unique(first.groups)),
+            unit="block" if first.groups is None else "track",
+            split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
+            standardize=params.standardize,
+        ),
+    )
 
 
 def sample_rate(dataset: Path) -> int | None:

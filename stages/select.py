@@ -8,59 +8,66 @@ import shutil
 
 from safetensors import safe_open
 
-from stages.audio.features import SAMPLE_RATE, settings
-from stages.core.snapshots import read_histories, snapshot_path
-from stages.files import METRICS, MODEL, PREPARED, read_json, replacing_folder, run_stage, write_json
-
-SELECTED = METRICS / "select.json"
+from stages.audio.front_end import SAMPLE_RATE, settings
+from stages.files import (
+    DESCRIPTION,
+    MODEL,
+    SELECTED,
+    card_path,
+    replacing_folder,
+    run_stage,
+    snapshot_path,
+    tensors_path,
+    weights_path,
+)
+from stages.records import Card, CardData, Choice, Description, History, Selection, read_histories
 
 
 def main() -> None:
     """Choose and copy one model a representation."""
-    histories = read_histories()
-    dataset = read_json(PREPARED / "dataset.json")
-    chosen = {name: choose(histories, name) for name in dataset["representations"]}
-    best = max(chosen, key=lambda name: chosen[name]["val_f1_macro"])
+    histories, description = read_histories(), Description.read(DESCRIPTION)
+    chosen = {name: choose(histories, name) for name in description.representations}
+    best = max(chosen, key=lambda name: chosen[name].val_f1_macro)
     with replacing_folder(MODEL) as folder:
         for name, choice in chosen.items():
-            source = snapshot_path(choice["device"], name, choice["run"], choice["epoch"])
-            shutil.copyfile(source, folder / f"{name}.safetensors")
-            write_json(folder / f"{name}.json", card(name, choice, histories[choice["device"]], dataset))
-    write_json(SELECTED, {**chosen, "best": best})
+            source = snapshot_path(choice.device, name, choice.run, choice.epoch)
+            shutil.copyfile(source, folder / weights_path(name).name)
+            card_of(name, choice, histories[choice.device], description).write(folder / card_path(name).name)
+    Selection(best=best, representations=chosen).write(SELECTED)
     for name, choice in chosen.items():
-        where = f"{choice['device']} run {choice['run']} epoch {choice['epoch']}"
-        print(f"select: {name}: {where}, validation macro F1 {choice['val_f1_macro']:.3f}")
+        where = f"{choice.device} run {choice.run} epoch {choice.epoch}"
+        print(f"select: {name}: {where}, validation macro F1 {choice.val_f1_macro:.3f}")
 
 
-def choose(histories: dict[str, dict], representation: str) -> dict:
-    """Return device, run, epoch (both from 0) and validation macro F1 of a representation's best snapshot."""
+def choose(histories: dict[str, History], representation: str) -> Choice:
+    """Return a representation's best snapshot."""
     candidates = [
-        {"device": device, "run": run, "epoch": epoch, "val_f1_macro": record["val_f1_macro"]}
+        Choice(device=device, run=run, epoch=number, val_f1_macro=epoch.val_f1_macro)
         for device, history in histories.items()
-        for run, epochs in enumerate(history["representations"][representation]["runs"])
-        for epoch, record in enumerate(epochs)
+        for run, epochs in enumerate(history.representations[representation].runs)
+        for number, epoch in enumerate(epochs)
     ]
-    return max(candidates, key=lambda candidate: candidate["val_f1_macro"])  # max keeps the first of equals
+    return max(candidates, key=lambda candidate: candidate.val_f1_macro)  # max keeps the first of equals
 
 
-def card(representation: str, choice: dict, history: dict, dataset: dict) -> dict:
+def card_of(representation: str, choice: Choice, history: History, description: Description) -> Card:
     """Return what rebuilds the model and says where it came from."""
-    with safe_open(PREPARED / f"{representation}.safetensors", "numpy") as tensors:
+    with safe_open(tensors_path(representation), "numpy") as tensors:
         mean, std = (tensors.get_tensor(name).tolist() for name in ("mean", "std"))
-    shape = dataset["representations"][representation]["shape"]
-    return {
-        "representation": representation,
-        "network": history["representations"][representation]["network"],
-        "shape": shape,
-        "hidden": history["params"]["hidden"],
-        "classes": dataset["classes"],
-        "mean": mean,
-        "std": std,
-        "front_end": settings(representation, tuple(shape), dataset["source"]["sample_rate"] or SAMPLE_RATE),
-        "params": history["params"],
-        "chosen": choice,
-        "data": {"counts": dataset["counts"], **dataset["source"]},
-    }
+    shape, source = description.representations[representation].shape, description.source
+    return Card(
+        representation=representation,
+        network=history.representations[representation].network,
+        shape=shape,
+        hidden=history.params["hidden"],
+        classes=description.classes,
+        mean=mean,
+        std=std,
+        front_end=settings(representation, shape, source.sample_rate or SAMPLE_RATE),
+        params=history.params,
+        chosen=choice,
+        data=CardData(counts=description.counts, **source.model_dump()),
+    )
 
 
 if __name__ == "__main__":

@@ -9,37 +9,169 @@ import fcntl
 import os
 import re
 import shutil
+import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from stages.core.params import load_params
-from stages.files import METRICS, SNAPSHOTS, UserError, run_stage, write_json
+from stages.files import (
+    DESCRIPTION,
+    SNAPSHOTS,
+    UserError,
+    history_path,
+    run_stage,
+    snapshot_path,
+    tensors_path,
+    timing_path,
+)
+from stages.learning.network import check_network
+from stages.learning.recipe import Recipe
+from stages.params import Params, load_params
+from stages.records import DEVICES, Description, Epoch, History, Runs, Skipped, Timed, Timing
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.learning.runs import Hooks, Job
+
+USED = ("network", "hidden", "optimizer", "optimizer_args", "lr", "epochs", "batch_size", "runs", "seed", "snapshots")
 
 
 def main() -> None:
     """Train on the device that the command line names."""
-    if len(sys.argv) != 2 or sys.argv[1] not in ("cpu", "gpu"):
+    if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
         raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
-    name, started = sys.argv[1], perf_counter()
+    device, started = sys.argv[1], perf_counter()
     params = load_params()
-    with sole_writer(name):
-        shutil.rmtree(SNAPSHOTS / name, ignore_errors=True)
-        reason = why_skipped(name)
-        if reason:
-            print(f"train_{name}: skipped: {reason}")
-            history, timing = {"skipped": "no GPU"}, {"skipped": reason}
+    with sole_writer(device):
+        shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
+        why = why_skipped(device)
+        if why:
+            print(f"train_{device}: skipped: {why}")
+            history, timing = Skipped(skipped="no GPU"), Skipped(skipped=why)
         else:
             # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
             # the same cores, say of a queue with two workers, take many times as long as one after the other.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            from stages.core.runs import train_all
+            history, timing = train_all(device, params, started)
+        history.write(history_path(device))
+        timing.write(timing_path(device))
 
-            history, timing = train_all(name, params, started)
-        write_json(SNAPSHOTS / name / "history.json", history)
-        write_json(METRICS / f"train_{name}.json", timing)
+
+def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
+    """Train every representation and run.
+
+    Args:
+        device: "cpu" or "gpu".
+        params: the parameters.
+        started: when the stage started, by `perf_counter`.
+
+    Raises:
+        UserError: if a representation cannot have the network asked for, or all its runs diverged, or the GPU has not
+            enough memory.
+    """
+    import torch
+    from safetensors.torch import load_file
+    from tqdm import tqdm
+
+    from stages.learning import runs, timing
+
+    place = torch.device("cuda" if device == "gpu" else "cpu")
+    jobs = jobs_of(params, Description.read(DESCRIPTION))
+    runs.start(place)
+    start_seconds, learnt, timed = perf_counter() - started, {}, {}
+    with tqdm(total=len(jobs) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
+        for name, job in jobs.items():
+            progress.set_description(f"{device} {name}")
+            data = load_file(tensors_path(name))
+            with memory_shortage_as_one_line(place, data):
+                start_seconds += runs.warm_up(job, data, place)
+                epochs, timed[name] = runs.train_job(job, data, place, hooks(device, name, progress))
+            learnt[name] = Runs(network=job.network, runs=epochs)
+            for line in outcome(f"train_{device}: {name}", epochs, timed[name], params):
+                progress.write(line)
+    peak = {"peak_mib": torch.cuda.max_memory_allocated(place) / 2**20} if device == "gpu" else {}
+    return (
+        History(params=params.model_dump(include=set(USED)), representations=learnt),
+        Timing(hardware=timing.hardware(place), start_seconds=start_seconds, representations=timed, **peak),
+    )
+
+
+def jobs_of(params: Params, description: Description) -> dict[str, "Job"]:
+    """Return what to train on each representation.
+
+    Raises:
+        UserError: if a representation cannot have the network asked for.
+    """
+    from stages.learning.runs import Job
+
+    jobs = {}
+    for name, about in description.representations.items():
+        recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
+        seeds = [params.seed + run for run in range(params.runs)]
+        network, every = network_of(params, name, about.shape), params.snapshots == "every"
+        jobs[name] = Job(network, about.shape, params.hidden, len(description.classes), recipe, seeds, every)
+    return jobs
+
+
+def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
+    """Return the network of a representation; `network` is one for all, or one for each representation.
+
+    Raises:
+        UserError: if a mapping leaves the representation out, or its samples do not fit the network.
+    """
+    if isinstance(params.network, dict) and name not in params.network:
+        raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
+    network = params.network[name] if isinstance(params.network, dict) else params.network
+    try:
+        check_network(network, shape)
+    except ValueError as error:
+        raise UserError(
+            f"params.yaml: network: found {network} for {name}, {error}; give it an mlp, say "
+            f"-S 'network={{{name}: mlp, ...}}', or leave it out of representations"
+        ) from None
+    return network
+
+
+def hooks(device: str, name: str, progress) -> "Hooks":
+    """Return what saves snapshots and moves the progress bar as a representation's runs train."""
+    from stages.learning.runs import Hooks
+    from stages.learning.snapshots import save_snapshot
+
+    def tick(runs: list) -> None:
+        epoch = runs[0].epochs[-1]
+        progress.set_description(f"{device} {name} run {runs[-1].number + 1}", refresh=False)
+        progress.set_postfix(loss=f"{epoch.train_loss:.3f}", f1=f"{epoch.val_f1_macro:.3f}", refresh=False)
+        progress.update(len(runs))
+
+    return Hooks(lambda run, epoch, weights: save_snapshot(snapshot_path(device, name, run, epoch), weights), tick)
+
+
+def outcome(what: str, runs: list[list[Epoch]], timed: Timed, params: Params) -> list[str]:
+    """Return how the runs went and which of them diverged, as lines.
+
+    Raises:
+        UserError: if all did.
+    """
+    lines = [
+        f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots stand"
+        for run, epochs in enumerate(runs)
+        if len(epochs) < params.epochs
+    ]
+    if len(lines) == len(runs):
+        raise UserError(
+            f"{what}: every run diverged; found lr: {params.lr:g} in params.yaml, expected a smaller one, say "
+            f"{params.lr / 10:g}"
+        )
+    scores = [max(epoch.val_f1_macro for epoch in epochs) for epochs in runs if epochs]
+    return [
+        *lines,
+        f"{what}: {timed.seconds['total'].median:.2f} s a run, best validation macro F1 {statistics.mean(scores):.3f} "
+        f"(mean of {len(scores)} runs)",
+    ]
 
 
 @contextmanager
@@ -53,6 +185,22 @@ def sole_writer(device: str) -> Iterator[None]:
             print(f"train_{device}: waiting for an earlier training to end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def memory_shortage_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"]) -> Iterator[None]:
+    """Turn a GPU's lack of memory into one line that says how much was free and how much the samples alone take."""
+    import torch
+
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        samples = sum(data[f"{part}_x"].nbytes for part in ("train", "val"))
+        raise UserError(
+            f"train_gpu: not enough GPU memory: found {free / 2**20:,.0f} MiB free; the samples alone take "
+            f"{samples / 2**20:,.0f} MiB ({str(error).split('.')[0]}); free the GPU, or train fewer runs at once (runs)"
+        ) from None
 
 
 def why_skipped(device: str) -> str | None:

@@ -36,7 +36,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 from tqdm import tqdm
 
 STAGES = ("check", "prepare", "baselines", "train", "select", "evaluate", "compare", "features", "demo", "files")
-MODULES = ("stages/core/*.py", *(f"stages/{name}.py" for name in STAGES))
+MODULES = ("stages/learning/*.py", *(f"stages/{name}.py" for name in STAGES))
 # The tests of MODULE are test_MODULE.py, wherever below tests/, and these.
 OTHER_TESTS = {
     "baselines": ["judgement"],

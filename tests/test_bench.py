@@ -11,7 +11,7 @@ from repository import copy_of_the_project
 
 from bench import features, training
 from stages import readme
-from stages.core.network import build_network
+from stages.learning.network import build_network
 from stages.files import read_json
 
 

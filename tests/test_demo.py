@@ -6,8 +6,8 @@ from conftest import write_params
 
 from stages import demo, prepare
 from stages.audio.decode import to_clips
-from stages.audio.features import melgrams, mfccs
-from stages.core.dataset import load_dataset
+from stages.audio.front_end import melgrams, mfccs
+from stages.learning.dataset import load_dataset
 
 
 def test_the_missions_counts_come_out_exactly():

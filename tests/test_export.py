@@ -13,8 +13,8 @@ from conftest import ROOT
 from safetensors.torch import save_file
 
 from stages import export
-from stages.audio.features import FRONT_ENDS, settings
-from stages.core.network import build_network
+from stages.audio.front_end import FRONT_ENDS, settings
+from stages.learning.network import build_network
 from stages.files import MODEL, UserError, write_json
 
 CLASSES = ["blues", "classical", "pop"]

@@ -16,10 +16,10 @@ import torch
 from conftest import ROOT, write_params
 
 from stages import features, predict, prepare, select, train
-from stages.audio.features import melgrams, mfccs
-from stages.core.dataset import load_dataset
-from stages.core.network import build_network
-from stages.core.snapshots import load_snapshot
+from stages.audio.front_end import melgrams, mfccs
+from stages.learning.dataset import load_dataset
+from stages.learning.network import build_network
+from stages.learning.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json
 
 

@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from stages import baselines, compare, evaluate, prepare, select, train
-from stages.core.network import build_network
-from stages.core.scoring import intervals, verdict
+from stages.learning.network import build_network
+from stages.learning.scoring import intervals, verdict
 from stages.files import BASELINES, MODEL, PREPARED, SNAPSHOTS, read_json, write_json
 
 

@@ -13,8 +13,8 @@ import torch
 from conftest import write_params
 
 from stages import demo, pictures, predict, prepare, select, train
-from stages.core.network import build_network
-from stages.core.snapshots import load_snapshot
+from stages.learning.network import build_network
+from stages.learning.snapshots import load_snapshot
 from stages.files import MODEL, UserError, read_json
 
 

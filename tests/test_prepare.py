@@ -11,7 +11,7 @@ from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
 from safetensors.numpy import load_file
 
 from stages import prepare
-from stages.core.dataset import PARTS
+from stages.learning.dataset import PARTS
 from stages.files import PREPARED, UserError, read_json
 
 

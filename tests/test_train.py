@@ -11,8 +11,8 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train
-from stages.core import runs, training
-from stages.core.snapshots import best_epoch
+from stages.learning import runs, training
+from stages.learning.snapshots import best_epoch
 from stages.files import SNAPSHOTS, UserError, read_json
 
 

@@ -8,7 +8,7 @@ from conftest import make_arrays, save_arrays, save_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.dataset import (
+from stages.learning.dataset import (
     PARTS,
     check_classes,
     encode,

@@ -1,4 +1,4 @@
-"""A data set on disk: finding its representations, checking its arrays, splitting and standardizing them.
+"""A data set on disk: finding its representations, reading and checking their arrays.
 
 A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `groups.npy` (the track that each
 sample was cut from). Three layouts, told apart by what is there:
@@ -14,9 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.files import UserError
-
-PARTS = ("train", "val", "test")
-BLOCK = 30  # neighbouring samples of a class that are taken for one song where tracks are unknown
+from stages.records import PARTS
 
 
 class Arrays(NamedTuple):
@@ -41,7 +39,7 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         UserError: naming the file, what was found, what was expected and what to do.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected the data set that params.yaml names (dataset)")
+        raise UserError(f"{folder}: no such folder; expected a data set")
     given = [part for part in PARTS if (folder / part).is_dir()]
     if not given:
         found = _find(folder)
@@ -141,9 +139,7 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
         return found
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise UserError(
-            f"{folder}: found {_listed(found)}, expected {_listed(missing)} too; set representations to what is there"
-        )
+        raise UserError(f"{folder}: found {_listed(found)}, expected {_listed(missing)} too; ask for what is there")
     return list(wanted)
 
 
@@ -184,116 +180,6 @@ def encode(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in classes], numbers.astype(np.int64)
 
 
-def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
-    """Turn the parameter `split` (counts or fractions) into how many of n samples each part gets.
-
-    Raises:
-        UserError: if counts do not add up to n; it says how many samples there are and which fractions would do.
-    """
-    if all(isinstance(value, int) for value in split.values()):
-        total = sum(split.values())
-        if total != n:
-            fractions = " ".join(f"-S split.{part}={value / total:.2g}" for part, value in split.items())
-            raise UserError(
-                f"params.yaml: split: found {' + '.join(map(str, split.values()))} = {total}, expected the {n} samples "
-                f"of the data set; give counts that add up to {n}, or fractions, say {fractions}"
-            )
-        return dict(split)
-    return dict(zip(split, _share_out(n, np.array(list(split.values()))).tolist(), strict=True))
-
-
-def split_rows(
-    classes: list[str], labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
-) -> dict[str, np.ndarray]:
-    """Draw a split stratified by label in which no group stands in two parts.
-
-    Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
-    allow the exact counts, each part ends as near to its count as whole groups allow.
-
-    Args:
-        classes: the classes' names.
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, shape (n,), or None: each sample is its own group.
-        split: counts or fractions of train, val and test.
-        seed: draws the split.
-
-    Returns:
-        The rows of each part, ascending.
-
-    Raises:
-        UserError: if counts do not add up, or a class has too few groups for three parts.
-    """
-    counts = np.array(list(part_counts(len(labels), split).values()))
-    group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_classes = len(classes)
-    table = np.zeros((group_of_row.max() + 1, n_classes), np.int64)
-    np.add.at(table, (group_of_row, labels), 1)
-    class_of_group, size_of_group = table.argmax(axis=1), table.sum(axis=1)
-
-    rng = np.random.default_rng(seed)
-    part_of_group = np.empty(len(table), np.int64)
-    sizes = np.bincount(class_of_group, weights=size_of_group, minlength=n_classes).astype(np.int64)
-    for number, targets in enumerate(_targets(sizes, counts)):
-        members = rng.permutation(np.flatnonzero(class_of_group == number))
-        if len(members) < len(PARTS):
-            unit = "samples" if groups is None else "tracks"
-            raise UserError(
-                f"labels.npy: class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, "
-                "one for each part; add some or drop the class"
-            )
-        ends = np.cumsum(size_of_group[members])
-        # The cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
-        cuts = [int(np.abs(ends - target).argmin()) + 1 for target in np.cumsum(targets)[:-1]]
-        cuts[0] = min(max(cuts[0], 1), len(members) - 2)
-        cuts[1] = min(max(cuts[1], cuts[0] + 1), len(members) - 1)
-        for part, chosen in enumerate(np.split(members, cuts)):
-            part_of_group[chosen] = part
-    part_of_row = part_of_group[group_of_row]
-    return {name: np.flatnonzero(part_of_row == part) for part, name in enumerate(PARTS)}
-
-
-def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Share each class among the parts, shape (classes, parts): rows add up to `sizes`, columns to `counts`."""
-    left, columns = sizes.copy(), []
-    for count in counts[:-1]:
-        columns.append(_share_out(count, left / left.sum()))
-        left = left - columns[-1]
-    return np.stack([*columns, left], axis=1)
-
-
-def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
-    """Share `total` out in whole numbers by the method of largest remainders; the first wins a tie."""
-    exact = total * shares / shares.sum()
-    whole = np.floor(exact + 1e-9).astype(np.int64)
-    order = np.argsort(whole - exact, kind="stable")
-    whole[order[: total - whole.sum()]] += 1
-    return whole
-
-
-def resampling_units(
-    labels: np.ndarray, groups: np.ndarray | None, given_parts: dict[str, np.ndarray] | None
-) -> np.ndarray:
-    """Number the units that a bootstrap resamples, shape (n,): tracks, or blocks of 30 neighbouring samples of a class.
-
-    Seconds of one song are alike, so single samples would make every interval too narrow. Arrays come song by song, and
-    30 s is how long the clips of the usual collections are.
-
-    Args:
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, shape (n,), or None.
-        given_parts: rows of each part if the data set came split: no block reaches from one part into another.
-    """
-    if groups is not None:
-        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    units, used = np.empty(len(labels), np.int64), 0
-    for rows in (given_parts or {"all": np.arange(len(labels))}).values():
-        for number in np.unique(labels):
-            members = rows[labels[rows] == number]
-            units[members] = used + np.arange(len(members)) // BLOCK
-            used += -(-len(members) // BLOCK)
-    return units
-
-
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:
     """Hold that there are two classes at least and that every one is in every part.
 
@@ -309,13 +195,3 @@ def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.nd
                 f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
                 "every part; add samples of it or drop the class"
             )
-
-
-def standardization(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of the training samples' columns, each of shape train.shape[1:], float64.
-
-    A constant column has nothing to scale: its deviation is given as 1.
-    """
-    mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
-    constant = np.ptp(train, axis=0) == 0
-    return mean, np.where(constant, 1, std)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from stages.core import training
-from stages.core.network import build_network
-from stages.core.training import Clock, Recipe, fit, has_closed_form, threads_for
+from stages.learning import training
+from stages.learning.network import build_network
+from stages.learning.fit import Clock, Recipe, fit, has_closed_form, threads_for
 
 SGD = Recipe("SGD", {}, 0.05, 30, 16)
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stages.core.network import NETWORKS
 from stages.files import UserError
 
 PARAMS = Path("params.yaml")
+NETWORKS = ("mlp", "cnn")
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]

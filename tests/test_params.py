@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import ROOT, write_params
 
-from stages.core.params import Params, load_params
+from stages.params import Params, load_params
 from stages.files import UserError
 
 

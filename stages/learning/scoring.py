@@ -48,8 +48,8 @@ def intervals(
     """Return 95 % confidence intervals of accuracy, macro F1 and each class's F1, as `..._low` and `..._high`.
 
     The percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13) over units, not
-    samples: the seconds of one song are not independent, so whole songs are drawn, with replacement, as often as there
-    are. They are drawn class by class, as the split deals them out; a class of one song has nothing to vary.
+    samples: the seconds of one track are not independent, so whole tracks are drawn, with replacement, as often as
+    there are. They are drawn class by class, as the split deals them out; a class of one track has nothing to vary.
 
     Args:
         actual: class numbers, shape (n,).
@@ -77,7 +77,7 @@ def intervals(
 
 
 def verdict(probabilities: np.ndarray) -> np.ndarray:
-    """Return the probabilities of a whole song from those of its seconds, (n, classes) to (classes,).
+    """Return the probabilities of a whole track from those of its seconds, (n, classes) to (classes,).
 
     The mean of the seconds' log-probabilities, made to add up to 1 again: each second is a witness, and the product of
     what they say, not their vote, decides.

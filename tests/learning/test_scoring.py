@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn import metrics
 
-from stages.core.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
+from stages.learning.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
 
 
 @given(

@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from core import graph_emulator
-from core.test_training import samples
+from learning import graph_emulator
+from learning.test_training import samples
 
-from stages.core import graphs
-from stages.core.network import build_network
-from stages.core.training import Clock, Recipe, fit
+from stages.learning import graphs
+from stages.learning.network import build_network
+from stages.learning.fit import Clock, Recipe, fit
 
 SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
 OPTIMIZERS = {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.core.network import build_network, choose_network, multiply_adds
+from stages.learning.network import build_network, choose_network, multiply_adds
 from stages.files import UserError
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.audio import features
-from stages.audio.features import BLOCK, FRONT_ENDS, melgrams, mfccs
+from stages.audio.front_end import BLOCK, FRONT_ENDS, melgrams, mfccs
 
 
 @pytest.fixture(scope="module", params=[8000, 24000])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.scoring import verdict
 from stages.files import replacing
+from stages.learning.scoring import verdict
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}

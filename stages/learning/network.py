@@ -4,31 +4,21 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
-from stages.files import UserError
-
 if TYPE_CHECKING:
     import torch
 
-NETWORKS = ("mlp", "cnn")
 
-
-def choose_network(network: str | dict[str, str], representation: str, shape: tuple[int, ...]) -> str:
-    """Return which network a representation gets; `network` is one name for all, or one for each representation.
+def check_network(network: str, shape: tuple[int, ...]) -> None:
+    """Hold that a network can take samples of a shape.
 
     Raises:
-        UserError: if a mapping leaves the representation out, or the CNN is asked for samples that are no pictures of
-            time x bands or too small for it.
+        ValueError: if they are no pictures of time x bands, or too small, and the network is the CNN.
     """
-    if isinstance(network, dict) and representation not in network:
-        raise UserError(f"params.yaml: network: found {network}, expected an entry for {representation} too")
-    name = network[representation] if isinstance(network, dict) else network
-    if name == "cnn" and (len(shape) != 2 or min(shape) < 16):
-        raise UserError(
-            f"params.yaml: network: found cnn for {representation}, whose samples have the shape {tuple(shape)}, "
-            "expected (time, bands) of at least (16, 16): it convolves over both and halves them four times; give it "
-            f"an mlp, say -S 'network={{{representation}: mlp, ...}}', or leave it out of representations"
+    if network == "cnn" and (len(shape) != 2 or min(shape) < 16):
+        raise ValueError(
+            f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least (16, 16): it convolves "
+            "over both and halves them four times"
         )
-    return name
 
 
 def build_network(

@@ -3,9 +3,9 @@
 The peers decode and resample with `librosa.load` and take each clip by their own calls, in two processes; this project
 does what its stage `features` does, in two threads. Songs are 64 s of the demo corpus each: WAV as in GTZAN (22,050 Hz,
 mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in seconds of music a second. Prints a table
-and writes bench/results/features.json.
+and writes bench/results/front_end.json.
 
-    pip install -r bench/requirements.txt && python -m bench.features        (about 4 minutes)
+    pip install -r bench/requirements.txt && python -m bench.front_end        (about 4 minutes)
 """
 
 import os
@@ -28,11 +28,11 @@ from tqdm import tqdm
 
 from stages import demo
 from stages.audio.decode import read_blocks, to_clips
-from stages.audio.features import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.features import analyse
 from stages.files import run_stage, write_json
 
-RESULTS = Path("bench/results/features.json")
+RESULTS = Path("bench/results/front_end.json")
 FORMATS = {  # suffix, sampling rate, channels
     "wav, 22 kHz mono": ("wav", 22050, 1),
     "wav, 44 kHz stereo": ("wav", 44100, 2),

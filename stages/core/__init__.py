@@ -1,1 +1,0 @@
-"""Learning; knows nothing of sound or DVC."""

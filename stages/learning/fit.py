@@ -1,0 +1,85 @@
+"""Training: one loop over epochs, which serves the closed form and autograd, the CPU and the GPU.
+
+Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means over samples of the cross-entropy in nats.
+The order of the batches is drawn on the CPU from the run's seed, so every device sees the same batches.
+"""
+
+from collections.abc import Iterator
+from math import isfinite
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from stages.learning import autograd, closed_form
+from stages.learning.recipe import Recipe
+from stages.learning.scoring import scores
+from stages.learning.timing import Clock
+from stages.records import Epoch
+
+Part = tuple[torch.Tensor, torch.Tensor]  # x and y
+
+
+def fit(
+    models: list[nn.Sequential], parts: dict[str, Part], recipe: Recipe, seeds: list[int], clock: Clock
+) -> Iterator[list[Epoch | None]]:
+    """Train networks of one shape side by side, in place, each on batches drawn from its own seed.
+
+    Args:
+        models: the networks, on the clock's device.
+        parts: "train" and "val", on that device too.
+        recipe: how to train.
+        seeds: of each network's batches.
+        clock: adds up the seconds of warm-up, training and validation.
+
+    Yields:
+        After each epoch a record of it for each network; None for a network that has diverged: its loss is not finite.
+        The iteration ends early when all have.
+    """
+    x, y = parts["train"]
+    method = closed_form if closed_form.serves(models[0], recipe) else autograd
+    with clock.part("warmup"):
+        train_epoch = method.trainer(models, x, y, recipe)
+    shuffles = [torch.Generator().manual_seed(seed) for seed in seeds]
+    diverged = [False] * len(models)
+    for _ in range(recipe.epochs):
+        with clock.part("train"):
+            orders = torch.stack([torch.randperm(len(x), generator=shuffle) for shuffle in shuffles])
+            train_losses = train_epoch(orders.to(x.device))
+        with clock.part("validate"):
+            epochs = validate(models, train_losses, *parts["val"])
+        diverged = [
+            before or not (isfinite(epoch.train_loss) and isfinite(epoch.val_loss))
+            for before, epoch in zip(diverged, epochs, strict=True)
+        ]
+        if all(diverged):
+            return
+        yield [None if gone else epoch for gone, epoch in zip(diverged, epochs, strict=True)]
+
+
+@torch.inference_mode()
+def validate(models: list[nn.Sequential], train_losses: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> list[Epoch]:
+    """Return each network's record of an epoch: its training loss as given, its loss and scores on x and y.
+
+    Losses and confusion counts are found on the device and come to the host in one transfer.
+    """
+    found = []
+    for model, train_loss in zip(models, train_losses, strict=True):
+        logits = model(x)
+        n_classes = logits.shape[1]
+        cells = torch.arange(n_classes**2, device=x.device)
+        counts = (y * n_classes + logits.argmax(dim=1) == cells[:, None]).sum(dim=1)
+        found.append(torch.cat([torch.stack([train_loss, cross_entropy(logits, y)]).double(), counts.double()]))
+    epochs = []
+    for train_loss, val_loss, *counts in torch.stack(found).tolist():
+        scored = scores(np.array(counts, np.int64).reshape(n_classes, n_classes))
+        epochs.append(
+            Epoch(
+                train_loss=train_loss,
+                val_loss=val_loss,
+                val_accuracy=scored["accuracy"],
+                val_f1_macro=scored["f1_macro"],
+            )
+        )
+    return epochs

@@ -1,0 +1,1 @@
+"""Reporting: pictures, tables and pages, made from what the stages wrote."""

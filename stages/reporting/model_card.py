@@ -1,0 +1,90 @@
+"""The model card as a page, metrics/model_card.md, told by the cards of data/model/ and by metrics/.
+
+What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
+"""
+
+import math
+
+from stages.files import MODEL, timing_path
+from stages.records import Card, CardData, Judgement, Timing
+from stages.reporting.tables import listed, table, track_f1, with_interval
+
+DEMO = "data/demo"
+
+
+def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
+    """Return model_card.md."""
+    card = next(iter(cards.values()))
+    data, classes = card.data, ", ".join(card.classes)
+    rates = sorted({each.front_end["sample_rate"] for each in cards.values() if each.front_end})
+    versions = Timing.read(timing_path("cpu")).hardware["versions"]
+    lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
+    head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
+    lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])
+    lines += ["", f"Brackets and ±: see [the report](report.md). Files: `{MODEL}/MODEL.safetensors` and `.json`."]
+    lines += ["", "## Intended use", ""]
+    lines += ["- To show how such a pipeline is built, judged and compared.", *FOR[data.dataset == DEMO]]
+    lines += ["", "## Not intended", ""]
+    lines += [
+        f"- Music of other genres: a model knows {len(card.classes)} names and gives one of them to anything, noise "
+        "and speech too.",
+        "- Decisions about people or payments: one second is little, and genres are a matter of convention.",
+        *NOT_FOR[data.dataset == DEMO],
+    ]
+    lines += ["", "## Data", "", f"- Data set: `{data.dataset}`. {LICENCE[data.dataset == DEMO]}"]
+    lines += [
+        f"- Split: {describe_split(data)}; standardized by the training part: {'yes' if data.standardize else 'no'}."
+    ]
+    lines += [
+        "",
+        *table(["samples", *card.classes], [[part, *map(str, n.values())] for part, n in data.counts.items()]),
+    ]
+    lines += ["", "## Front end", ""]
+    lines += [f"- {name}: {listed(each.front_end) if each.front_end else 'unknown'}" for name, each in cards.items()]
+    lines += ["", "## Training", "", f"- {listed(card.params)}", f"- versions: {listed(versions)}"]
+    lines += ["", "## Limits", ""]
+    if rates:
+        lines += [f"- Sound is heard at {' and '.join(map(str, rates))} Hz: nothing above half of that, and no stereo."]
+    lines += [f"- One second at a time; {len(card.classes)} classes ({classes})."]
+    lines += [
+        "- A probability is not a measure of how typical a song is; its calibration is in [the report](report.md)."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# What is said of the demo corpus, True, and of any other data set, False.
+FOR = {
+    True: ["- To try the commands without any data of one's own."],
+    False: ["- To name the genre of recordings like those of the training part."],
+}
+NOT_FOR = {
+    True: ["- Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first."],
+    False: ["- Recordings unlike those of the training part, before they have been judged on some."],
+}
+LICENCE = {
+    True: "Composed and rendered by this program: it holds no recording and no composition of anybody else.",
+    False: "Its licence is not known to this program: see where the data set came from.",
+}
+
+
+def model_row(name: str, card: Card, result: Judgement) -> list[str]:
+    """Return the cells of a model's line."""
+    choice, runs = card.chosen, result.runs
+    sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
+    return [
+        name,
+        f"{' x '.join(map(str, card.shape))} numbers a second",
+        f"mlp {sizes}" if card.network == "mlp" else card.network,
+        f"{choice.device}, run {choice.run}, epoch {choice.epoch}",
+        with_interval(result, "f1_macro"),
+        with_interval(result, "accuracy"),
+        f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",
+        track_f1(result),
+    ]
+
+
+def describe_split(data: CardData) -> str:
+    """Return how the data were split, as a phrase."""
+    how = "as given" if data.split == "given" else f"drawn with seed {data.split['seed']}, stratified by class"
+    tracks = "tracks unknown" if data.groups is None else f"none of {data.groups} tracks in two parts"
+    return f"{how}, {tracks}"

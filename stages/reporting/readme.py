@@ -1,0 +1,124 @@
+"""The guides' marked blocks, filled from what was measured, so that no figure in them is typed by hand.
+
+`<!-- NAME -->` and `<!-- /NAME -->` enclose a block; GUIDES says which guide holds which and what fills it.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path, write_bytes
+from stages.records import Comparison, Judgement, Timing, read_by_name
+from stages.reporting.page import pipeline
+from stages.reporting.tables import headline, table, with_interval
+
+
+def fill_all() -> None:
+    """Write every block of every guide anew."""
+    for guide, blocks in GUIDES.items():
+        text = guide.read_text(encoding="utf-8")
+        for name, block in blocks.items():
+            text = fill(text, name, block())
+        write_bytes(guide, text.encode())
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put `content` between the two marks of a block.
+
+    Raises:
+        UserError: if the text does not hold the block exactly once.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise UserError(f"expected one block between <!-- {name} --> and <!-- /{name} -->")
+    return pattern.sub(lambda marks: marks[1] + content + marks[2], text)
+
+
+def results() -> str:
+    """Return the table of the committed metrics, what the default run gives, and how simpler models do."""
+    judged, compared = read_by_name(Judgement, EVALUATED), read_by_name(Comparison, COMPARED)
+    hardware = Timing.read(timing_path("cpu")).hardware
+    best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
+    rivals = "; ".join(
+        f"{name}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
+        for name, (model, scored) in best.items()
+    )
+    seconds = ", ".join(
+        f"{name} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs" for name, row in compared.items()
+    )
+    versions = hardware["versions"]
+    return "\n".join(headline(judged)) + (
+        f"\n\nThe best of the baselines on the same split, macro F1: {rivals}.\n\n"
+        f"<sub>{hardware['cpu']}, {hardware['cores']} cores; Python {versions['python']}, torch {versions['torch']}. "
+        f"Seconds on the CPU: {seconds}. Runs and epochs count from 0.</sub>\n"
+    )
+
+
+def recipes() -> str:
+    """Return tables of bench/results/recipes.json: test macro F1 of every experiment over its runs."""
+    lines = []
+    for recipe, experiments in read_json(Path("bench/results/recipes.json")).items():
+        names = sorted({name for row in experiments.values() for name in row["f1_macro"]})
+        rows = []
+        for label, row in experiments.items():
+            cells = [f"{row['f1_macro'][name]['mean']:.3f} ± {row['f1_macro'][name]['std']:.3f}" for name in names]
+            rows.append([label, *cells, f"`{' '.join(f'-S {setting}' for setting in row['settings'])}`"])
+        lines += [*table([recipe, *names, "settings"], rows), ""]
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """Return tables of bench/results/training.json: training against its peers, and how its cost grows."""
+    measured = read_json(Path("bench/results/training.json"))
+    rows = []
+    for peer in ("plain PyTorch loop", "scikit-learn", "PyTorch Lightning", "ours"):
+        cells = [
+            f"{row[peer]['seconds']:.2f} s, {row[peer]['microseconds_per_step']:.0f} µs a step, "
+            f"x {row[peer]['ratio_to_plain']:.2f}"
+            for row in measured["peers"].values()
+        ]
+        rows.append([peer, *cells])
+    extra = [f"{row['ours']['validation_and_snapshots_share']:.0%}" for row in measured["peers"].values()]
+    rows.append(["ours: validation, macro F1 and snapshots add", *extra])
+    lines = table(["30 epochs, batches of 16, one CPU thread", *measured["peers"]], rows)
+    rows = [
+        [
+            f"{row['samples']:,} samples of {' x '.join(map(str, row['shape']))}",
+            f"{row['seconds']:.3f} s",
+            f"{row['microseconds_per_sample']:.1f} µs",
+            f"{row['data_mib']:,.0f} MiB",
+            f"{row['peak_mib']:,.0f} MiB",
+        ]
+        for row in measured["growth"]
+    ]
+    lines += ["", *table(["one epoch of ours", "time", "time a sample", "the data", "peak memory"], rows)]
+    hardware = measured["hardware"]
+    hold = "shared with others: the ratios (x, to the plain loop) hold better than the seconds"
+    return "\n".join([*lines, "", f"<sub>{hardware['cpu']}, {hardware['cores']} cores, {hold}.</sub>"]) + "\n"
+
+
+def front_end() -> str:
+    """Return a table of bench/results/front_end.json: from sound to features, against the libraries behind them."""
+    measured = read_json(Path("bench/results/front_end.json"))
+    rows = [
+        [who, *(f"{row[who]:,.0f}" for row in measured.values())] for who in ("pyAudioAnalysis and librosa", "ours")
+    ]
+    rows.append(["ratio", *(f"x {row['ratio']:.1f}" for row in measured.values())])
+    for part in ("decode", "resample", "features"):
+        rows.append([f"of ours: {part}", *(f"{row['shares'][part]:.0%}" for row in measured.values())])
+    return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"
+
+
+def predict() -> str:
+    """Return what `predict` says of a track of the demo corpus."""
+    command = ["python", "-m", "stages.predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return f"```console\n$ {' '.join(command)}\n{said.strip()}\n```\n"
+
+
+GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
+    Path("README.md"): {"results": results, "predict": predict, "dag": pipeline},
+    Path("docs/experiments.md"): {"recipes": recipes},
+    Path("bench/README.md"): {"speed": speed, "front_end": front_end},
+}

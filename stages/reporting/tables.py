@@ -1,0 +1,99 @@
+"""Tables in Markdown, and the phrases that several pages share."""
+
+from typing import Any
+
+from stages.files import COMPARED, SELECTED, timing_path
+from stages.records import DEVICES, Comparison, Judgement, Scored, Selection, Timing, read_by_name, read_or_skipped
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return a table's lines."""
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def with_interval(scored: Scored, score: str) -> str:
+    """Return a score with its interval as text; `score` is accuracy or f1_macro."""
+    value, low, high = (getattr(scored, f"{score}{end}") for end in ("", "_low", "_high"))
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def track_f1(judged: Judgement) -> str:
+    """Return the macro F1 of whole tracks' verdicts as text."""
+    return f"{judged.track.f1_macro:.3f}" if judged.track else "tracks unknown"
+
+
+def listed(content: dict[str, Any]) -> str:
+    """Return `key value, key value`."""
+    return ", ".join(f"{key} {value}" for key, value in content.items())
+
+
+def read_timings() -> dict[str, Any]:
+    """Return each device's Timing, or why it was skipped."""
+    return {device: read_or_skipped(Timing, timing_path(device)) for device in DEVICES}
+
+
+def headline(judged: dict[str, Judgement]) -> list[str]:
+    """Return the table of what the chosen models reach on the test part."""
+    chosen = Selection.read(SELECTED).representations
+    head = [
+        "representation",
+        "test macro F1, all runs",
+        "chosen model: macro F1",
+        "accuracy",
+        "macro F1 by track",
+        "loss",
+    ]
+    head += ["calibration error", "chosen from", "best epoch, all runs"]
+    rows = []
+    for name, result in judged.items():
+        choice, runs = chosen[name], result.runs
+        cells = [
+            name,
+            f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}",
+            with_interval(result, "f1_macro"),
+            with_interval(result, "accuracy"),
+            track_f1(result),
+            f"{result.loss:.3f}",
+            f"{result.expected_calibration_error:.3f}",
+            f"{choice.device}, run {choice.run}, epoch {choice.epoch}",
+            f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}",
+        ]
+        rows.append(cells)
+    return table(head, rows)
+
+
+def baselines_table(judged: dict[str, Judgement]) -> list[str]:
+    """Return the table of the network beside the baselines."""
+    rows = []
+    for name, result in judged.items():
+        for model, scored in {"network": result, **result.baselines}.items():
+            at_random = getattr(scored, "f1_macro_split_at_random", None)
+            cells = [
+                name,
+                model.replace("_", " "),
+                with_interval(scored, "f1_macro"),
+                with_interval(scored, "accuracy"),
+            ]
+            rows.append([*cells, "" if at_random is None else f"{at_random:.3f}"])
+    return table(["representation", "model", "test macro F1", "accuracy", "macro F1, split at random"], rows)
+
+
+def devices_table() -> list[str]:
+    """Return the table of the devices' seconds."""
+    compared, timings = read_by_name(Comparison, COMPARED), read_timings()
+    head = ["representation", "one run, CPU", "one run, GPU", "all runs, CPU", "all runs, GPU", "all runs: CPU / GPU"]
+    head += ["steps/s, CPU", "steps/s, GPU", "largest difference of validation macro F1"]
+
+    def cell(value: float | None, digits: int, unit: str = "") -> str:
+        return "not measured" if value is None else f"{value:,.{digits}f}{unit}"
+
+    rows = []
+    for name, row in compared.items():
+        seconds = [row.cpu_seconds, row.gpu_seconds, row.cpu_all_runs_seconds, row.gpu_all_runs_seconds]
+        cells = [name, *(cell(value, 2, " s") for value in seconds), cell(row.gpu_speedup, 1)]
+        for timing in timings.values():
+            cells.append(cell(timing.representations[name].steps_per_second if isinstance(timing, Timing) else None, 0))
+        rows.append([*cells, cell(row.max_val_f1_difference, 4)])
+    starts = {device: getattr(timing, "start_seconds", None) for device, timing in timings.items()}
+    start = ", ".join(f"{device.upper()} {cell(value, 2, ' s')}" for device, value in starts.items())
+    return [*table(head, rows), "", f"Start: {start}"]
