@@ -37,10 +37,10 @@ from tqdm import tqdm
 from stages.files import run_stage, write_json
 from stages.learning import autograd, closed_form, graphs
 from stages.learning.dataset import encode, load_dataset
+from stages.learning.devices import start as start_device
 from stages.learning.fit import fit
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
-from stages.learning.runs import start as start_device
 from stages.learning.snapshots import best_epoch, save_snapshot
 from stages.learning.split import resampling_units, split_rows
 from stages.learning.timing import Clock, hardware

@@ -79,14 +79,14 @@ def take_steps(params: Params) -> None:
     """Take two steps as training takes them: some arguments are only refused then."""
     import torch
 
-    from stages.learning.optimizer import make_optimizer
+    from stages.learning.optimizer import make_optimizer, take_step
 
     weight = torch.nn.Parameter(torch.ones(2, 2))
     optimizer = make_optimizer(params.optimizer, params.optimizer_args, params.lr, [weight])
     for _ in range(2):
         optimizer.zero_grad()
         weight.square().sum().backward()
-        optimizer.step()
+        take_step(optimizer)
 
 
 def check_dataset(params: Params) -> None:

@@ -28,7 +28,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
     """Return each device's seconds, how much faster the GPU is, and how far validation macro F1 drifted apart.
 
     `..._seconds` are those of the median run from its start to its end, `..._all_runs_seconds` the wall clock of all
-    runs. The speed-up is that of all runs: the same work, each device used as well as it can be.
+    runs: the CPU trains one after the other, the GPU side by side what gains by it. The speed-up is that of all runs.
     """
     timed = {device: timing.representations[representation] for device, timing in timings.items()}
     one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}

@@ -89,6 +89,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         OSError: as `replacing`.
     """
     with _replacing(path, "folder") as temporary:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
         temporary.mkdir()
         yield temporary
 

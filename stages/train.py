@@ -4,16 +4,13 @@ For every representation and each of `runs` seeds: snapshots under data/snapshot
 times in metrics/train_DEVICE.json.
 """
 
-import ctypes
 import fcntl
 import os
-import re
 import shutil
 import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -27,6 +24,7 @@ from stages.files import (
     tensors_path,
     timing_path,
 )
+from stages.learning.devices import DeviceError, start, why_missing
 from stages.learning.network import check_network
 from stages.learning.recipe import Recipe
 from stages.params import Params, load_params
@@ -44,9 +42,9 @@ def main() -> None:
     """Train on the device that the command line names."""
     if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
         raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
-    device, started = sys.argv[1], perf_counter()
-    params = load_params()
+    device, params = sys.argv[1], load_params()
     with sole_writer(device):
+        started = perf_counter()
         shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
         why = why_skipped(device)
         if why:
@@ -81,13 +79,13 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
 
     place = torch.device("cuda" if device == "gpu" else "cpu")
     jobs = jobs_of(params, Description.read(DESCRIPTION))
-    runs.start(place)
+    start(place)
     start_seconds, learnt, timed = perf_counter() - started, {}, {}
     with tqdm(total=len(jobs) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
         for name, job in jobs.items():
             progress.set_description(f"{device} {name}")
             data = load_file(tensors_path(name))
-            with memory_shortage_as_one_line(place, data):
+            with failures_as_one_line(place, data, params):
                 start_seconds += runs.warm_up(job, data, place)
                 epochs, timed[name] = runs.train_job(job, data, place, hooks(device, name, progress))
             learnt[name] = Runs(network=job.network, runs=epochs)
@@ -188,13 +186,22 @@ def sole_writer(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def memory_shortage_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"]) -> Iterator[None]:
-    """Turn a GPU's lack of memory into one line that says how much was free and how much the samples alone take."""
+def failures_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"], params: Params) -> Iterator[None]:
+    """Turn what can go wrong in training into one line: an optimizer's objections, a GPU's lack of memory.
+
+    The latter says how much was free and how much the samples alone take.
+    """
     import torch
+
+    from stages.learning.optimizer import OptimizerError
 
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     try:
         yield
+    except OptimizerError as error:
+        raise UserError(
+            f"params.yaml: optimizer_args: found {params.optimizer_args}, which {params.optimizer} refuses: {error}"
+        ) from None
     except torch.OutOfMemoryError as error:
         samples = sum(data[f"{part}_x"].nbytes for part in ("train", "val"))
         raise UserError(
@@ -204,39 +211,20 @@ def memory_shortage_as_one_line(device: "torch.device", data: dict[str, "torch.T
 
 
 def why_skipped(device: str) -> str | None:
-    """Return why there can be no training on the device, or None if there can.
+    """Return why there can be no training on the device and where to do it, or None if there can.
 
     Raises:
-        UserError: if there is a GPU that CUDA cannot start, say for an old driver: no reason to go on without it.
+        UserError: if there is a GPU that CUDA cannot start.
     """
-    if device == "cpu":
-        return None
-    how_to_run = "where there is an NVIDIA GPU: dvc repro --force --single-item train_gpu && dvc repro"
-    if "rocm" in version("torch"):
-        return f"this build of torch ({version('torch')}) is for AMD's ROCm, which is not supported; {how_to_run}"
     try:
-        ctypes.CDLL("libcuda.so.1")  # asked first: where there is no driver, torch need not be imported to be told so
-    except OSError:
-        return f"no NVIDIA driver (libcuda.so.1) was found; {how_to_run}"
-    import torch
-
-    if not torch.backends.cuda.is_built():
-        return f"this build of torch ({torch.__version__}) has no CUDA; {how_to_run}"
-    try:
-        torch.cuda.init()
-    except RuntimeError as error:
-        said = re.sub(r".*(?=Error \d+:)", "", str(error).splitlines()[0]).split(". ")[0]
-        if any(phrase in str(error) for phrase in NO_GPU):
-            return f"no CUDA device was found ({said}); {how_to_run}"
+        why = why_missing(device)
+    except DeviceError as error:
         raise UserError(
-            f"train_gpu: found a GPU that CUDA cannot start ({said}), expected one that it can; mend that, or go on "
-            "without it: CUDA_VISIBLE_DEVICES= dvc repro"
+            f"train_gpu: found a driver, but {error}, expected a GPU that it can use; mend that, or go on without: "
+            "CUDA_VISIBLE_DEVICES= dvc repro"
         ) from None
-    return None
-
-
-# What torch says where there is a driver's library, but no GPU.
-NO_GPU = ("No CUDA GPUs are available", "Found no NVIDIA driver", "you might not have a CUDA gpu")
+    again = f"dvc repro --force --single-item train_{device} && dvc repro"
+    return f"{why}; where there is an NVIDIA GPU: {again}" if why else None
 
 
 if __name__ == "__main__":

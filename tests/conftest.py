@@ -1,5 +1,6 @@
 """What several tests share: a folder to work in, and small data sets."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,27 @@ def save_dataset(folder):
     for name, shape in {"mfccs": (6,), "melgrams": (16, 16)}.items():
         X, labels, groups = make_arrays(shape=shape)
         save_arrays(folder / name, X, labels, groups)
+
+
+def samples(n, shape=(26,), n_classes=4, dtype=None, seed=0):
+    """Return x (n, *shape) that a network can learn, as tensors, and class numbers y (n,)."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, n_classes, (n,), generator=generator)
+    x = torch.randn(n, *shape, generator=generator, dtype=dtype) + 0.5 * y.reshape(-1, *[1] * len(shape))
+    return x, y
+
+
+@pytest.fixture
+def exact():
+    """Let a test set a GPU up as training does; what it asked torch for is taken back afterwards."""
+    import torch
+
+    flags = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    deterministic, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = flags
+    torch.use_deterministic_algorithms(deterministic)
+    if workspace is None:
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

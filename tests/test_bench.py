@@ -9,10 +9,10 @@ import torch
 from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
 
-from bench import features, training
-from stages import readme
-from stages.learning.network import build_network
+from bench import front_end, training
 from stages.files import read_json
+from stages.learning.network import build_network
+from stages.reporting import readme
 
 
 def test_training(workplace, monkeypatch):
@@ -51,19 +51,19 @@ def test_training_on_a_gpu(workplace, monkeypatch):
 
 def stand_in(path):
     """Do what librosa and pyAudioAnalysis would do, at length."""
-    return features.ours(path)
+    return front_end.ours(path)
 
 
-def test_features(tmp_path, monkeypatch):
+def test_front_end(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(features, "TRACKS", 1)
-    monkeypatch.setattr(features, "ROUNDS", 1)
-    monkeypatch.setattr(features, "TIMES", 1)
-    monkeypatch.setattr(features, "peers", stand_in)
-    monkeypatch.setattr(features, "ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
-    features.main()
-    measured = read_json(features.RESULTS)
-    assert measured.keys() == features.FORMATS.keys()
+    monkeypatch.setattr(front_end, "TRACKS", 1)
+    monkeypatch.setattr(front_end, "ROUNDS", 1)
+    monkeypatch.setattr(front_end, "TIMES", 1)
+    monkeypatch.setattr(front_end, "peers", stand_in)
+    monkeypatch.setattr(front_end, "ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
+    front_end.main()
+    measured = read_json(front_end.RESULTS)
+    assert measured.keys() == front_end.FORMATS.keys()
     for row in measured.values():
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
         assert sum(row["shares"].values()) == pytest.approx(1)

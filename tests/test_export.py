@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from stages import export
 from stages.audio.front_end import FRONT_ENDS, settings
-from stages.learning.network import build_network
 from stages.files import MODEL, UserError, write_json
+from stages.learning.network import build_network
 
 CLASSES = ["blues", "classical", "pop"]
 
@@ -26,6 +26,17 @@ def make_model(representation, network="mlp", rate=8000):
     model = build_network(network, shape, [16], len(CLASSES), seed=1)
     rng = np.random.default_rng(0)
     card = {
+        "params": {},
+        "chosen": {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5},
+        "data": {
+            "dataset": "data/mine",
+            "sample_rate": rate,
+            "groups": None,
+            "unit": "block",
+            "split": "given",
+            "standardize": True,
+            "counts": {},
+        },
         "representation": representation,
         "network": network,
         "shape": list(shape),

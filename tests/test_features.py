@@ -17,10 +17,11 @@ from conftest import ROOT, write_params
 
 from stages import features, predict, prepare, select, train
 from stages.audio.front_end import melgrams, mfccs
+from stages.files import MODEL, UserError, read_json
 from stages.learning.dataset import load_dataset
 from stages.learning.network import build_network
 from stages.learning.snapshots import load_snapshot
-from stages.files import MODEL, UserError, read_json
+from stages.records import Card
 
 
 def write_song(path, seconds=3.5, rate=8000, seed=0, channels=1):
@@ -82,7 +83,7 @@ def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, m
     sound = soundfile.read(features.AUDIO / "folk" / "b.flac")[0].mean(axis=1)[:48000].reshape(3, 16000)
     X, _, groups = load_dataset(features.FEATURES).representations["mfccs"]
     np.testing.assert_allclose(X[groups == "folk/b.flac"], mfccs(sound), atol=1e-4)
-    song = predict.make_listener(card, 1.0)(features.AUDIO / "folk" / "b.flac")
+    song = predict.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
     model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=0)
     model.load_state_dict(load_snapshot(MODEL / "mfccs.safetensors"))
     x = torch.tensor((mfccs(sound) - card["mean"]) / card["std"], dtype=torch.float32)

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from stages import baselines, compare, evaluate, prepare, select, train
+from stages.files import BASELINES, MODEL, PREPARED, SNAPSHOTS, read_json, write_json
 from stages.learning.network import build_network
 from stages.learning.scoring import intervals, verdict
-from stages.files import BASELINES, MODEL, PREPARED, SNAPSHOTS, read_json, write_json
 
 
 @pytest.fixture

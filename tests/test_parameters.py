@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from safetensors.numpy import load_file
 
 from stages import features, prepare, train
-from stages.params import Params
 from stages.files import PREPARED, SNAPSHOTS, UserError, read_json
+from stages.params import Params
 
 # A parameter, what it is changed to, and what must differ then: the prepared tensors, or what is learnt from the same.
 CHANGES = {

@@ -12,10 +12,11 @@ import soundfile
 import torch
 from conftest import write_params
 
-from stages import demo, pictures, predict, prepare, select, train
+from stages import demo, predict, prepare, select, train
+from stages.files import MODEL, UserError, read_json
 from stages.learning.network import build_network
 from stages.learning.snapshots import load_snapshot
-from stages.files import MODEL, UserError, read_json
+from stages.reporting import pictures
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
 from safetensors.numpy import load_file
 
 from stages import prepare
-from stages.learning.dataset import PARTS
 from stages.files import PREPARED, UserError, read_json
+from stages.learning.dataset import PARTS
 
 
 def test_tensors_are_split_and_standardized(workplace):

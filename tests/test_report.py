@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from stages import model_card, pictures, report
+from stages import report
 from stages.files import UserError
+from stages.reporting import model_card, pictures
 
 SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8} | {
     "f1_macro": 0.7,

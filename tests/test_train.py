@@ -11,9 +11,12 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train
-from stages.learning import runs, training
-from stages.learning.snapshots import best_epoch
 from stages.files import SNAPSHOTS, UserError, read_json
+from stages.learning import runs, timing
+from stages.learning.devices import DeviceError
+from stages.learning.optimizer import OptimizerError
+from stages.params import load_params
+from stages.records import PARTS_OF_TIME
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,7 @@ def test_snapshots_are_kept_when_macro_f1_improves_and_repeat_to_the_byte(workpl
             assert [set(epoch) for epoch in epochs] == [{"train_loss", "val_loss", "val_accuracy", "val_f1_macro"}] * 6
             f1 = [epoch["val_f1_macro"] for epoch in epochs]
             improved = [i for i in range(6) if f1[i] > max([-1, *f1[:i]])]
-            assert improved[-1] == best_epoch(epochs)
+            assert f1[improved[-1]] == max(f1)
             expected |= {f"{name}/run_{run:02}/epoch_{epoch:02}.safetensors" for epoch in improved}
     assert set(first) == expected
     assert "second" not in first["history.json"].decode()
@@ -71,7 +74,7 @@ def test_times_come_by_part_with_their_spread_and_the_hardware(workplace, monkey
     assert set(timing["hardware"]["versions"]) == {"python", "torch", "numpy"}
     for timed in timing["representations"].values():
         assert (timed["threads"], timed["runs_at_once"]) == (1, 1)
-        assert set(timed["seconds"]) == set(runs.PARTS_OF_TIME)
+        assert set(timed["seconds"]) == set(PARTS_OF_TIME)
 
 
 class Ticks:
@@ -91,13 +94,13 @@ def test_seconds_are_from_a_runs_start_to_its_end_whoever_runs_beside_it(monkeyp
     write_params(epochs=3, runs=3, representations=["mfccs"], snapshots="every")
     prepare.main()
     ticks = Ticks()
-    for module in (train, runs, training):
+    for module in (train, runs, timing):
         monkeypatch.setattr(module, "perf_counter", ticks)
     if side_by_side:
-        monkeypatch.setattr(runs, "groups_of", lambda device, count: [range(count)])
+        monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
     train_on("cpu", monkeypatch)
-    timing = read_json(Path("metrics/train_cpu.json"))
-    timed = timing["representations"]["mfccs"]
+    written = read_json(Path("metrics/train_cpu.json"))
+    timed = written["representations"]["mfccs"]
     # A part is two looks, the second a tick after the first: warm-up and transfer once, the others once an epoch.
     looks = {"warmup": 1, "transfer": 1, "train": 3, "validate": 3, "snapshot": 3}
     # From a run's start to its end: two looks a part, and the last one.
@@ -110,8 +113,8 @@ def test_seconds_are_from_a_runs_start_to_its_end_whoever_runs_beside_it(monkeyp
     steps = 3 * 3 * 5  # runs, epochs, batches of 16 in 72 samples
     assert timed["steps_per_second"] == steps / (3 * groups)
     assert timed["samples_per_second"] == 3 * 3 * 72 / (3 * groups)
-    # The device is there a tick after the start; the rehearsal of two epochs has a tick a part and one between parts.
-    assert timing["start_seconds"] == 1 + 1 + 2 * (1 + 2 + 2)
+    # The device is there a tick after the start. The rehearsal has two looks a part and two around all of them.
+    assert written["start_seconds"] == 1 + 2 * (1 + 1 + 2 + 2 + 2) + 2 + 1
 
 
 def test_both_networks_and_another_optimizer(workplace, monkeypatch):
@@ -133,11 +136,11 @@ def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
 def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch, capsys):
     real_fit = runs.fit
 
-    def diverging_fit(models, *arguments):
-        """Spoil the weights of the first run in its second epoch."""
-        for epoch, records in enumerate(real_fit(models, *arguments)):
+    def diverging_fit(models, parts, recipe, seeds, clock):
+        """Spoil the weights of the first run in its second epoch; a rehearsal is shorter."""
+        for epoch, records in enumerate(real_fit(models, parts, recipe, seeds, clock)):
             yield records
-            if epoch == 0 and arguments[3] == [0]:
+            if epoch == 0 and seeds == [0] and len(parts["val"][1]) == 24:
                 with torch.no_grad():
                     models[0][-1].weight.fill_(float("nan"))
 
@@ -164,73 +167,20 @@ def test_without_a_gpu_the_record_says_so(workplace):
     assert "dvc repro --force --single-item train_gpu" in timing["skipped"]
 
 
-WHERE = "where there is an NVIDIA GPU: dvc repro --force --single-item train_gpu && dvc repro"
-BEFORE = "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices()? "
+def test_what_is_said_of_a_gpu_that_is_not_there_or_does_not_start(monkeypatch):
+    monkeypatch.setattr(train, "why_missing", lambda device: "no CUDA device was found")
+    where = "where there is an NVIDIA GPU: dvc repro --force --single-item train_gpu && dvc repro"
+    assert train.why_skipped("gpu") == f"no CUDA device was found; {where}"
 
+    def fail(device):
+        raise DeviceError("CUDA cannot start (Error 802: system not yet initialized)")
 
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ("No CUDA GPUs are available", "no CUDA device was found (No CUDA GPUs are available)"),
-        (
-            "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",
-            "no CUDA device was found (Found no NVIDIA driver on your system)",
-        ),
-    ],
-)
-def test_a_driver_without_a_gpu_is_a_reason_to_skip(monkeypatch, said, told):
-    pretend_cuda(monkeypatch, said)
-    assert train.why_skipped("gpu") == f"{told}; {WHERE}"
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        (f"{BEFORE}Error 802: system not yet initialized", "Error 802: system not yet initialized"),
-        (
-            "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver",
-            "The NVIDIA driver on your system is too old (found version 11040)",
-        ),
-    ],
-)
-def test_a_gpu_that_cuda_cannot_start_is_an_error(monkeypatch, said, told):
-    pretend_cuda(monkeypatch, said)
+    monkeypatch.setattr(train, "why_missing", fail)
     with pytest.raises(UserError) as refusal:
         train.why_skipped("gpu")
     assert str(refusal.value) == (
-        f"train_gpu: found a GPU that CUDA cannot start ({told}), expected one that it can; mend that, or go on "
-        "without it: CUDA_VISIBLE_DEVICES= dvc repro"
-    )
-
-
-def pretend_cuda(monkeypatch, said):
-    """Pretend a driver and a build of torch with CUDA, whose start fails with what is said."""
-
-    def fail():
-        raise RuntimeError(said)
-
-    monkeypatch.setattr(train.ctypes, "CDLL", lambda name: None)
-    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    monkeypatch.setattr(torch.cuda, "init", fail)
-
-
-def test_a_gpu_that_starts_is_used(monkeypatch):
-    pretend_cuda(monkeypatch, "")
-    monkeypatch.setattr(torch.cuda, "init", lambda: None)
-    assert train.why_skipped("gpu") is None
-    assert train.why_skipped("cpu") is None
-
-
-def test_a_build_without_cuda_is_a_reason_to_skip(monkeypatch):
-    pretend_cuda(monkeypatch, "")
-    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
-    assert train.why_skipped("gpu") == f"this build of torch ({torch.__version__}) has no CUDA; {WHERE}"
-
-
-def test_amds_gpus_are_a_reason_to_skip(monkeypatch):
-    monkeypatch.setattr(train, "version", lambda package: "2.13.0+rocm7.0")
-    assert train.why_skipped("gpu") == (
-        f"this build of torch (2.13.0+rocm7.0) is for AMD's ROCm, which is not supported; {WHERE}"
+        "train_gpu: found a driver, but CUDA cannot start (Error 802: system not yet initialized), expected a GPU that "
+        "it can use; mend that, or go on without: CUDA_VISIBLE_DEVICES= dvc repro"
     )
 
 
@@ -255,20 +205,33 @@ def test_two_trainings_on_one_device_take_turns(workplace):
             assert second.stdout.readline() == "writes\n"
 
 
-def test_a_gpu_without_enough_memory_is_told_in_one_line(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (300 * 2**20, 2**30))
+def failing(error):
+    """Let the training of `failures_as_one_line` fail; return what is said."""
     data = {"train_x": torch.zeros(2**18), "val_x": torch.zeros(2**17), "test_x": torch.zeros(2**20)}
+    params = load_params().model_copy(update={"optimizer": "ASGD", "optimizer_args": {"alpha": 1000.0}})
     with (
         pytest.raises(UserError) as refusal,
-        runs.told_when_memory_is_short(torch.device("cuda"), data),
+        train.failures_as_one_line(torch.device("cuda"), data, params),
     ):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
-    assert str(refusal.value) == (
+        raise error
+    return str(refusal.value)
+
+
+def test_what_can_go_wrong_in_training_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (300 * 2**20, 2**30))
+    assert failing(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")) == (
         "train_gpu: not enough GPU memory: found 300 MiB free; the samples alone take 2 MiB (CUDA out of memory); free "
         "the GPU, or train fewer runs at once (runs)"
     )
-    with pytest.raises(ZeroDivisionError), runs.told_when_memory_is_short(torch.device("cpu"), data):
-        raise ZeroDivisionError
+    assert failing(OptimizerError("math range error")) == (
+        "params.yaml: optimizer_args: found {'alpha': 1000.0}, which ASGD refuses: math range error"
+    )
+
+
+def test_an_optimizer_that_objects_after_many_steps_is_named(workplace, monkeypatch):
+    write_params(optimizer="ASGD", optimizer_args={"lambd": 1.0, "alpha": 1000.0}, lr=0.1, epochs=9)
+    with pytest.raises(UserError, match=r"optimizer_args: found .*, which ASGD refuses: "):
+        train_on("cpu", monkeypatch)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -376,7 +376,7 @@ def test_tensors(run, expected):
         "dataset": run.params["dataset"],
         "sample_rate": None,
         "groups": 60 if by_track else None,
-        "unit": "track" if by_track else "30 neighbouring samples of a class",
+        "unit": "track" if by_track else "block",
         "split": {"seed": run.params["split_seed"], **run.params["split"]} if by_track else "given",
         "standardize": run.params["standardize"],
     }
@@ -426,7 +426,8 @@ def test_snapshots(run, expected):
 
 
 def test_the_choice(run, expected):
-    selected = run.json("metrics/select.json")
+    selection = run.json("metrics/select.json")
+    selected = selection["representations"]
     for name, derived in expected.items():
         number, epoch = derived.chosen
         score = derived.runs[number][epoch]["val_f1_macro"]
@@ -442,7 +443,7 @@ def test_the_choice(run, expected):
     best = {
         name: derived.runs[derived.chosen[0]][derived.chosen[1]]["val_f1_macro"] for name, derived in expected.items()
     }
-    assert selected["best"] == max(best, key=best.get)
+    assert selection["best"] == max(best, key=best.get)
 
 
 def test_the_judgement(run, judgement):
@@ -483,9 +484,9 @@ def test_what_feeds_the_plots(run, expected, judgement):
         for samples, confidence, accuracy in reliability(softmax(logits.double(), dim=1).numpy(), actual):
             row = {"samples": samples, "confidence": confidence, "accuracy": accuracy}
             calibration.append({"representation": name, **row})
-    agree(run.json("metrics/f1.json"), f1)
-    agree(run.json("metrics/models.json"), models)
-    agree(run.json("metrics/reliability.json"), calibration)
+    agree(run.json("metrics/plots/f1.json"), f1)
+    agree(run.json("metrics/plots/models.json"), models)
+    agree(run.json("metrics/plots/reliability.json"), calibration)
 
 
 def test_the_times(run, expected):
@@ -508,5 +509,5 @@ def test_the_times(run, expected):
             shown.append({"what": f"{name}, cpu: one run", "part": part, "seconds": spread["median"]})
         every = f"{name}, cpu: all {run.params['runs']} runs, 1 at a time"
         shown.append({"what": every, "part": "all runs", "seconds": timed["all_runs_seconds"]})
-    found = run.json("metrics/seconds.json")
+    found = run.json("metrics/plots/seconds.json")
     assert sorted(found, key=itemgetter("what", "part")) == sorted(shown, key=itemgetter("what", "part"))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from stages.learning import graphs
-from stages.learning.optimizer import make_optimizer
+from stages.learning.optimizer import make_optimizer, take_step
 from stages.learning.recipe import Recipe, lengths
 
 
@@ -63,7 +63,7 @@ def trainer_of_one(
             torch.index_select(x, 0, rows, out=batch_x)
             torch.index_select(y, 0, rows, out=batch_y)
             gradient()
-            optimizer.step()
+            take_step(optimizer)
         return total / len(x)
 
     return train_epoch

@@ -24,3 +24,21 @@ def make_optimizer(
     make = getattr(torch.optim, name)
     fused = {"fused": True} if make in FUSED and not arguments.keys() & {"foreach", "differentiable"} else {}
     return make(parameters, lr=lr, **(fused | arguments))
+
+
+class OptimizerError(ValueError):
+    """What an optimizer objected to when it took a step."""
+
+
+def take_step(optimizer: torch.optim.Optimizer) -> None:
+    """Let the optimizer take its step.
+
+    Raises:
+        OptimizerError: if it objects, in whatever way: some arguments are only refused then, or many steps later.
+    """
+    try:
+        optimizer.step()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise OptimizerError(" ".join(str(error).split())) from error

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from stages.learning import closed_form
 from stages.learning.fit import fit
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
@@ -73,7 +74,7 @@ def train_job(job: Job, data: Weights, device: torch.device, hooks: Hooks) -> tu
     """
     threads = threads_for(job)
     torch.set_num_threads(threads)
-    done, groups, clocks = [], groups_of(device, len(job.seeds)), []
+    done, groups, clocks = [], groups_of(job, device), []
     start = perf_counter()
     for numbers in groups:
         group = [Run(number, job.seeds[number], job.new_model(job.seeds[number]), []) for number in numbers]
@@ -114,18 +115,25 @@ def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: 
 
 
 def warm_up(job: Job, data: Weights, device: torch.device) -> float:
-    """Train a little, so that no run pays for lazy loading and the first kernels; return the seconds."""
-    start = perf_counter()
-    few = tuple(data[f"train_{axis}"][: 4 * job.recipe.batch_size].to(device) for axis in "xy")
-    models = [job.new_model(seed=0).to(device)]
-    for _ in fit(models, {"train": few, "val": few}, job.recipe._replace(epochs=2), [0], Clock(device)):
-        pass
+    """Train as the runs will, but little: no run then pays for lazy loading and the first kernels; return the seconds.
+
+    As many runs side by side as there will be, and batches of either length that they will meet.
+    """
+    start, size = perf_counter(), job.recipe.batch_size
+    few = 4 * size + len(data["train_y"]) % size
+    data = {name: tensor[:few] for name, tensor in data.items() if name.startswith(("train", "val"))}
+    numbers = groups_of(job, device)[0]
+    group = [Run(number, 0, job.new_model(seed=0), []) for number in numbers]
+    job = job._replace(recipe=job.recipe._replace(epochs=2), keep_every=True)
+    train_group(job, group, data, Clock(device), Hooks(lambda *_: None, lambda _: None))
     return perf_counter() - start
 
 
-def groups_of(device: torch.device, runs: int) -> list[range]:
-    """Return which runs train side by side: all on a GPU, which takes hardly longer for them than for one."""
-    return [range(runs)] if device.type == "cuda" else [range(run, run + 1) for run in range(runs)]
+def groups_of(job: Job, device: torch.device) -> list[range]:
+    """Return which runs train side by side: all by the closed form on a GPU, where several make one product larger."""
+    runs = len(job.seeds)
+    together = device.type == "cuda" and closed_form.serves(job.new_model(seed=0), job.recipe)
+    return [range(runs)] if together else [range(run, run + 1) for run in range(runs)]
 
 
 def threads_for(job: Job) -> int:
@@ -143,13 +151,3 @@ def on_the_host(models: list[nn.Module]) -> list[Weights]:
     together = torch.cat([tensor.reshape(-1) for tensor in weights]).cpu()
     pieces = iter(together.split([tensor.numel() for tensor in weights]))
     return [{name: next(pieces).view(tensor.shape) for name, tensor in state.items()} for state in states]
-
-
-def start(device: torch.device) -> None:
-    """Start the device; on a GPU ask for full float32 products and for kernels that give the same bytes every time."""
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.use_deterministic_algorithms(True)
-    torch.zeros(1, device=device).sum().item()

@@ -104,10 +104,10 @@ SECTIONS = {  # title, picture, what is said of it
     ),
     "CPU against GPU": (
         "seconds.png",
-        "One run: the seconds of the median run from its start to its end, whoever trains beside it, by part (warm-up: "
-        "buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's start to the "
-        "last one's end; the devices are compared by that, since it is the same work on either. A device's own start "
-        "(importing torch, the GPU's context, first kernels) comes once, before everything.",
+        "One run: the seconds from its start to its end, whoever trains beside it; of each part the median over the "
+        "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
+        "start to the last one's end, on the CPU one after the other; the devices are compared by that. A device's own "
+        "start (importing torch, the GPU's context, first kernels) is told apart.",
     ),
 }
 

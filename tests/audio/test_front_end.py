@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.audio import features
+from stages.audio import front_end
 from stages.audio.front_end import BLOCK, FRONT_ENDS, melgrams, mfccs
 
 
@@ -60,10 +60,10 @@ def test_loudness_does_not_matter(gain, seed):
 
 
 def test_settings_are_of_what_the_front_end_gives():
-    assert features.settings("melgrams", (21, 128), 16000)["n_fft"] == 800
-    assert features.settings("mfccs", (26,), 8000)["hop_length"] == 400
+    assert front_end.settings("melgrams", (21, 128), 16000)["n_fft"] == 800
+    assert front_end.settings("mfccs", (26,), 8000)["hop_length"] == 400
     for representation, shape, rate in (("mfccs", (13,), 8000), ("chroma", (12,), 8000), ("mfccs", (26,), 22050)):
-        assert features.settings(representation, shape, rate) is None
+        assert front_end.settings(representation, shape, rate) is None
 
 
 @pytest.mark.parametrize("clips", [np.zeros((2, 7990)), np.zeros(8000), np.zeros((2, 8000), np.int16)])

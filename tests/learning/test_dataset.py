@@ -1,90 +1,14 @@
-"""Data sets: three layouts, every array checked, splits that are exact, stratified and never cut a track."""
+"""Data sets: three layouts, and every array checked."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_arrays, save_arrays, save_dataset
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from stages.learning.dataset import (
-    PARTS,
-    check_classes,
-    encode,
-    load_dataset,
-    part_counts,
-    resampling_units,
-    split_rows,
-    standardization,
-)
 from stages.files import UserError
-
-HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    sizes=st.lists(st.integers(12, 60), min_size=2, max_size=5),
-    shares=st.tuples(st.integers(2, 6), st.integers(1, 3), st.integers(1, 3)),
-    seed=st.integers(0, 99),
-)
-def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, seed):
-    labels = np.repeat(np.arange(len(sizes)), sizes)
-    split = {part: share / sum(shares) for part, share in zip(PARTS, shares, strict=True)}
-    rows = split_rows([str(i) for i in range(len(sizes))], labels, None, split, seed)
-    np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
-    assert {part: len(r) for part, r in rows.items()} == part_counts(len(labels), split)
-    for part in PARTS:  # rounding in train and in val may each move a sample
-        in_part = np.bincount(labels[rows[part]], minlength=len(sizes))
-        np.testing.assert_allclose(in_part, np.array(sizes) * len(rows[part]) / len(labels), atol=2)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    group_sizes=st.lists(st.integers(1, 9), min_size=18, max_size=60),
-    n_classes=st.integers(2, 4),
-    seed=st.integers(0, 99),
-)
-def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
-    groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
-    labels = groups % n_classes
-    rows = split_rows([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
-    np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
-    tracks = [set(groups[rows[part]]) for part in PARTS]
-    assert not (tracks[0] & tracks[1] or tracks[0] & tracks[2] or tracks[1] & tracks[2])
-    check_classes([str(i) for i in range(n_classes)], labels, rows)
-    for part, share in HALVES.items():  # a boundary errs by half a track at most, in every class
-        assert abs(len(rows[part]) - share * len(labels)) <= n_classes * (max(group_sizes) + 1)
-
-
-def test_the_missions_split_comes_out_exactly_by_track():
-    groups = np.repeat(np.arange(672), 8)
-    labels = groups // 168
-    rows = split_rows(list("abcd"), labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0)
-    assert [len(rows[part]) for part in PARTS] == [3200, 800, 1376]
-    assert [np.bincount(labels[rows[part]]).tolist() for part in PARTS] == [[800] * 4, [200] * 4, [344] * 4]
-    assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [400, 100, 172]
-
-
-def test_the_seed_draws_the_split():
-    labels = np.arange(100) % 2
-    first, same, other = (split_rows(["a", "b"], labels, None, HALVES, seed)["test"].tolist() for seed in (1, 1, 2))
-    assert first == same != other
-
-
-def test_counts_that_do_not_add_up_suggest_fractions():
-    with pytest.raises(UserError, match=r"= 5376, expected the 100 samples .* -S split.train=0.6 -S split.val=0.15"):
-        part_counts(100, {"train": 3200, "val": 800, "test": 1376})
-
-
-def test_standardization_leaves_constant_columns_their_scale():
-    train = np.array([[1.0, 5.0, 0.1], [3.0, 5.0, 0.1]])
-    mean, std = standardization(train)
-    np.testing.assert_allclose(mean, [2, 5, 0.1])
-    np.testing.assert_array_equal(std, [1, 1, 1])
-    mean, std = standardization(np.random.default_rng(0).normal(3, 2, (5000, 4)))
-    np.testing.assert_allclose(std, 2, rtol=0.1)
+from stages.learning.dataset import check_classes, encode, load_dataset
+from stages.records import PARTS
 
 
 def test_all_three_layouts_hold_the_same_samples(tmp_path):
@@ -162,25 +86,9 @@ def test_missing_folders_and_parts_are_named(tmp_path):
         load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
 
 
-def test_what_a_bootstrap_resamples():
-    labels = np.array([0] * 70 + [1] * 40)
-    groups = np.arange(110) // 11
-    np.testing.assert_array_equal(resampling_units(labels, groups, None), groups)
-    blocks = [0] * 30 + [1] * 30 + [2] * 10 + [3] * 30 + [4] * 10
-    np.testing.assert_array_equal(resampling_units(labels, None, None), blocks)
-    mixed = np.random.default_rng(0).permutation(110)  # neighbours are counted class by class
-    assert np.bincount(resampling_units(labels[mixed], None, None)).tolist() == [30, 30, 10, 30, 10]
-    given = {"train": np.arange(50), "val": np.arange(50, 80), "test": np.arange(80, 110)}
-    in_parts = resampling_units(labels, None, given)
-    assert np.bincount(in_parts).tolist() == [30, 20, 20, 10, 30]
-    assert set(in_parts[given["val"]]).isdisjoint(in_parts[given["train"]])
-
-
 def test_classes_must_be_in_every_part():
     labels = np.array([0, 0, 1, 1, 0, 1])
     with pytest.raises(UserError, match="class b has no sample in the train part"):
         check_classes(["a", "b"], labels, {"train": np.array([0, 1])})
     with pytest.raises(UserError, match="one class only"):
         check_classes(["a"], labels, {})
-    with pytest.raises(UserError, match="class b has 1 samples, expected 3 or more"):
-        split_rows(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)

@@ -6,12 +6,14 @@ from functools import partial
 
 import pytest
 import torch
+from conftest import samples
 from learning import graph_emulator
-from learning.test_training import samples
 
 from stages.learning import graphs
+from stages.learning.fit import fit
 from stages.learning.network import build_network
-from stages.learning.fit import Clock, Recipe, fit
+from stages.learning.recipe import Recipe
+from stages.learning.timing import Clock
 
 SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
 OPTIMIZERS = {
@@ -38,8 +40,9 @@ def emulate(monkeypatch):
 def learn(recipe, network, shape, n, runs, device=CPU):
     """Return the records of all epochs and all weights after them."""
     models = [build_network(network, shape, [9, 7], 4, seed).to(device) for seed in range(runs)]
-    train, val = ([part.to(device) for part in samples(size, shape, seed=size)] for size in (n, 30))
-    epochs = list(fit(models, train, val, recipe, list(range(runs)), Clock(device)))
+    sizes = {"train": n, "val": 30}
+    parts = {part: [each.to(device) for each in samples(size, shape, seed=size)] for part, size in sizes.items()}
+    epochs = list(fit(models, parts, recipe, list(range(runs)), Clock(device)))
     return epochs, [value for model in models for value in model.state_dict().values()]
 
 

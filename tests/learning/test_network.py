@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from stages.learning.network import build_network, choose_network, multiply_adds
-from stages.files import UserError
+from stages.learning.network import build_network, check_network, multiply_adds
 
 
 def test_the_missions_network_has_7716_weights():
@@ -24,9 +23,10 @@ def test_the_cnn_meets_1024_features_behind_its_convolutions():
 
 @pytest.mark.parametrize("shape", [(26,), (15, 128), (3, 21, 128)])
 def test_the_cnn_refuses_what_is_no_picture(shape):
-    with pytest.raises(UserError, match=r"found cnn for these, whose samples .* expected \(time, bands\)"):
-        choose_network("cnn", "these", shape)
-    assert choose_network("mlp", "these", shape) == "mlp"
+    with pytest.raises(ValueError, match=r"whose samples have the shape .*, expected \(time, bands\)"):
+        check_network("cnn", shape)
+    check_network("mlp", shape)
+    check_network("cnn", (16, 16))
 
 
 def test_multiply_adds_are_those_of_the_formulas():
@@ -43,9 +43,3 @@ def test_the_seed_alone_draws_the_initial_weights():
     same, other = (build_network("mlp", (6,), [8], 3, seed=seed).state_dict() for seed in (5, 6))
     assert all(torch.equal(value, same[name]) for name, value in first.items())
     assert not all(torch.equal(value, other[name]) for name, value in first.items())
-
-
-def test_a_network_for_each_representation():
-    assert choose_network({"mfccs": "mlp", "melgrams": "cnn"}, "melgrams", (21, 128)) == "cnn"
-    with pytest.raises(UserError, match="expected an entry for melgrams"):
-        choose_network({"mfccs": "mlp"}, "melgrams", (21, 128))

@@ -1,0 +1,101 @@
+"""All runs of a representation: how many threads, who trains beside whom, which weights are kept, what is told."""
+
+import os
+
+import pytest
+import torch
+from conftest import samples
+from learning.loop import SGD
+
+from stages.learning import runs
+from stages.learning.network import build_network
+from stages.learning.runs import Hooks, Job
+
+CPU = torch.device("cpu")
+
+
+def job(**changes):
+    return Job("mlp", (26,), [9], 4, SGD._replace(epochs=4), [3, 4, 5], False)._replace(**changes)
+
+
+def data():
+    parts = {"train": samples(100), "val": samples(60, seed=1)}
+    return {f"{part}_{axis}": tensor for part, both in parts.items() for axis, tensor in zip("xy", both, strict=True)}
+
+
+def train(job, monkeypatch=None, side_by_side=False):
+    """Return each run's epochs, what was saved and what the bar was told."""
+    saved, ticks = {}, []
+    if side_by_side:
+        monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
+    hooks = Hooks(
+        lambda run, epoch, weights: saved.update(
+            {(run, epoch): {key: value.clone() for key, value in weights.items()}}
+        ),
+        lambda trained: ticks.append([run.number for run in trained]),
+    )
+    epochs, timed = runs.train_job(job, data(), CPU, hooks)
+    return epochs, saved, ticks, timed
+
+
+def test_runs_one_after_the_other_and_side_by_side_save_the_same(monkeypatch):
+    epochs, saved, ticks, timed = train(job())
+    together, saved_together, ticks_together, timed_together = train(job(), monkeypatch, side_by_side=True)
+    assert ticks == [[0]] * 4 + [[1]] * 4 + [[2]] * 4
+    assert ticks_together == [[0, 1, 2]] * 4
+    assert (timed.runs_at_once, timed_together.runs_at_once) == (1, 3)
+    assert saved.keys() == saved_together.keys()
+    for run, own in enumerate(epochs):
+        best = -1.0
+        for number, epoch in enumerate(own):
+            assert ((run, number) in saved) == (epoch.val_f1_macro > best)
+            best = max(best, epoch.val_f1_macro)
+            assert epoch.model_dump() == pytest.approx(together[run][number].model_dump(), abs=1e-5)
+    for place, weights in saved.items():
+        for key, value in weights.items():
+            torch.testing.assert_close(value, saved_together[place][key], rtol=0, atol=1e-5)
+
+
+def test_every_epoch_is_kept_on_demand():
+    assert train(job(keep_every=True))[1].keys() == {(run, epoch) for run in range(3) for epoch in range(4)}
+
+
+def test_weights_leave_the_device_by_one_copy_of_all_together(monkeypatch):
+    copied, real = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: copied.append(tensor.numel()) or real(tensor))
+    models = [build_network("cnn", (16, 16), [1], 4, seed) for seed in (0, 1)]
+    copies = runs.on_the_host(models)
+    for model, weights in zip(models, copies, strict=True):
+        assert list(weights) == list(model.state_dict())
+        assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+    assert copied == [sum(value.numel() for model in models for value in model.state_dict().values())]
+    assert runs.on_the_host([]) == []
+
+
+def test_a_gpu_trains_side_by_side_what_gains_by_it():
+    gpu, alone = torch.device("cuda"), [range(1), range(1, 2), range(2, 3)]
+    assert runs.groups_of(job(), gpu) == [range(3)]
+    assert runs.groups_of(job(), CPU) == alone
+    assert runs.groups_of(job(recipe=SGD._replace(optimizer="Adam")), gpu) == alone
+
+
+def test_the_rehearsal_meets_what_the_runs_will_meet(monkeypatch):
+    met, real = [], runs.fit
+
+    def watched(models, parts, recipe, seeds, clock):
+        met.append((len(models), len(parts["train"][1]), recipe.epochs))
+        return real(models, parts, recipe, seeds, clock)
+
+    monkeypatch.setattr(runs, "fit", watched)
+    assert runs.warm_up(job(), data(), CPU) > 0
+    monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
+    runs.warm_up(job(), data(), CPU)
+    assert met == [(1, 4 * 16 + 100 % 16, 2), (3, 4 * 16 + 100 % 16, 2)]
+
+
+def test_small_steps_take_one_thread_and_large_ones_all():
+    all_cores = min(len(os.sched_getaffinity(0)), runs.MAX_THREADS)
+    mission = job(hidden=[128, 32])
+    assert runs.threads_for(mission) == 1
+    assert runs.threads_for(mission._replace(recipe=SGD._replace(batch_size=16384))) == all_cores
+    assert runs.threads_for(job(network="cnn", shape=(21, 128))) == all_cores

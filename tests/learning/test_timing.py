@@ -1,0 +1,42 @@
+"""Times: a clock that waits for the device, and the spread over the runs."""
+
+import torch
+
+from stages.learning import timing
+from stages.learning.timing import Clock, spread
+from stages.records import PARTS_OF_TIME, Spread
+
+
+def test_a_clock_adds_up_what_lies_between_two_looks(monkeypatch):
+    looks = iter([1.0, 3.0, 10.0, 10.5, 20.0, 24.0])
+    monkeypatch.setattr(timing, "perf_counter", lambda: next(looks))
+    clock = Clock(torch.device("cpu"))
+    for part in ("train", "validate", "train"):
+        with clock.part(part):
+            pass
+    assert clock.seconds == {"train": 2 + 4, "validate": 0.5}
+
+
+def test_it_waits_for_a_gpu_at_either_end(monkeypatch):
+    said = []
+    monkeypatch.setattr(timing, "perf_counter", lambda: said.append("look") or 0.0)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: said.append("wait"))
+    with Clock(torch.device("cuda")).part("train"):
+        said.append("work")
+    assert said == ["wait", "look", "work", "wait", "look"]
+
+
+def test_the_spread_over_the_runs():
+    clocks = [{"train": 3.0, "total": 5.0}, {"train": 1.0, "total": 2.0}, {"train": 2.0, "total": 9.0}]
+    found = spread(clocks)
+    assert list(found) == list(PARTS_OF_TIME)
+    assert found["train"] == Spread(median=2.0, min=1.0, max=3.0)
+    assert found["total"] == Spread(median=5.0, min=2.0, max=9.0)
+    assert found["snapshot"] == Spread(median=0.0, min=0.0, max=0.0)
+
+
+def test_the_hardware_names_the_instruction_set():
+    found = timing.hardware(torch.device("cpu"))
+    assert set(found) == {"cpu", "cores", "instruction_set", "versions"}
+    assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert found["versions"]["torch"] == torch.__version__
