@@ -30,10 +30,9 @@ bench: $(INSTALLED)  ## measure training and the front end against their peers (
 
 report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md, metrics/model_card.md, pictures
 	python -m stages.report
-	python -m stages.model_card
 
-readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md
-	python -m stages.readme
+readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
+	python -m stages.report readme
 
 lock:  ## compile pyproject.toml into requirements.txt (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test pyproject.toml -o requirements.txt

@@ -52,7 +52,7 @@ from stages.records import (
 )
 
 
-class Test(NamedTuple):
+class Answers(NamedTuple):
     """A model's answers on the test part, and what would have been right."""
 
     classes: list[str]
@@ -87,14 +87,14 @@ def main() -> None:
         for name, choice in selection.representations.items():
             card, data = Card.read(card_path(name)), load_file(tensors_path(name))
             logits = run_network(card, weights_path(name), data["test_x"])
-            test = Test(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
+            answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
             epochs = histories[choice.device].representations[name].runs
-            over_runs = judge_runs(card, epochs, data["test_x"], test.actual)
-            judged[name] = judge(test, over_runs, baselines[name], tracks_known)
-            write_confusion(folder / f"{name}.csv", test)
-            drawn[F1] += [{"representation": name, **record} for record in f1_records(test)]
+            over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)
+            judged[name] = judge(answers, over_runs, baselines[name], tracks_known)
+            write_confusion(folder / f"{name}.csv", answers)
+            drawn[F1] += [{"representation": name, **record} for record in f1_records(answers)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
-            bins = reliability(test.probabilities, test.actual)
+            bins = reliability(answers.probabilities, answers.actual)
             drawn[RELIABILITY] += [{"representation": name, **record} for record in bins]
             print(f"evaluate: {name}: test {in_short(judged[name])}")
     write_by_name(EVALUATED, judged)
@@ -108,22 +108,22 @@ def run_network(card: Card, weights: Path, x: torch.Tensor) -> torch.Tensor:
     return load_model(card, weights)(x)
 
 
-def judge(test: Test, over_runs: OverRuns, baselines: dict[str, Baseline], tracks_known: bool) -> Judgement:
+def judge(answers: Answers, over_runs: OverRuns, baselines: dict[str, Baseline], tracks_known: bool) -> Judgement:
     """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
-    n_classes, probabilities = len(test.classes), test.probabilities
-    scored = scores(confusion_matrix(test.actual, test.predicted, n_classes))
-    by_class = {key: dict(zip(test.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
-    ranges = intervals(test.actual, test.predicted, test.units, n_classes)
+    n_classes, probabilities = len(answers.classes), answers.probabilities
+    scored = scores(confusion_matrix(answers.actual, answers.predicted, n_classes))
+    by_class = {key: dict(zip(answers.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
+    ranges = intervals(answers.actual, answers.predicted, answers.units, n_classes)
     return Judgement(
-        loss=torch.nn.functional.cross_entropy(test.logits, test.y).item(),
+        loss=torch.nn.functional.cross_entropy(answers.logits, answers.y).item(),
         **scored,
         **by_class,
         **{key: value for key, value in ranges.items() if key.startswith(("accuracy", "f1_macro"))},
-        expected_calibration_error=calibration_error(reliability(probabilities, test.actual)),
-        true_class_probability=float(probabilities[np.arange(len(test.y)), test.actual].mean()),
+        expected_calibration_error=calibration_error(reliability(probabilities, answers.actual)),
+        true_class_probability=float(probabilities[np.arange(len(answers.y)), answers.actual].mean()),
         runs=over_runs,
         baselines=baselines,
-        **({"track": judge_tracks(probabilities, test.actual, test.units)} if tracks_known else {}),
+        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if tracks_known else {}),
     )
 
 
@@ -165,20 +165,20 @@ def in_short(judged: Judgement) -> str:
     )
 
 
-def write_confusion(path: Path, test: Test) -> None:
+def write_confusion(path: Path, answers: Answers) -> None:
     """Write one line a sample: its actual and its predicted class."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["actual", "predicted"])
-        pairs = zip(test.actual, test.predicted, strict=True)
-        writer.writerows((test.classes[actual], test.classes[predicted]) for actual, predicted in pairs)
+        pairs = zip(answers.actual, answers.predicted, strict=True)
+        writer.writerows((answers.classes[actual], answers.classes[predicted]) for actual, predicted in pairs)
 
 
-def f1_records(test: Test) -> list[dict[str, Any]]:
+def f1_records(answers: Answers) -> list[dict[str, Any]]:
     """Return each class's F1 with its interval."""
-    f1 = scores(confusion_matrix(test.actual, test.predicted, len(test.classes)))["f1"]
-    ranges = intervals(test.actual, test.predicted, test.units, len(test.classes))
-    rows = zip(test.classes, f1, ranges["f1_low"], ranges["f1_high"], strict=True)
+    f1 = scores(confusion_matrix(answers.actual, answers.predicted, len(answers.classes)))["f1"]
+    ranges = intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
+    rows = zip(answers.classes, f1, ranges["f1_low"], ranges["f1_high"], strict=True)
     return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) for row in rows]
 
 

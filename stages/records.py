@@ -22,11 +22,7 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read one.
-
-        Raises:
-            UserError: naming the file and the key, if the file is missing, damaged or of another make.
-        """
+        """Read one; errors as `checked` has them."""
         return checked(TypeAdapter(cls), path)
 
     def write(self, path: Path) -> None:
@@ -35,7 +31,7 @@ class Record(BaseModel):
 
 
 def checked(kind: TypeAdapter, path: Path) -> Any:
-    """Read JSON of a kind; see `Record.read`."""
+    """Read JSON of a kind; a UserError names the file and the key if it is missing, damaged or of another make."""
     try:
         return kind.validate_python(read_json(path))
     except ValidationError as error:
@@ -150,7 +146,7 @@ class Selection(Record):
 
 
 class CardData(Source):
-    """What a model was trained on."""
+    """What a model was trained on: its source, and the samples by part and class."""
 
     counts: dict[str, dict[str, int]]
 
@@ -163,7 +159,7 @@ class Card(Record):
     shape: tuple[int, ...]
     hidden: list[int]
     classes: list[str]
-    mean: list  # of the training part's columns, nested as `shape` says
+    mean: list  # of the training part's columns, nested as `shape` says; std likewise
     std: list
     front_end: dict[str, Any] | None  # settings of the front end; None if sound cannot be brought into this form here
     params: dict[str, Any]
@@ -195,7 +191,7 @@ class Baselines(Record):
 
 
 class Tracks(Record):
-    """Accuracy and macro F1 of whole tracks' verdicts."""
+    """Scores of whole tracks' verdicts, and how many tracks there are."""
 
     accuracy: float
     f1_macro: float

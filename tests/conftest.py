@@ -1,6 +1,7 @@
 """What several tests share: a folder to work in, and small data sets."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,16 @@ def exact():
     torch.use_deterministic_algorithms(deterministic)
     if workspace is None:
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+@pytest.fixture
+def trained(workplace, monkeypatch):
+    """A workplace where a small data set has been prepared and trained on, for 12 epochs."""
+    from stages import prepare, train
+
+    save_dataset(workplace / "data" / "mine")
+    write_params(epochs=12)
+    prepare.main()
+    for device in ("cpu", "gpu"):
+        monkeypatch.setattr(sys, "argv", ["train", device])
+        train.main()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.audio import front_end
 from stages.audio.front_end import BLOCK, FRONT_ENDS, melgrams, mfccs
+from stages.audio.front_end import settings as settings_of
 
 
 @pytest.fixture(scope="module", params=[8000, 24000])
@@ -60,10 +60,10 @@ def test_loudness_does_not_matter(gain, seed):
 
 
 def test_settings_are_of_what_the_front_end_gives():
-    assert front_end.settings("melgrams", (21, 128), 16000)["n_fft"] == 800
-    assert front_end.settings("mfccs", (26,), 8000)["hop_length"] == 400
+    assert settings_of("melgrams", (21, 128), 16000)["n_fft"] == 800
+    assert settings_of("mfccs", (26,), 8000)["hop_length"] == 400
     for representation, shape, rate in (("mfccs", (13,), 8000), ("chroma", (12,), 8000), ("mfccs", (26,), 22050)):
-        assert front_end.settings(representation, shape, rate) is None
+        assert settings_of(representation, shape, rate) is None
 
 
 @pytest.mark.parametrize("clips", [np.zeros((2, 7990)), np.zeros(8000), np.zeros((2, 8000), np.int16)])

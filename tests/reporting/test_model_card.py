@@ -1,0 +1,39 @@
+"""The model card's page: it claims nothing of the demo corpus where the data are one's own."""
+
+from reporting.judged import JUDGED
+
+from stages.files import timing_path
+from stages.records import Card, Timing
+from stages.reporting.model_card import model_card
+
+
+def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware={"versions": {"torch": "2"}}, start_seconds=0, representations={}).write(timing_path("cpu"))
+    card = Card(
+        representation="other",
+        network="cnn",
+        shape=[21, 128],
+        hidden=[8],
+        classes=["a", "b"],
+        mean=[],
+        std=[],
+        front_end=None,
+        params={"lr": 0.1},
+        chosen={"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5},
+        data={
+            "dataset": "data/mine",
+            "sample_rate": None,
+            "groups": None,
+            "unit": "block",
+            "split": "given",
+            "standardize": True,
+            "counts": {"train": {"a": 5, "b": 6}},
+        },
+    )
+    page = model_card({"other": card}, {"other": JUDGED})
+    assert "synthetic" not in page
+    assert "Its licence is not known" in page
+    assert "Split: as given, tracks unknown" in page
+    assert "| train | 5 | 6 |" in page
+    assert "- other: unknown" in page  # the front end

@@ -1,0 +1,49 @@
+"""Tables: without tracks, with a GPU."""
+
+import pytest
+from reporting.judged import JUDGED
+
+from stages.files import COMPARED, SELECTED, timing_path
+from stages.records import Comparison, Selection, Timing, write_by_name
+from stages.reporting import tables
+
+CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
+
+
+@pytest.fixture
+def metrics(tmp_path, monkeypatch):
+    """The metrics of a run on a CPU and a GPU."""
+    monkeypatch.chdir(tmp_path)
+    Selection(best="other", representations={"other": CHOICE}).write(SELECTED)
+    comparison = Comparison(
+        cpu_seconds=2.0,
+        gpu_seconds=1.5,
+        cpu_all_runs_seconds=10.0,
+        gpu_all_runs_seconds=1.5,
+        gpu_speedup=10 / 1.5,
+        max_val_f1_difference=0.0123,
+    )
+    write_by_name(COMPARED, {"other": comparison})
+    for device, start, steps in (("cpu", 0.5, 600.0), ("gpu", 4.25, 12000.0)):
+        timed = {"seconds": {}, "runs_at_once": 1, "all_runs_seconds": 1, "samples_per_second": 1, "threads": 1}
+        timed = {"other": timed | {"steps_per_second": steps}}
+        Timing(hardware={}, start_seconds=start, representations=timed).write(timing_path(device))
+
+
+def test_headline_without_tracks(metrics):
+    row = tables.headline({"other": JUDGED})[-1]
+    assert "| **0.680** ± 0.020 | 0.700 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown |" in row
+    assert "gpu, run 1, epoch 3 | 3.5 ± 0.5" in row
+
+
+def test_baselines():
+    lines = tables.baselines_table({"other": JUDGED})
+    assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] |  |"
+
+
+def test_devices(metrics):
+    assert tables.devices_table()[2:] == [
+        "| other | 2.00 s | 1.50 s | 10.00 s | 1.50 s | 6.7 | 600 | 12,000 | 0.0123 |",
+        "",
+        "Start: CPU 0.50 s, GPU 4.25 s",
+    ]

@@ -1,0 +1,51 @@
+"""compare: two devices, side by side. (test_wiring.py holds what it says where there is but one.)"""
+
+import csv
+
+import pytest
+
+from stages import compare
+from stages.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path, write_json
+from stages.records import Comparison, read_by_name
+
+
+def test_two_devices(trained):
+    """The second device's history is the first one's with a known difference, its seconds are known."""
+    other = read_json(history_path("cpu"))
+    other["representations"]["mfccs"]["runs"][1][2]["val_f1_macro"] -= 0.25
+    write_json(history_path("gpu"), other)
+    timing = read_json(timing_path("cpu"))
+    cpu = {name: dict(timed) for name, timed in timing["representations"].items()}
+    for timed in timing["representations"].values():
+        seconds = {part: {"median": 3.0, "min": 3.0, "max": 3.0} for part in timed["seconds"]}
+        timed |= {"seconds": seconds, "all_runs_seconds": timed["all_runs_seconds"] / 4, "runs_at_once": 2}
+    write_json(timing_path("gpu"), timing)
+    compare.main()
+    found = read_by_name(Comparison, COMPARED)
+    for name, difference in {"mfccs": 0.25, "melgrams": 0}.items():
+        assert found[name] == Comparison(
+            cpu_seconds=cpu[name]["seconds"]["total"]["median"],
+            gpu_seconds=3.0,
+            cpu_all_runs_seconds=cpu[name]["all_runs_seconds"],
+            gpu_all_runs_seconds=cpu[name]["all_runs_seconds"] / 4,
+            gpu_speedup=found[name].gpu_speedup,
+            max_val_f1_difference=found[name].max_val_f1_difference,
+        )
+        assert found[name].gpu_speedup == pytest.approx(4)
+        assert found[name].max_val_f1_difference == pytest.approx(difference)
+    records = read_json(SECONDS)
+    assert {(record["what"], record["part"]) for record in records} == {
+        (f"{name}, {device}: {what}", part)
+        for name in ("mfccs", "melgrams")
+        for device, together in (("cpu", 1), ("gpu", 2))
+        for what, part in (
+            *(("one run", part) for part in ("warmup", "transfer", "train", "validate", "snapshot")),
+            (f"all 2 runs, {together} at a time", "all runs"),
+        )
+    }
+    assert {record["seconds"] for record in records if "gpu: one run" in record["what"]} == {3.0}
+    with (CURVES / "mfccs_gpu.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_f1_macro"]) for row in rows] == [
+        epoch["val_f1_macro"] for epochs in other["representations"]["mfccs"]["runs"] for epoch in epochs
+    ]

@@ -1,0 +1,53 @@
+"""Records: what is written comes back, and what is damaged or of another make is named in one line."""
+
+import json
+
+import pytest
+
+from stages.files import UserError
+from stages.records import Choice, Judgement, Selection, Skipped, Timing, read_by_name, read_or_skipped, write_by_name
+
+CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)
+SELECTION = Selection(best="cpu", representations={"best": CHOICE, "cpu": CHOICE})  # names like keys of our own
+
+
+def test_what_is_written_comes_back(tmp_path):
+    path = tmp_path / "select.json"
+    SELECTION.write(path)
+    assert Selection.read(path) == SELECTION
+    assert json.loads(path.read_text())["representations"]["best"]["epoch"] == 2
+    write_by_name(path, {"best": CHOICE})
+    assert read_by_name(Choice, path) == {"best": CHOICE}
+
+
+def test_keys_that_were_never_given_are_not_written(tmp_path):
+    Timing(hardware={}, start_seconds=1, representations={}).write(tmp_path / "a.json")
+    assert set(json.loads((tmp_path / "a.json").read_text())) == {"hardware", "start_seconds", "representations"}
+
+
+def test_a_device_may_have_been_skipped(tmp_path):
+    path = tmp_path / "train_gpu.json"
+    Skipped(skipped="no GPU").write(path)
+    assert read_or_skipped(Timing, path) == Skipped(skipped="no GPU")
+    Timing(hardware={}, start_seconds=1, representations={}).write(path)
+    assert isinstance(read_or_skipped(Timing, path), Timing)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "no JSON"),
+        ("[]", "the file: "),
+        ('{"best": "a"}', "representations: Field required"),
+        ('{"best": "a", "representations": {"a": {"device": "cpu"}}}', r"representations\.a\.run: Field required"),
+        ('{"best": "a", "representations": {}, "mfccs": {}}', "mfccs: Extra inputs are not permitted"),
+    ],
+)
+def test_what_is_damaged_or_of_another_make_is_named(tmp_path, content, says):
+    path = tmp_path / "select.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=rf"select\.json: {says}") as refusal:
+        Selection.read(path)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(UserError, match=r"nowhere\.json: not found"):
+        read_by_name(Judgement, tmp_path / "nowhere.json")

@@ -1,0 +1,61 @@
+"""select: the best snapshot wins, and is copied beside a card that rebuilds it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from safetensors.torch import load_file
+from sklearn.metrics import f1_score
+
+from stages import select
+from stages.files import SELECTED, card_path, snapshot_path, tensors_path, weights_path
+from stages.learning.snapshots import load_model
+from stages.records import Card, Choice, Epoch, History, Runs, Selection
+
+
+def history(*runs):
+    runs = [[Epoch(train_loss=0, val_loss=0, val_accuracy=0, val_f1_macro=f1) for f1 in run] for run in runs]
+    return History(params={}, representations={"mfccs": Runs(network="mlp", runs=runs)})
+
+
+@pytest.mark.parametrize(
+    ("cpu", "gpu", "chosen"),
+    [
+        (([0.1, 0.5], [0.6, 0.2]), ([0.3, 0.4],), ("cpu", 1, 0, 0.6)),
+        (([0.1, 0.5],), ([0.3, 0.7],), ("gpu", 0, 1, 0.7)),
+        (([0.1, 0.5, 0.5], [0.5, 0.2]), ([0.5, 0.4],), ("cpu", 0, 1, 0.5)),
+        (([], [0.2]), ([0.1],), ("cpu", 1, 0, 0.2)),
+    ],
+)
+def test_the_highest_macro_f1_wins_and_ties_go_to_the_first(cpu, gpu, chosen):
+    choice = select.choose({"cpu": history(*cpu), "gpu": history(*gpu)}, "mfccs")
+    assert choice == Choice(**dict(zip(("device", "run", "epoch", "val_f1_macro"), chosen, strict=True)))
+
+
+def test_the_choice_is_copied_beside_a_card_that_rebuilds_it(trained):
+    select.main()
+    selection = Selection.read(SELECTED)
+    assert set(selection.representations) == {"mfccs", "melgrams"}
+    assert selection.best == max(
+        selection.representations, key=lambda name: selection.representations[name].val_f1_macro
+    )
+    for name, choice in selection.representations.items():
+        source = snapshot_path(choice.device, name, choice.run, choice.epoch)
+        assert weights_path(name).read_bytes() == source.read_bytes()
+        card = Card.read(card_path(name))
+        assert card.classes == ["blues", "pop", "rock"]
+        assert card.front_end is None  # samples of other shapes than the front end gives
+        assert np.shape(card.mean) == np.shape(card.std) == card.shape
+        # The card and the weights alone give the validation score that the choice rests on.
+        data = load_file(tensors_path(name))
+        with torch.inference_mode():
+            predicted = load_model(card, weights_path(name))(data["val_x"]).argmax(dim=1)
+        assert f1_score(data["val_y"], predicted, average="macro") == pytest.approx(choice.val_f1_macro)
+
+
+def test_it_needs_no_torch():
+    code = "import sys; import stages.select; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
