@@ -1,4 +1,4 @@
-"""The recipes of the README, run for real: optimizers, learning rates, MLP against CNN, on the demo corpus.
+"""The recipes of docs/experiments.md, run for real: optimizers, learning rates, MLP against CNN, on the demo corpus.
 
 Each line of a table is one experiment of DVC's queue, two at a time, in a clone of HEAD that shares this repository's
 cache. Writes bench/results/recipes.json: of every experiment its parameters and, for each representation, mean and

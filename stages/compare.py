@@ -33,7 +33,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
     timed = {device: timing.representations[representation] for device, timing in timings.items()}
     one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}
     every = {device: timed[device].all_runs_seconds if device in timed else None for device in DEVICES}
-    both = len(histories) == len(DEVICES)
+    both = all(device in histories for device in DEVICES)
     return Comparison(
         cpu_seconds=one["cpu"],
         gpu_seconds=one["gpu"],

@@ -33,7 +33,7 @@ def sound(genre: str, index: int) -> np.ndarray:
 def analyse(track: tuple[str, int]) -> dict[str, np.ndarray]:
     """Return every representation of a track, 8 samples each: computed in float64, kept as float32.
 
-    Float64 differs between processors in its last bits, which are then gone: the same bytes on any of them.
+    Float64 differs between processors in its last bits, which the rounding takes away.
     """
     clips = to_clips(sound(*track) / 32768, RATE, SAMPLE_RATE)
     return {name: front_end(clips).astype(np.float32) for name, front_end in FRONT_ENDS.items()}

@@ -173,7 +173,7 @@ def assemble(tracks: list[Track], pieces: Path, folder: Path) -> None:
     """Put the tracks' pieces together as X.npy, labels.npy and groups.npy of each representation."""
     counts = [track.clips for track in tracks]
     if not any(counts):
-        raise UserError(f"{AUDIO}: none of {len(tracks)} tracks can be used; see the reasons above")
+        raise UserError(f"{AUDIO}: none of {len(tracks)} tracks can be used; -S audio.on_error=fail says why")
     for representation, shape in SHAPES.items():
         place = folder / representation
         place.mkdir()

@@ -67,7 +67,7 @@ def test_front_end(tmp_path, monkeypatch):
     for row in measured.values():
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
         assert sum(row["shares"].values()) == pytest.approx(1)
-    assert readme.features().count("| ratio |") == 1
+    assert readme.front_end().count("| ratio |") == 1
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_forced_again_differs_in_nothing_but_times(repository):
     after = hashes()
     changed = {path for (stage, path), md5 in after.items() if before[stage, path] != md5}
     assert before.keys() == after.keys()
-    assert changed <= {f"metrics/{name}.json" for name in ("train_cpu", "train_gpu", "compare", "seconds")}
+    assert changed <= {f"metrics/{name}.json" for name in ("train_cpu", "train_gpu", "compare", "plots/seconds")}
     assert repository.results() == results
 
 

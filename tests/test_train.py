@@ -129,7 +129,7 @@ def test_both_networks_and_another_optimizer(workplace, monkeypatch):
 
 def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
     write_params(lr=1e30)
-    with pytest.raises(UserError, match=r"mel.*: every run diverged; found lr: 1e\+30"):
+    with pytest.raises(UserError, match=r"mel.*: every run diverged; found lr: 1e\+30 .*, say 1e\+29$"):
         train_on("cpu", monkeypatch)
 
 
@@ -150,6 +150,22 @@ def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch,
     history = read_json(SNAPSHOTS / "cpu" / "history.json")
     assert [len(epochs) for epochs in history["representations"]["mfccs"]["runs"]] == [1, 2]
     assert (SNAPSHOTS / "cpu" / "mfccs" / "run_00" / "epoch_00.safetensors").exists()
+
+
+def test_what_is_special_about_a_gpu_but_the_gpu(workplace, monkeypatch):
+    """The gpu's way through the stage, on the CPU: where its snapshots and times go, and its memory."""
+    device = torch.device("cpu")
+    monkeypatch.setattr(train, "why_missing", lambda device: None)
+    monkeypatch.setattr(torch, "device", lambda name: asked.append(name) or device)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
+    asked = []
+    train_on("gpu", monkeypatch)
+    assert asked == ["cuda"]
+    assert read_json(Path("metrics/train_gpu.json"))["peak_mib"] == 3
+    on_gpu = files(SNAPSHOTS / "gpu")
+    train_on("cpu", monkeypatch)
+    assert files(SNAPSHOTS / "cpu") == on_gpu
+    assert "peak_mib" not in read_json(Path("metrics/train_cpu.json"))
 
 
 def test_without_a_gpu_the_record_says_so(workplace):

@@ -9,6 +9,7 @@ quantised sound does not.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
@@ -114,8 +115,19 @@ def _pluck(pitch: int, softness: float, sustain: float) -> np.ndarray:
     return _peak(sound[-LONGEST:] - sound[-LONGEST:].mean())
 
 
-def _additive(pitch: int, roll_off: float, odd: float, vibrato: float, decay: float, breath: float) -> np.ndarray:
-    """Sum harmonics k of strength k**-roll_off; `odd` weakens the even ones, `decay` (1/s) damps k by decay * k."""
+class Timbre(NamedTuple):
+    """What an additive voice sounds like: harmonic k has the strength k**-roll_off."""
+
+    roll_off: float
+    odd: float  # weakens the even harmonics
+    vibrato: float
+    decay: float  # 1/s; damps harmonic k by decay * k
+    breath: float
+
+
+def _additive(pitch: int, timbre: Timbre) -> np.ndarray:
+    """Sum harmonics."""
+    roll_off, odd, vibrato, decay, breath = timbre
     t = np.arange(LONGEST) / RATE
     phase = 2 * np.pi * _frequency(pitch) * t + vibrato * _frequency(pitch) / 5 * np.sin(2 * np.pi * 5 * t)
     turn = np.exp(1j * phase - decay * t)  # harmonic k is its k-th power: Horner's rule needs one exp for all of them
@@ -134,17 +146,17 @@ def _peak(sound: np.ndarray) -> np.ndarray:
 
 # voice: how a note sounds, its attack and its release in samples
 VOICES = {
-    "strings": (lambda pitch: _additive(pitch, 1.3, 0, 0.004, 0, 0.02), 1200, 2400),
-    "flute": (lambda pitch: _additive(pitch, 2.2, 0.3, 0.004, 0, 0.06), 800, 1200),
-    "brass": (lambda pitch: _additive(pitch, 0.9, 0, 0.002, 0, 0.01), 600, 1200),
-    "organ": (lambda pitch: _additive(pitch, 1.0, 0.4, 0, 0, 0), 200, 800),
-    "harmonica": (lambda pitch: _additive(pitch, 0.7, 0.3, 0.005, 0, 0.05), 500, 800),
-    "voice": (lambda pitch: _additive(pitch, 1.5, 0.1, 0.006, 0, 0.05), 900, 1200),
-    "pad": (lambda pitch: _additive(pitch, 1.1, 0, 0.002, 0, 0.01), 2400, 3200),
-    "lead": (lambda pitch: _additive(pitch, 0.8, 0.8, 0.003, 0, 0), 100, 600),
-    "synth bass": (lambda pitch: _additive(pitch, 1.0, 0, 0, 0.6, 0), 50, 400),
-    "piano": (lambda pitch: _additive(pitch, 1.4, 0, 0, 0.5, 0), 40, 1600),
-    "bass": (lambda pitch: _additive(pitch, 1.7, 0, 0, 0.6, 0), 80, 600),
+    "strings": (lambda pitch: _additive(pitch, Timbre(1.3, 0, 0.004, 0, 0.02)), 1200, 2400),
+    "flute": (lambda pitch: _additive(pitch, Timbre(2.2, 0.3, 0.004, 0, 0.06)), 800, 1200),
+    "brass": (lambda pitch: _additive(pitch, Timbre(0.9, 0, 0.002, 0, 0.01)), 600, 1200),
+    "organ": (lambda pitch: _additive(pitch, Timbre(1.0, 0.4, 0, 0, 0)), 200, 800),
+    "harmonica": (lambda pitch: _additive(pitch, Timbre(0.7, 0.3, 0.005, 0, 0.05)), 500, 800),
+    "voice": (lambda pitch: _additive(pitch, Timbre(1.5, 0.1, 0.006, 0, 0.05)), 900, 1200),
+    "pad": (lambda pitch: _additive(pitch, Timbre(1.1, 0, 0.002, 0, 0.01)), 2400, 3200),
+    "lead": (lambda pitch: _additive(pitch, Timbre(0.8, 0.8, 0.003, 0, 0)), 100, 600),
+    "synth bass": (lambda pitch: _additive(pitch, Timbre(1.0, 0, 0, 0.6, 0)), 50, 400),
+    "piano": (lambda pitch: _additive(pitch, Timbre(1.4, 0, 0, 0.5, 0)), 40, 1600),
+    "bass": (lambda pitch: _additive(pitch, Timbre(1.7, 0, 0, 0.6, 0)), 80, 600),
     "nylon": (lambda pitch: _pluck(pitch, 0.22, 3), 16, 800),
     "steel": (lambda pitch: _pluck(pitch, 0.06, 4), 16, 800),
     "electric": (lambda pitch: _pluck(pitch, 0.1, 6), 16, 600),

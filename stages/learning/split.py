@@ -59,15 +59,21 @@ def split_rows(
             raise ValueError(
                 f"class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, one for each part"
             )
-        ends = np.cumsum(size_of_group[members])
-        # The cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
-        cuts = [int(np.abs(ends - target).argmin()) + 1 for target in np.cumsum(targets)[:-1]]
-        cuts[0] = min(max(cuts[0], 1), len(members) - 2)
-        cuts[1] = min(max(cuts[1], cuts[0] + 1), len(members) - 1)
-        for part, chosen in enumerate(np.split(members, cuts)):
+        for part, chosen in enumerate(np.split(members, _cuts(size_of_group[members], targets))):
             part_of_group[chosen] = part
     part_of_row = part_of_group[group_of_row]
     return {name: np.flatnonzero(part_of_row == part) for part, name in enumerate(PARTS)}
+
+
+def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
+    """Return behind how many groups of these sizes to cut, so that the parts come near to their targets.
+
+    A cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
+    """
+    ends = np.cumsum(sizes)
+    first, second = (int(np.abs(ends - target).argmin()) + 1 for target in np.cumsum(targets)[:-1])
+    first = min(first, len(sizes) - 2)
+    return [first, min(max(second, first + 1), len(sizes) - 1)]
 
 
 def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -61,6 +61,7 @@ def spoil(value):
         ("labels.npy", Path.unlink, "labels.npy: not found"),
         ("labels.npy", lambda path: np.save(path, np.zeros(120)), "expected strings or integers"),
         ("labels.npy", lambda path: np.save(path, np.array(["a"] * 120)), "disagree"),
+        ("labels.npy", lambda path: np.save(path, np.array([["a"]] * 120)), "expected strings or integers of shape"),
         ("groups.npy", Path.unlink, "groups.npy disagree"),
         ("groups.npy", lambda path: np.save(path, np.arange(7)), "groups.npy: found 7 entries, expected 120"),
     ],
@@ -72,6 +73,21 @@ def test_bad_arrays_are_named(tmp_path, file, change, says):
         load_dataset(tmp_path)
     assert "\n" not in str(refusal.value)
     assert file.split(".")[0] in str(refusal.value) or "labels" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("X", "labels", "found"),
+    [
+        (np.zeros((24, 5)), np.array(["a"] * 24), r"\(5,\) with <U1 labels, expected \(6,\) with <U5"),
+        (np.zeros((24, 6)), np.arange(24), r"\(6,\) with int64 labels, expected \(6,\) with <U5"),
+    ],
+)
+def test_parts_that_are_not_alike_are_named(tmp_path, X, labels, found):
+    for part in PARTS:
+        save_arrays(tmp_path / part / "mfccs", *make_arrays())
+    save_arrays(tmp_path / "val" / "mfccs", X, labels, np.arange(24))
+    with pytest.raises(UserError, match=rf"val/mfccs: found samples of shape {found} as in train"):
+        load_dataset(tmp_path)
 
 
 def test_missing_folders_and_parts_are_named(tmp_path):

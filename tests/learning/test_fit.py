@@ -7,6 +7,7 @@ import torch
 from conftest import samples
 from learning.loop import SGD, run, train
 
+from stages.learning.devices import start
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 
@@ -65,7 +66,8 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 @needs_gpu
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 @pytest.mark.parametrize("arguments", [{}, {"momentum": 0.9}])
-def test_the_gpu_learns_what_the_cpu_learns(network, arguments):
+def test_the_gpu_learns_what_the_cpu_learns(exact, network, arguments):
+    start(torch.device("cuda"))
     recipe, shape = Recipe("SGD", arguments, 0.01, 3, 16), (16, 16)
     histories = []
     for device in ("cpu", "cuda"):
@@ -79,11 +81,13 @@ def test_the_gpu_learns_what_the_cpu_learns(network, arguments):
 
 
 @needs_gpu
-def test_the_gpu_repeats_to_the_bit():
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_the_gpu_repeats_to_the_bit(exact, network):
+    start(torch.device("cuda"))
     results = []
     for _ in range(2):
-        models = [build_network("mlp", (26,), [128, 32], 4, seed).cuda() for seed in (0, 1)]
-        data = [[tensor.cuda() for tensor in samples(n, seed=seed)] for n, seed in ((200, 0), (60, 1))]
+        models = [build_network(network, (16, 16), [128, 32], 4, seed).cuda() for seed in (0, 1)]
+        data = [[tensor.cuda() for tensor in samples(n, (16, 16), seed=seed)] for n, seed in ((200, 0), (60, 1))]
         results.append((train(models, data, SGD, [0, 1], "cuda"), [model.state_dict() for model in models]))
     assert results[0][0] == results[1][0]
     for mine, other in zip(results[0][1], results[1][1], strict=True):

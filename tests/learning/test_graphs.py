@@ -10,6 +10,7 @@ from conftest import samples
 from learning import graph_emulator
 
 from stages.learning import graphs
+from stages.learning.devices import start
 from stages.learning.fit import fit
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
@@ -99,10 +100,22 @@ def test_memory_that_was_freed_is_an_error():
         replay()
 
 
-@pytest.mark.parametrize("wait", [torch.Tensor.item, torch.nonzero, lambda x: torch.equal(x, x + 1), bool])
+WAITS = {
+    "item": torch.Tensor.item,
+    "nonzero": torch.nonzero,
+    "equal": lambda x: torch.equal(x, x + 1),
+    "a condition": bool,
+    "a mask": lambda x: x[x > 0],
+    "unique": torch.unique,
+    "numbers from the host": lambda x: x.add_(torch.tensor([1.0])),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
 def test_waiting_for_the_host_is_an_error(wait):
-    with pytest.raises(RuntimeError, match="waits for the host"):
-        graph_emulator.record(lambda: wait(torch.ones(1)))
+    x = torch.ones(1)
+    with pytest.raises(RuntimeError, match="is not known to be allowed in a graph"):
+        graph_emulator.record(lambda: WAITS[wait](x))
 
 
 def test_a_replay_keeps_alive_what_it_needs_and_leaves_no_trace_of_the_rehearsal(emulate):
@@ -117,6 +130,16 @@ def test_a_replay_keeps_alive_what_it_needs_and_leaves_no_trace_of_the_rehearsal
     assert state.tolist() == [0, 0, 0]
     replay()
     assert state.tolist() == [1, 1, 1]
+
+
+def test_work_is_rehearsed_once_before_it_is_recorded(monkeypatch, emulate):
+    events, state = [], torch.zeros(1)
+    emulate()
+    monkeypatch.setattr(graphs, "record", lambda work: events.append("recorded") or work)
+    replay = graphs.replayable(lambda: events.append("done"), [state])
+    assert events == ["done", "recorded"]
+    replay()
+    assert events == ["done", "recorded", "done"]
 
 
 def test_where_there_are_no_graphs_the_work_is_done_as_it_is():
@@ -164,7 +187,8 @@ def test_what_is_said_to_cuda(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("n", [37, 203])
 @pytest.mark.parametrize(("network", "optimizer"), [("mlp", None), ("mlp", "SGD"), ("mlp", "Rprop"), ("cnn", "Adam")])
-def test_on_a_gpu_graphs_change_nothing(monkeypatch, network, optimizer, n):
+def test_on_a_gpu_graphs_change_nothing(monkeypatch, exact, network, optimizer, n):
+    start(torch.device("cuda"))
     recipe = Recipe(optimizer or "SGD", OPTIMIZERS.get(optimizer, {}), 0.01, 2, 16)
     if "check_input_liveness" in inspect.signature(torch.cuda.graph.__init__).parameters:
         monkeypatch.setattr(torch.cuda, "graph", partial(torch.cuda.graph, check_input_liveness=True))
