@@ -1,7 +1,7 @@
 """check: validate every parameter before anything else runs.
 
-Every other stage depends on its output, directly or through another's, and it never changes: a bad value stops the chain
-before DVC deletes anything, a good one reruns no more than it must.
+Every other stage depends on its output, directly or through another's, and it never changes: a bad value stops the
+chain before DVC deletes anything, a good one reruns no more than it must.
 """
 
 import inspect
