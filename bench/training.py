@@ -4,7 +4,7 @@ Three tables, written to bench/results/training.json:
 
 - peers: a plain PyTorch DataLoader loop, scikit-learn's MLPClassifier, PyTorch Lightning and this project, taking
   turns; the median seconds of training proper, and the ratio to the plain loop's. What this project spends on
-  validation, macro F1 and snapshots is told apart, as a share of its training.
+  validation, macro F1 and snapshots stands apart, as a share of its training.
 - growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
 - threads: one thread against two by the size of a step, which the rule in stages/learning/runs.py rests on.
 
@@ -135,7 +135,7 @@ def lightning(train: Part, val: Part, n_classes: int) -> dict[str, float]:
 
 
 def ours(train: Part, val: Part, n_classes: int) -> dict[str, float]:
-    """Train as the pipeline does, validation, macro F1 and snapshots included and told apart."""
+    """Train as the pipeline does, validation, macro F1 and snapshots included, each with its own seconds."""
     model = build_network("mlp", train[0].shape[1:], HIDDEN, n_classes, seed=0)
     clock = Clock(CPU)
     epochs = []
@@ -155,9 +155,9 @@ def peers(folder: Path, repeat: int) -> dict[str, dict]:
     """Return, by representation and peer, the median seconds and the ratio to the plain loop's."""
     result = {}
     for name, (train, val, n_classes) in prepared(folder).items():
-        few = [(x[:64], y[:64]) for x, y in (train, val)]
+        small = [(x[:64], y[:64]) for x, y in (train, val)]
         for peer in PEERS.values():
-            peer(*few, n_classes)  # untimed: imports and first kernels
+            peer(*small, n_classes)  # untimed: imports and first kernels
         rounds: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
         for _ in tqdm(range(repeat), f"peers, {name}", disable=None):
             for peer, run in PEERS.items():
@@ -381,7 +381,7 @@ def main() -> None:
     """Measure all three and write them."""
     parser = argparse.ArgumentParser(description="Measure training against its peers.")
     parser.add_argument("--dataset", type=Path, default=Path("data/demo"), help="folder of arrays, any layout")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds; medians are told")
+    parser.add_argument("--repeat", type=int, default=5, help="rounds, of which the median counts")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
     parser.add_argument("--grow", type=int, nargs="+", help=argparse.SUPPRESS)  # growth() calls this file with it
     arguments = parser.parse_args()

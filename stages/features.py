@@ -1,9 +1,9 @@
 """features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
 
 Reads data/audio/CLASS/**/TRACK.{wav,flac,ogg,mp3}; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy in the
-order of the files' names, tracks.csv, and audio.json, which tells the model's card the sampling rate. The track is the
-group, so that no split cuts it in two; its last part shorter than a second is dropped. Neither a track nor the data set
-need fit into memory.
+order of the files' names, tracks.csv, and audio.json, from which the model's card knows the sampling rate. The track is
+the group, so that no split cuts it in two; its last part shorter than a second is dropped. Neither a track nor the data
+set need fit into memory.
 """
 
 import csv
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS, SHAPES
 from stages.files import UserError, replacing_folder, run_stage, write_array, write_json
 from stages.params import load_params
@@ -141,7 +141,7 @@ def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list
 
 
 def analyse(path: Path, name: Path, piece: Path, sample_rate: int) -> Track:
-    """Write a track's features to PIECE.REPRESENTATION as they come, raw, and return what is to be told of it."""
+    """Write a track's features to PIECE.REPRESENTATION as they come, raw, and return its line of tracks.csv."""
     import soundfile
 
     use_one_thread()
@@ -157,7 +157,7 @@ def analyse(path: Path, name: Path, piece: Path, sample_rate: int) -> Track:
         problem = "" if clips else "is shorter than a second"
         rate = soundfile.info(path).samplerate
     except (DecodeError, OSError) as error:
-        problem, clips = reason(error), 0
+        problem, clips = why_unusable(error), 0
     return Track(str(name), name.parts[0], sum(samples) / sample_rate, clips, rate, problem)
 
 

@@ -1,4 +1,4 @@
-"""Files: where the stages leave them, written whole or not at all, and errors told in one line."""
+"""Files: where the stages leave them, written whole or not at all, and errors as one line."""
 
 import json
 import os

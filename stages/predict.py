@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, reason, windows
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS, SHAPES
 from stages.files import MODEL, UserError, check_replaceable, run_stage, weights_path, write_bytes
 from stages.learning.scoring import verdict
@@ -48,7 +48,7 @@ def main() -> None:
         try:
             songs.append(listen(path))
         except (DecodeError, OSError) as error:
-            failures.append(f"{path}: {reason(error)}")
+            failures.append(f"{path}: {why_unusable(error)}")
             continue
         progress.write(describe(songs[-1], card.classes, arguments.seconds))
     if arguments.json:
@@ -120,9 +120,9 @@ def load_card(representation: str | None) -> Card:
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end]
     if not able:
-        told = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
+        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
         raise UserError(
-            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {told}: "
+            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {known}: "
             "those alone can be made from sound here"
         )
     return max(able, key=lambda card: card.chosen.val_f1_macro)

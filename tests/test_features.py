@@ -122,8 +122,13 @@ def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
     features.main()
     said = capsys.readouterr().out
     with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
-        problems = {Path(row["file"]).name: row["problem"] for row in csv.DictReader(file) if row["problem"]}
+        bad = [row for row in csv.DictReader(file) if row["problem"]]
+    problems = {Path(row["file"]).name: row["problem"] for row in bad}
     assert problems.keys() == BAD.keys()
+    assert {row["clips"] for row in bad} == {"0"}
+    assert {Path(row["file"]).name: row["rate"] for row in bad} == {
+        "text.wav": "0", "zero.wav": "0", "silent.wav": "0", "short.wav": "8000"
+    }  # fmt: skip
     for name, reason in BAD.items():
         assert reason in problems[name]
         assert f"left out: data/audio/jazz/{name} {problems[name]}" in said

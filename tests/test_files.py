@@ -25,6 +25,25 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["numbers.json"]
 
 
+@pytest.mark.parametrize(("named", "told"), [("other", "other"), ("temporary", "path"), (None, "path")])
+def test_an_error_names_the_file_that_people_know(tmp_path, named, told):
+    path, other = tmp_path / "numbers.json", tmp_path / "other.json"
+    with pytest.raises(PermissionError) as refusal, replacing(path) as temporary:
+        names = {"other": [str(other)], "temporary": [str(temporary)], None: []}
+        raise PermissionError(13, "Permission denied", *names[named])
+    assert refusal.value.filename == str({"other": other, "path": path}[told])
+    assert refusal.value.strerror == "Permission denied"
+
+
+def test_a_folder_that_a_killed_process_left_is_no_obstacle(tmp_path):
+    left = tmp_path / f".folder.{os.getpid()}.new"
+    left.mkdir()
+    (left / "half").write_text("half")
+    with replacing_folder(tmp_path / "folder") as temporary:
+        write_bytes(temporary / "whole", b"x")
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["whole"]
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     folder = tmp_path / "folder"
     for name in ("old", "new"):

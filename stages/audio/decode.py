@@ -18,7 +18,7 @@ class DecodeError(Exception):
     """A sound file that cannot be used; the message says why, without the file's name."""
 
 
-def reason(error: DecodeError | OSError) -> str:
+def why_unusable(error: DecodeError | OSError) -> str:
     """Return why a file cannot be used, without its name."""
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
 
@@ -66,7 +66,7 @@ def read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
 
     with path.open("rb") as file:
         try:
-            # By its descriptor: libsndfile would call Python for every few kilobytes of a Python file.
+            # By its descriptor: libsndfile would call Python again and again to read a Python file.
             with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
                 silent = True
                 stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -78,15 +78,15 @@ def read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
                     if not np.isfinite(samples.sum()):
                         raise DecodeError("holds NaN or infinity")
                     silent = silent and not samples.any()
-                    # The stream wants to be told of the last block, which may be empty.
+                    # The stream must know which block is the last; it may be empty.
                     yield stream.resample_chunk(samples, last=len(samples) == 0)
                     if len(samples) == 0:
                         break
                 if silent:
                     raise DecodeError("is silent throughout")
         except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(".").lower()
-            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({reason})") from None
+            why = error.error_string.rstrip(".").lower()
+            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({why})") from None
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:

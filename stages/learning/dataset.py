@@ -1,7 +1,7 @@
 """A data set on disk: finding its representations, reading and checking their arrays.
 
 A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `groups.npy` (the track that each
-sample was cut from). Three layouts, told apart by what is there:
+sample was cut from). Three layouts; which one it is shows in what is there:
 
 - `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
 - `DATASET/{train,val,test}/REPRESENTATION/{X,labels}.npy`, already split;

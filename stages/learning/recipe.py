@@ -1,4 +1,4 @@
-"""How to train: what the closed form and autograd are told alike."""
+"""How to train: what the closed form and autograd both take."""
 
 from typing import Any, NamedTuple
 

@@ -54,7 +54,7 @@ class Run(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What training tells as it goes."""
+    """Functions that training calls as it goes."""
 
     save: Callable[[int, int, Weights], None]  # run, epoch, the weights to keep
     tick: Callable[[list[Run]], None]  # the runs that have just trained one more epoch side by side
@@ -120,8 +120,8 @@ def warm_up(job: Job, data: Weights, device: torch.device) -> float:
     As many runs side by side as there will be, and batches of either length that they will meet.
     """
     start, size = perf_counter(), job.recipe.batch_size
-    few = 4 * size + len(data["train_y"]) % size
-    data = {name: tensor[:few] for name, tensor in data.items() if name.startswith(("train", "val"))}
+    n = 4 * size + len(data["train_y"]) % size
+    data = {name: tensor[:n] for name, tensor in data.items() if name.startswith(("train", "val"))}
     numbers = groups_of(job, device)[0]
     group = [Run(number, 0, job.new_model(seed=0), []) for number in numbers]
     job = job._replace(recipe=job.recipe._replace(epochs=2), keep_every=True)

@@ -1,4 +1,4 @@
-"""The model card as a page, metrics/model_card.md, told by the cards of data/model/ and by metrics/.
+"""The model card as a page, metrics/model_card.md, from the cards of data/model/ and the files in metrics/.
 
 What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 """

@@ -1,4 +1,4 @@
-"""The report as a page, metrics/report.md, with its pictures: the last run, told by the files in metrics/."""
+"""The report as a page, metrics/report.md, with its pictures: the last run, from the files in metrics/."""
 
 import csv
 import subprocess
@@ -107,7 +107,7 @@ SECTIONS = {  # title, picture, what is said of it
         "One run: the seconds from its start to its end, whoever trains beside it; of each part the median over the "
         "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
         "start to the last one's end, on the CPU one after the other; the devices are compared by that. A device's own "
-        "start (importing torch, the GPU's context, first kernels) is told apart.",
+        "start (importing torch, the GPU's context, first kernels) is not part of either.",
     ),
 }
 

@@ -1,7 +1,7 @@
 """Pictures: of the results, for metrics/report.md, which GitHub shows as they are, and of a song's genres over time.
 
-Colours are those of Okabe and Ito, which colour-blind people tell apart; the background is white and opaque, so that
-they are as legible on a dark page.
+Colours are those of Okabe and Ito, which colour-blind people can distinguish; the background is white and opaque, so
+that they are as legible on a dark page.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PART_COLOURS = {
     "train": COLOURS[0],
     "validate": COLOURS[1],
     "snapshot": COLOURS[2],
-    "all runs": COLOURS[7],
+    "all runs": "#999999",
 }
 DOTS_PER_INCH = 120
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
@@ -135,8 +135,8 @@ def seconds(path: Path, records: list[dict]) -> None:
                 start += length
             axes.text(start, y, f" {start:.2f} s", va="center")
         axes.set_yticks(range(len(bars)), bars)
-        axes.set(xlabel="seconds (of one run, the median)", ylim=(len(bars) - 0.5, -0.5))
-        axes.margins(x=0.12)
+        axes.set(xlabel="seconds; of one run: the median of each part", ylim=(len(bars) - 0.5, -0.5))
+        axes.margins(x=0.2)
         axes.set_xlim(left=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
