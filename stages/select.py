@@ -20,6 +20,7 @@ from stages.files import (
     tensors_path,
     weights_path,
 )
+from stages.learning.snapshots import best_epoch
 from stages.records import Card, CardData, Choice, Description, History, Selection, read_histories
 
 
@@ -40,12 +41,13 @@ def main() -> None:
 
 
 def choose(histories: dict[str, History], representation: str) -> Choice:
-    """Return a representation's best snapshot."""
+    """Return a representation's best snapshot: the best of every run's best."""
     candidates = [
-        Choice(device=device, run=run, epoch=number, val_f1_macro=epoch.val_f1_macro)
+        Choice(device=device, run=run, epoch=best, val_f1_macro=epochs[best].val_f1_macro)
         for device, history in histories.items()
         for run, epochs in enumerate(history.representations[representation].runs)
-        for number, epoch in enumerate(epochs)
+        if epochs  # a run may have diverged in its first epoch
+        for best in [best_epoch(epochs)]
     ]
     return max(candidates, key=lambda candidate: candidate.val_f1_macro)  # max keeps the first of equals
 
