@@ -46,3 +46,11 @@ def test_no_more_samples_are_learnt_from_than_that(monkeypatch, samples, learnt)
     rows = {"train": np.arange(samples), "test": np.arange(samples, samples + 20)}
     baselines.judge("svm_rbf", (x, y, y), rows, 2)
     assert fitted == [learnt, 20]
+
+
+def test_the_svm_hears_mean_and_deviation_over_time():
+    x = np.random.default_rng(0).standard_normal((5, 7, 3))
+    over_time = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
+    np.testing.assert_array_equal(baselines.columns("svm_rbf", x), over_time)
+    np.testing.assert_array_equal(baselines.columns("logistic_regression", x), x.reshape(5, 21))
+    np.testing.assert_array_equal(baselines.columns("svm_rbf", x[:, 0]), x[:, 0])

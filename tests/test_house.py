@@ -74,3 +74,9 @@ def test_no_room_is_too_large_and_no_function_too_long():
                 parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 own = [each for each in parameters if each.arg not in ("self", "cls")]
                 assert len(own) <= MOST_PARAMETERS, where
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.endswith("__init__.py")])
+def test_every_module_has_its_file_of_tests(module):
+    path = Path(module)
+    assert (ROOT / "tests" / Path(*path.parts[1:-1]) / f"test_{path.name}").exists()

@@ -1,0 +1,36 @@
+"""The report's page: what it reads, and how it says what the intervals rest on."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from stages.files import DESCRIPTION
+from stages.records import Description
+from stages.reporting import page
+
+
+def test_curves_come_as_numbers_and_none_where_there_is_no_file(tmp_path):
+    assert page.read_curves(tmp_path / "nowhere.csv") == []
+    (tmp_path / "a.csv").write_text("run,epoch,val_f1_macro\n0,1,0.25\n")
+    assert page.read_curves(tmp_path / "a.csv") == [{"run": 0.0, "epoch": 1.0, "val_f1_macro": 0.25}]
+
+
+def test_pairs_are_counted_with_the_actual_class_in_rows(tmp_path):
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("actual", "predicted"), ("a", "b, c"), ("a", "b, c"), ("b, c", "b, c")])
+    np.testing.assert_array_equal(page.read_confusion(tmp_path / "a.csv", ["a", "b, c"]), [[0, 2], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("unit", "says"),
+    [
+        ("track", "a bootstrap over tracks of the test part"),
+        ("block", "over blocks of 30 neighbouring samples of a class"),
+    ],
+)
+def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, says):
+    monkeypatch.chdir(tmp_path)
+    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
+    Description(classes=[], counts={}, representations={}, source=source).write(DESCRIPTION)
+    assert says in page.how_sure()
