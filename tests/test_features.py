@@ -133,6 +133,7 @@ def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
         assert reason in problems[name]
         assert f"left out: data/audio/jazz/{name} {problems[name]}" in said
     assert load_dataset(features.FEATURES).representations["mfccs"].X.shape == (36, 26)
+    assert "features: 36 samples of 12 tracks in data/features" in said
 
 
 def test_a_folder_without_two_classes_is_refused(workplace):
@@ -141,6 +142,10 @@ def test_a_folder_without_two_classes_is_refused(workplace):
     write_song(features.AUDIO / "only" / "a.wav")
     with pytest.raises(UserError, match="found sound files of only, expected at least two classes"):
         features.main()
+    write_song(features.AUDIO / "other" / "a.wav")
+    assert [str(path) for path in features.find_tracks(features.AUDIO)] == [
+        "data/audio/only/a.wav", "data/audio/other/a.wav"
+    ]  # fmt: skip
 
 
 @pytest.fixture
