@@ -42,6 +42,7 @@ MODULES = ("stages/learning/*.py", *(f"stages/{name}.py" for name in DOORS + SHA
 OTHER_TESTS = {
     "autograd": ["fit", "graphs"],
     "closed_form": ["fit", "graphs"],
+    "features": ["parameters"],
     "optimizer": ["autograd", "check"],
     "recipe": ["closed_form"],
     "runs": ["train"],

@@ -7,9 +7,19 @@ import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from stages.files import UserError, read_json, replacing, replacing_folder, write_bytes, write_json
+from stages.files import (
+    UserError,
+    read_json,
+    replacing,
+    replacing_folder,
+    run_stage,
+    write_array,
+    write_bytes,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -117,6 +127,24 @@ def make_or_skip(path, what):
         make(path, what)
     except PermissionError:
         pytest.skip(f"this user may not make a {what}")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (UserError("lr: found abc"), "error: lr: found abc")]
+)
+def test_a_stage_ends_in_one_line(error, code):
+    def stage():
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run_stage(stage)
+    assert end.value.code == code
+
+
+def test_no_pickle_is_ever_written(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_array(tmp_path / "a.npy", np.array([{}]))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unreadable_json_is_named(tmp_path):

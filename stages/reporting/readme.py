@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path, write_bytes
 from stages.records import Comparison, Judgement, Timing, read_by_name
@@ -63,7 +64,7 @@ def recipes() -> str:
         rows = []
         for label, row in experiments.items():
             cells = [f"{row['f1_macro'][name]['mean']:.3f} ± {row['f1_macro'][name]['std']:.3f}" for name in names]
-            rows.append([label, *cells, f"`{' '.join(f'-S {setting}' for setting in row['settings'])}`"])
+            rows.append([label, *cells, f"`{' '.join(f'-S {quote(setting)}' for setting in row['settings'])}`"])
         lines += [*table([recipe, *names, "settings"], rows), ""]
     return "\n".join(lines)
 
