@@ -83,10 +83,18 @@ def test_bad_arrays_are_named(tmp_path, file, change, says):
     ],
 )
 def test_parts_that_are_not_alike_are_named(tmp_path, X, labels, found):
-    for part in PARTS:
-        save_arrays(tmp_path / part / "mfccs", *make_arrays())
-    save_arrays(tmp_path / "val" / "mfccs", X, labels, np.arange(24))
-    with pytest.raises(UserError, match=rf"val/mfccs: found samples of shape {found} as in train"):
+    for odd in PARTS[1:]:
+        for part in PARTS:
+            save_arrays(tmp_path / odd / part / "mfccs", *make_arrays())
+        save_arrays(tmp_path / odd / odd / "mfccs", X, labels, np.arange(24))
+        with pytest.raises(UserError, match=rf"/{odd}/mfccs: found samples of shape {found} as in train"):
+            load_dataset(tmp_path / odd)
+
+
+def test_parts_hold_the_same_representations(tmp_path):
+    for part, name in zip(PARTS, ("mfccs", "mfccs", "other"), strict=True):
+        save_arrays(tmp_path / part / name, *make_arrays())
+    with pytest.raises(UserError, match=r"/test: found other, expected mfccs as in train$"):
         load_dataset(tmp_path)
 
 

@@ -61,6 +61,15 @@ def pretend_cuda(monkeypatch, said):
     monkeypatch.setattr(torch.cuda, "init", fail)
 
 
+def test_no_driver_is_a_reason_to_skip(monkeypatch):
+    def fail(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    pretend_cuda(monkeypatch, "")
+    monkeypatch.setattr(devices.ctypes, "CDLL", fail)
+    assert devices.why_missing("gpu") == "no NVIDIA driver (libcuda.so.1) was found"
+
+
 def test_a_gpu_that_starts_is_used(monkeypatch):
     pretend_cuda(monkeypatch, "")
     monkeypatch.setattr(torch.cuda, "init", lambda: None)

@@ -35,6 +35,13 @@ def test_a_loss_that_is_not_finite_ends_the_run():
     assert not torch.isfinite(model[-1].weight).all()
 
 
+def test_a_validation_loss_that_is_not_finite_ends_the_run_too():
+    x, y = samples(60, seed=1)
+    model = build_network("mlp", (26,), [16], 4, seed=1)
+    assert train([model], (samples(200), (x * float("nan"), y)), SGD, [0]) == [[]]
+    assert torch.isfinite(model[-1].weight).all()
+
+
 @pytest.mark.parametrize("arguments", [{}, {"momentum": 0.9}])
 def test_networks_side_by_side_learn_what_each_learns_alone(arguments):
     """One network goes through products of matrices, several through products of batches of matrices."""
