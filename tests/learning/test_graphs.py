@@ -147,6 +147,7 @@ def test_where_there_are_no_graphs_the_work_is_done_as_it_is():
         pass
 
     assert not graphs.uses_graphs(CPU)
+    assert not graphs.uses_graphs(torch.device("meta"))
     assert graphs.uses_graphs(torch.device("cuda"))
     assert graphs.replayable(work, [torch.zeros(1)]) is work
 

@@ -80,17 +80,23 @@ def test_a_gpu_trains_side_by_side_what_gains_by_it():
 
 
 def test_the_rehearsal_meets_what_the_runs_will_meet(monkeypatch):
-    met, real = [], runs.fit
+    met, copied, real, real_copy = [], [], runs.fit, runs.on_the_host
 
     def watched(models, parts, recipe, seeds, clock):
         met.append((len(models), len(parts["train"][1]), recipe.epochs))
         return real(models, parts, recipe, seeds, clock)
 
+    def watched_copy(models):
+        copied.append(len(models))
+        return real_copy(models)
+
     monkeypatch.setattr(runs, "fit", watched)
+    monkeypatch.setattr(runs, "on_the_host", watched_copy)
     assert runs.warm_up(job(), data(), CPU) > 0
     monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
     runs.warm_up(job(), data(), CPU)
     assert met == [(1, 4 * 16 + 100 % 16, 2), (3, 4 * 16 + 100 % 16, 2)]
+    assert copied == [1, 1, 3, 3]
 
 
 def test_small_steps_take_one_thread_and_large_ones_all():
