@@ -38,6 +38,8 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"lr": "abc"}, "lr: found 'abc'"),
         ({"lr": 0}, "lr: found 0: expected greater than 0"),
         ({"lr": float("nan")}, "lr: found nan"),
+        ({"lr": float("inf")}, "lr: found inf"),
+        ({"dataset": ""}, "dataset: found ''"),
         ({"epochs": -1}, "epochs: found -1: expected greater than or equal to 1"),
         ({"epochs": 2.5}, "epochs: found 2.5"),
         ({"hidden": []}, r"hidden: found \[\]"),

@@ -90,6 +90,14 @@ def test_what_a_bootstrap_resamples():
     assert set(in_parts[given["val"]]).isdisjoint(in_parts[given["train"]])
 
 
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [((0.52, 0.28, 0.2), [5, 3, 2]), ((0.55, 0.25, 0.2), [6, 2, 2]), ((0.1, 0.45, 0.45), [1, 5, 4])],
+)
+def test_what_is_left_over_goes_to_the_largest_remainders_and_of_equals_to_the_first(shares, counts):
+    assert list(part_counts(10, dict(zip(PARTS, shares, strict=True))).values()) == counts
+
+
 def test_a_class_of_too_few_is_refused():
     with pytest.raises(ValueError, match=r"^class b has 1 samples, expected 3 or more, one for each part$"):
         split_rows(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
