@@ -23,7 +23,7 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 		"$$(grep -o 'cosmic-ray==[0-9.]*' pyproject.toml)"
 	python tests/mutants.py
 
-bench: $(INSTALLED)  ## measure training and the front end against their peers (about 15 minutes)
+bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
 	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	python -m bench.training
 	python -m bench.front_end

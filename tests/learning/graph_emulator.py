@@ -1,15 +1,14 @@
 """CUDA graphs emulated on the CPU: what `stages/learning/graphs.py` does on a GPU, without one.
 
 `record` writes down every aten call of a piece of work with the tensors it was given; its replay makes the same calls
-on the same addresses, without the Python that made them. It is as strict as a GPU:
+on the same addresses, without the Python that made them. What a GPU wants is held here:
 
 - recording computes nothing: what it changed is put back;
 - memory that was there before is held by weak reference: a replay that goes to freed memory is an error, where a GPU
   would silently compute with what somebody else keeps there;
 - memory allocated while recording belongs to the graph;
 - a call that is not known to be allowed in a graph is an error, such as those that wait for the host: kernels may do so
-  within, unseen, so only those that training needs are known here;
-- memory that is made while recording and still there afterwards belongs to no graph that may use it again: an error.
+  within, unseen, so only those that training needs are known here.
 """
 
 import torch
