@@ -27,10 +27,11 @@ import soxr
 from tqdm import tqdm
 
 from stages import demo
-from stages.audio.decode import read_blocks, to_clips
+from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.features import analyse
-from stages.files import run_stage, write_json
+from stages.running import run_command
+from stages.writing import write_json
 
 RESULTS = Path("bench/results/front_end.json")
 FORMATS = {  # suffix, sampling rate, channels
@@ -85,7 +86,8 @@ def parts(path: Path) -> dict[str, float]:
     """Return the seconds that decoding, resampling and the front ends take of a song, one after the other."""
     times = [perf_counter()]
     rate = soundfile.info(path).samplerate
-    sound = np.concatenate(list(read_blocks(path, rate)))  # at its own rate there is nothing to resample
+    with open_sound(path) as opened:  # at its own rate there is nothing to resample
+        sound = np.concatenate(list(read_blocks(opened, rate)))
     times.append(perf_counter())
     clips = to_clips(sound, rate, SAMPLE_RATE)
     times.append(perf_counter())
@@ -134,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

@@ -29,12 +29,10 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from safetensors.torch import load
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from stages.files import run_stage, write_json
 from stages.learning import autograd, closed_form, graphs
 from stages.learning.dataset import encode, load_dataset
 from stages.learning.devices import start as start_device
@@ -42,10 +40,12 @@ from stages.learning.fit import fit
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
 from stages.learning.snapshots import best_epoch, save_snapshot
-from stages.learning.split import resampling_units, split_rows
+from stages.learning.split import split_rows
 from stages.learning.timing import Clock, hardware
 from stages.params import load_params
 from stages.prepare import tensors
+from stages.running import run_command
+from stages.writing import write_json
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")
@@ -144,7 +144,7 @@ def ours(train: Part, val: Part, n_classes: int) -> dict[str, float]:
             epochs.append(epoch)
             if best_epoch(epochs) == len(epochs) - 1:
                 with clock.part("snapshot"):
-                    save_snapshot(Path(folder) / f"{len(epochs)}.safetensors", model.state_dict())
+                    save_snapshot(Path(folder) / f"{len(epochs)}.safetensors", model.state_dict(), "bench")
     return clock.seconds
 
 
@@ -204,11 +204,13 @@ def prepared(folder: Path) -> dict[str, tuple[Part, Part, int]]:
         counts = params.split.model_dump()
         split = {part: count / sum(counts.values()) for part, count in counts.items()}
         parts = split_rows(classes, labels, first.groups, split, params.split_seed)
-    units = resampling_units(labels, first.groups, dataset.given_parts)
     result = {}
     for name, arrays in dataset.representations.items():
-        data = load(tensors(arrays.X, labels, units, parts, standardize=True))
-        result[name] = ((data["train_x"], data["train_y"]), (data["val_x"], data["val_y"]), len(classes))
+        x = tensors(name, arrays.X, parts, standardize=True)
+        train, val = (
+            (torch.from_numpy(x[f"{part}_x"]), torch.from_numpy(labels[parts[part]])) for part in ("train", "val")
+        )
+        result[name] = (train, val, len(classes))
     return result
 
 
@@ -404,4 +406,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

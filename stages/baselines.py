@@ -8,12 +8,15 @@ flatter. Writes data/baselines.json.
 """
 
 import numpy as np
-from safetensors.numpy import load_file
 
-from stages.files import BASELINES, DESCRIPTION, run_stage, tensors_path
+from stages.arrays import read_prepared
+from stages.files import BASELINES
+from stages.fingerprints import read_description
 from stages.learning.scoring import confusion_matrix, intervals, scores
 from stages.learning.split import split_rows
-from stages.records import PARTS, Baseline, Baselines, Description
+from stages.records import PARTS
+from stages.results import Baseline, Baselines
+from stages.running import run_stage
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 MOST_SAMPLES = 10_000  # to learn from: the time of a support vector machine grows with their square
@@ -22,11 +25,11 @@ SEED = 0  # of the split at random, and of the samples drawn where there are mor
 
 def main() -> None:
     """Fit and judge the baselines on every representation."""
-    description = Description.read(DESCRIPTION)
+    description = read_description()
     classes, tracks_known = description.classes, description.source.groups is not None
     results = {}
     for name in description.representations:
-        data = load_file(tensors_path(name))
+        data = read_prepared(name, description, "np")
         x, y, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
         counts = {part: len(data[f"{part}_y"]) for part in PARTS}
         ends = np.cumsum([0, *counts.values()])
@@ -39,7 +42,8 @@ def main() -> None:
         scored = ", ".join(f"{each} {result['f1_macro']:.3f}" for each, result in results[name].items())
         print(f"baselines: {name}: test macro F1: {scored}")
     Baselines(
-        representations={name: {k: Baseline(**v) for k, v in each.items()} for name, each in results.items()}
+        fingerprint=description.fingerprint,
+        representations={name: {k: Baseline(**v) for k, v in each.items()} for name, each in results.items()},
     ).write(BASELINES)
 
 

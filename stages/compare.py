@@ -4,18 +4,25 @@ Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by
 plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 """
 
-import csv
 from pathlib import Path
 
-from stages.files import COMPARED, CURVES, SECONDS, replacing_folder, run_stage, timing_path, write_json
-from stages.records import DEVICES, Comparison, Epoch, History, Timing, read_histories, write_by_name
+from stages.arrays import mixed
+from stages.files import COMPARED, CURVES, SECONDS, UserError, timing_path
+from stages.fingerprints import read_description, read_histories
+from stages.records import DEVICES, Epoch, History, write_by_name
+from stages.results import Comparison, Timing
+from stages.running import run_stage
+from stages.writing import replacing_folder, write_csv, write_json
 
 
 def main() -> None:
     """Write the comparison, the seconds by part and the learning curves."""
-    histories = read_histories()
+    histories = read_histories(read_description())
     timings = {device: Timing.read(timing_path(device)) for device in histories}
     names = histories["cpu"].representations
+    for device, timing in timings.items():
+        if timing.representations.keys() != names.keys():
+            raise UserError(mixed(timing_path(device)))
     write_by_name(COMPARED, {name: compare(name, histories, timings) for name in names})
     write_json(SECONDS, seconds_by_part(histories, timings))
     with replacing_folder(CURVES) as folder:
@@ -72,11 +79,8 @@ def seconds_by_part(histories: dict[str, History], timings: dict[str, Timing]) -
 
 def write_curves(path: Path, runs: list[list[Epoch]]) -> None:
     """Write one line a run and epoch."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["run", "epoch", *Epoch.model_fields], lineterminator="\n")
-        writer.writeheader()
-        for run, epochs in enumerate(runs):
-            writer.writerows({"run": run, "epoch": i, **epoch.model_dump()} for i, epoch in enumerate(epochs))
+    rows = [[run, i, *epoch.model_dump().values()] for run, epochs in enumerate(runs) for i, epoch in enumerate(epochs)]
+    write_csv(path, ["run", "epoch", *Epoch.model_fields], rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """demo: compose, render and analyse the demo corpus, the data set that is always there.
 
 168 tracks x 8 s x 4 genres = 5376 one-second samples, so that 3200 / 800 / 1376 comes out exactly with no track in two
-parts. Writes data/demo/{mfccs,melgrams}/{X,labels,groups}.npy and two tracks a genre to listen to.
+parts. Writes data/demo/{mfccs,melgrams}/{X,labels,groups}.npy, audio.json and two tracks a genre to listen to.
 """
 
 import os
@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from stages.arrays import write_array
 from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
-from stages.files import replacing_folder, run_stage, write_array
+from stages.running import run_stage
+from stages.writing import replacing_folder, write_json
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -56,6 +58,7 @@ def main() -> None:
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
                 write_array(folder / representation / f"{name}.npy", array)
+        write_json(folder / "audio.json", {"sample_rate": SAMPLE_RATE})
         (folder / "listen").mkdir()
         for genre in GENRES:
             for index in range(LISTEN):

@@ -16,40 +16,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
+from stages.arrays import mixed, read_prepared
 from stages.files import (
     BASELINES,
     CONFUSION,
-    DESCRIPTION,
     EVALUATED,
     F1,
     MODELS,
     RELIABILITY,
     SELECTED,
+    UserError,
     card_path,
-    replacing_folder,
-    run_stage,
     snapshot_path,
-    tensors_path,
-    weights_path,
-    write_json,
 )
+from stages.fingerprints import check_card, read_description, read_histories
 from stages.learning.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
-from stages.learning.snapshots import best_epoch, load_model
-from stages.records import (
-    Baseline,
-    Baselines,
-    Card,
-    Description,
-    Epoch,
-    Judgement,
-    OverRuns,
-    Selection,
-    Tracks,
-    read_histories,
-    write_by_name,
-)
+from stages.learning.snapshots import best_epoch, load_chosen, load_model
+from stages.records import Card, Epoch, write_by_name
+from stages.results import Baseline, Baselines, Judgement, OverRuns, Selection, Tracks
+from stages.running import run_stage
+from stages.writing import replacing_folder, write_json
 
 
 class Answers(NamedTuple):
@@ -79,18 +66,25 @@ class Answers(NamedTuple):
 def main() -> None:
     """Judge every chosen model."""
     torch.set_num_threads(1)
-    selection, histories = Selection.read(SELECTED), read_histories()
-    baselines = Baselines.read(BASELINES).representations
-    tracks_known = Description.read(DESCRIPTION).source.groups is not None
+    description, selection = read_description(), Selection.read(SELECTED)
+    histories, baselines = read_histories(description), Baselines.read(BASELINES)
+    if baselines.fingerprint != description.fingerprint:
+        raise UserError(mixed(BASELINES))
+    if selection.representations.keys() != description.representations.keys():
+        raise UserError(mixed(SELECTED))
+    tracks_known = description.source.groups is not None
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder:
         for name, choice in selection.representations.items():
-            card, data = Card.read(card_path(name)), load_file(tensors_path(name))
-            logits = run_network(card, weights_path(name), data["test_x"])
+            card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
+            check_card(card, description, histories)
+            if card.chosen != choice:
+                raise UserError(mixed(SELECTED))
+            logits = answer(load_chosen(card), data["test_x"])
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
             epochs = histories[choice.device].representations[name].runs
             over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)
-            judged[name] = judge(answers, over_runs, baselines[name], tracks_known)
+            judged[name] = judge(answers, over_runs, baselines.representations[name], tracks_known)
             write_confusion(folder / f"{name}.csv", answers)
             drawn[F1] += [{"representation": name, **record} for record in f1_records(answers)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
@@ -103,9 +97,9 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def run_network(card: Card, weights: Path, x: torch.Tensor) -> torch.Tensor:
-    """Return the logits that the card's network with these weights gives, shape (n, classes)."""
-    return load_model(card, weights)(x)
+def answer(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return a network's logits, shape (n, classes)."""
+    return model(x)
 
 
 def judge(answers: Answers, over_runs: OverRuns, baselines: dict[str, Baseline], tracks_known: bool) -> Judgement:
@@ -142,7 +136,7 @@ def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.
     f1 = []
     for run, epoch in best.items():
         weights = snapshot_path(card.chosen.device, card.representation, run, epoch)
-        predicted = run_network(card, weights, x).argmax(dim=1).numpy()
+        predicted = answer(load_model(card, weights), x).argmax(dim=1).numpy()
         f1.append(scores(confusion_matrix(actual, predicted, len(card.classes)))["f1_macro"])
     return OverRuns(
         f1_macro_mean=statistics.mean(f1),

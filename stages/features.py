@@ -6,7 +6,6 @@ the group, so that no split cuts it in two; its last part shorter than a second 
 set need fit into memory.
 """
 
-import csv
 import os
 import shutil
 from collections.abc import Callable
@@ -18,13 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, why_unusable, windows
+from stages.arrays import write_array
+from stages.audio.decode import SUFFIXES, find_sounds, open_sound, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS, SHAPES
-from stages.files import UserError, replacing_folder, run_stage, write_array, write_json
+from stages.files import FEATURES, UserError
 from stages.params import load_params
+from stages.running import run_stage
+from stages.writing import replacing_folder, write_csv, write_json
 
 AUDIO = Path("data/audio")
-FEATURES = Path("data/features")
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 
 
@@ -56,10 +57,8 @@ def main() -> None:
         assemble(tracks, pieces, folder)
         shutil.rmtree(pieces)
         write_json(folder / "audio.json", {"sample_rate": audio.sample_rate})
-        with (folder / "tracks.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file", "class", "seconds", "clips", "rate", "problem"])
-            writer.writerows(track._replace(seconds=round(track.seconds, 3)) for track in tracks)
+        rows = [track._replace(seconds=round(track.seconds, 3)) for track in tracks]
+        write_csv(folder / "tracks.csv", ["file", "class", "seconds", "clips", "rate", "problem"], rows)
     for problem in problems:
         print(f"features: left out: {problem}")
     used = [track for track in tracks if not track.problem]
@@ -142,21 +141,20 @@ def on_cluster(tasks: list, address: str, done: Callable[[Track], None]) -> list
 
 def analyse(path: Path, name: Path, piece: Path, sample_rate: int) -> Track:
     """Write a track's features to PIECE.REPRESENTATION as they come, raw, and return its line of tracks.csv."""
-    import soundfile
-
     use_one_thread()
     clips, rate, samples = 0, 0, []
     try:
         with ExitStack() as stack:
             files = {each: stack.enter_context(Path(f"{piece}.{each}").open("wb")) for each in FRONT_ENDS}
-            blocks = (samples.append(len(block)) or block for block in read_blocks(path, sample_rate))
+            sound = stack.enter_context(open_sound(path))
+            rate = sound.samplerate
+            blocks = (samples.append(len(block)) or block for block in read_blocks(sound, sample_rate))
             for heard in windows(blocks, sample_rate, hop=sample_rate, keep_rest=False):
                 for representation, front_end in FRONT_ENDS.items():
                     files[representation].write(front_end(heard).tobytes())
                 clips += len(heard)
         problem = "" if clips else "is shorter than a second"
-        rate = soundfile.info(path).samplerate
-    except (DecodeError, OSError) as error:
+    except Exception as error:  # whatever is wrong with one track, the others go on
         problem, clips = why_unusable(error), 0
     return Track(str(name), name.parts[0], sum(samples) / sample_rate, clips, rate, problem)
 

@@ -5,8 +5,6 @@ Needs nothing but data/model/.
 """
 
 import argparse
-import csv
-import io
 import json
 import string
 import sys
@@ -16,12 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, why_unusable, windows
-from stages.audio.front_end import FRONT_ENDS, SHAPES
-from stages.files import MODEL, UserError, check_replaceable, run_stage, weights_path, write_bytes
+from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, open_sound, read_blocks, why_unusable, windows
+from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.files import MODEL, UserError, card_path, shown
 from stages.learning.scoring import verdict
+from stages.learning.snapshots import load_chosen, standardization_of
 from stages.records import Card
 from stages.reporting import pictures
+from stages.running import run_command
+from stages.writing import check_replaceable, write_bytes, write_csv
 
 LINE = 60  # characters of a song's timeline at most
 
@@ -41,13 +42,19 @@ def main() -> None:
     if arguments.plot and len(paths) > 1:
         raise UserError(f"--plot: found {len(paths)} songs, expected one")
     card = load_card(arguments.representation)
+    if card.data.sample_rate is None:
+        print(
+            f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "
+            f"{card.front_end.sample_rate} Hz: {card.data.dataset} holds no audio.json that says so",
+            file=sys.stderr,
+        )
     listen = make_listener(card, arguments.hop)
     songs, failures = [], []
     progress = tqdm(paths, "predict", unit="song", disable=None if len(paths) > 1 else True)
     for path in progress:
         try:
             songs.append(listen(path))
-        except (DecodeError, OSError) as error:
+        except Exception as error:  # whatever is wrong with one song, the others go on
             failures.append(f"{path}: {why_unusable(error)}")
             continue
         progress.write(describe(songs[-1], card.classes, arguments.seconds))
@@ -56,7 +63,7 @@ def main() -> None:
             arguments.json, (json.dumps([as_json(song, card.classes) for song in songs], indent=2) + "\n").encode()
         )
     if arguments.csv:
-        write_bytes(arguments.csv, as_csv(songs, card.classes).encode())
+        write_csv(arguments.csv, ["file", "start", *card.classes], as_rows(songs))
     if arguments.plot and songs:
         song = songs[0]
         pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card.classes)
@@ -110,7 +117,7 @@ def load_card(representation: str | None) -> Card:
     """Return the card of the model asked for, or of the one with the best validation macro F1.
 
     Raises:
-        UserError: if there is no such model, or none that hears sound.
+        UserError: if there is no such model, or none that hears sound as this program does.
     """
     cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
     if not cards:
@@ -125,27 +132,31 @@ def load_card(representation: str | None) -> Card:
             f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {known}: "
             "those alone can be made from sound here"
         )
-    return max(able, key=lambda card: card.chosen.val_f1_macro)
+    best = max(able, key=lambda card: card.chosen.val_f1_macro)
+    ours = settings(best.representation, best.shape, best.front_end.sample_rate)
+    if ours != best.front_end.model_dump():
+        raise UserError(
+            f"{card_path(best.representation)}: was trained behind another front end than the one here "
+            f"({shown(best.front_end)}); run `make repro`"
+        )
+    return best
 
 
 def make_listener(card: Card, hop_seconds: float):
     """Return a function that hears a file as the model heard its training data, and returns a Song."""
     import torch
 
-    from stages.learning.snapshots import load_model
-
-    model = load_model(card, weights_path(card.representation))
-    front_end = FRONT_ENDS[card.representation]
-    mean, std = np.array(card.mean), np.array(card.std)
-    sample_rate = card.front_end["sample_rate"]
+    model, (mean, std) = load_chosen(card), standardization_of(card)
+    front_end, sample_rate = FRONT_ENDS[card.representation], card.front_end.sample_rate
     hop = round(hop_seconds * sample_rate)
 
     @torch.inference_mode()
     def listen(path: Path) -> Song:
         heard = []
-        for clips in windows(read_blocks(path, sample_rate), sample_rate, hop):
-            x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
-            heard.append(torch.softmax(model(x).double(), dim=1).numpy())
+        with open_sound(path) as sound:
+            for clips in windows(read_blocks(sound, sample_rate), sample_rate, hop):
+                x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
+                heard.append(torch.softmax(model(x).double(), dim=1).numpy())
         if not heard:
             raise DecodeError("is shorter than half a second")
         probabilities = np.concatenate(heard)
@@ -158,26 +169,29 @@ def describe(song: Song, classes: list[str], every_second: bool) -> str:
     """Return a song's genre, its probability and its timeline, and every second's probabilities if wanted."""
     whole = verdict(song.probabilities)
     letters = initials(classes)
-    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, classes, strict=True))
+    names = [shown(name) for name in classes]
+    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, names, strict=True))
     lines = [
-        f"{song.path}: {classes[whole.argmax()]} {whole.max():.2f}",
+        f"{shown(song.path)}: {names[whole.argmax()]} {whole.max():.2f}",
         f"  {timeline(song.probabilities, letters)}  {pictures.clock(song.starts[-1] + 1)}  {legend}",
     ]
     if every_second:
-        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in classes)]))
+        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))
         for start, row in zip(song.starts, song.probabilities, strict=True):
             lines.append("  " + " ".join([f"{start:8.2f}", *(f"{value:10.3f}" for value in row)]))
     return "\n".join(lines)
 
 
 def initials(classes: list[str]) -> list[str]:
-    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order."""
+    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order.
+
+    Where there are more classes than letters the last have none: a dot.
+    """
     first = [name[:1].lower() for name in classes]
-    return (
-        first
-        if len(set(first)) == len(first)
-        else list((string.ascii_lowercase + string.ascii_uppercase)[: len(classes)])
-    )
+    if len(set(first)) == len(first) and all(letter.isalnum() for letter in first):
+        return first
+    letters = string.ascii_letters + string.digits
+    return [*letters[: len(classes)], *"." * (len(classes) - len(letters))]
 
 
 def timeline(probabilities: np.ndarray, letters: list[str]) -> str:
@@ -200,16 +214,14 @@ def as_json(song: Song, classes: list[str]) -> dict:
     }
 
 
-def as_csv(songs: list[Song], classes: list[str]) -> str:
-    """Return what --csv writes: a line a window."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "start", *classes])
-    for song in songs:
-        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True):
-            writer.writerow([song.path, start, *row])
-    return text.getvalue()
+def as_rows(songs: list[Song]) -> list[list]:
+    """Return what --csv writes below its head: a line a window."""
+    return [
+        [str(song.path), start, *row]
+        for song in songs
+        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)
+    ]
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

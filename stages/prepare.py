@@ -8,12 +8,18 @@ sample's unit is its track, or, where tracks are unknown, its block of neighbour
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save
 
-from stages.files import DESCRIPTION, PREPARED, UserError, read_json, replacing_folder, run_stage, write_bytes
+from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, read_json, shown
+from stages.fingerprints import digest, fingerprint
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset
 from stages.learning.split import part_counts, resampling_units, split_rows, standardization
-from stages.params import Params, load_params
+from stages.params import PREPARING, Params, load_params
 from stages.records import PARTS, Description, Shape, Source
+from stages.running import run_stage
+from stages.writing import replacing_folder, write_bytes
+
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz, of any sound
 
 
 def main() -> None:
@@ -34,28 +40,35 @@ def main() -> None:
     units = resampling_units(labels, first.groups, dataset.given_parts)
 
     with replacing_folder(PREPARED) as folder:
+        description = describe(params, dataset, classes, labels, parts)
         for name, arrays in dataset.representations.items():
-            write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, units, parts, params.standardize))
-        describe(params, dataset, classes, labels, parts).write(folder / DESCRIPTION.name)
+            prepared = tensors(name, arrays.X, parts, params.standardize)
+            for part in PARTS:
+                prepared |= {f"{part}_y": labels[parts[part]], f"{part}_unit": units[parts[part]]}
+            write_bytes(folder / f"{name}.safetensors", save(prepared, {"fingerprint": description.fingerprint}))
+        description.write(folder / DESCRIPTION.name)
     counts = " / ".join(f"{len(parts[part])} {part}" for part in PARTS)
     print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(classes)}")
 
 
-def tensors(
-    X: np.ndarray, labels: np.ndarray, units: np.ndarray, parts: dict[str, np.ndarray], standardize: bool
-) -> bytes:
-    """Return one representation as safetensors: each part's x (float32), y and unit (int64), mean and std (float32)."""
-    from safetensors.numpy import save
+def tensors(name: str, X: np.ndarray, parts: dict[str, np.ndarray], standardize: bool) -> dict[str, np.ndarray]:
+    """Return a representation's samples by part, `PART_x`, and `mean` and `std` of the training part, all float32.
 
+    Raises:
+        UserError: if a column's numbers are so small or so far apart that float32 cannot hold them standardized.
+    """
     mean, std = np.zeros(X.shape[1:]), np.ones(X.shape[1:])
     if standardize:
         mean, std = standardization(X[parts["train"]])
-    arrays = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
-    for part in PARTS:
-        arrays[f"{part}_x"] = ((X[parts[part]] - mean) / std).astype(np.float32)
-        arrays[f"{part}_y"] = labels[parts[part]]
-        arrays[f"{part}_unit"] = units[parts[part]]
-    return save(arrays)
+    with np.errstate(over="ignore", invalid="ignore"):
+        arrays = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
+        arrays |= {f"{part}_x": ((X[parts[part]] - mean) / std).astype(np.float32) for part in PARTS}
+    if not (all(np.isfinite(array).all() for array in arrays.values()) and (arrays["std"] > 0).all()):
+        raise UserError(
+            f"{name}/X.npy: found columns whose numbers float32 cannot hold once they are standardized (deviation "
+            f"{std.min():.3g} to {std.max():.3g}), expected a usual range; scale them first"
+        )
+    return arrays
 
 
 def draw_split(
@@ -86,14 +99,17 @@ def describe(
 ) -> Description:
     """Return what dataset.json says."""
     first = next(iter(dataset.representations.values()))
+    used, rate = params.model_dump(mode="json", include=set(PREPARING)), sample_rate(Path(params.dataset), params)
     counted = {part: np.bincount(labels[parts[part]], minlength=len(classes)).tolist() for part in PARTS}
     return Description(
+        fingerprint=fingerprint([digest(path) for path in dataset.files], rate, used),
+        params=used,
         classes=classes,
         counts={part: dict(zip(classes, numbers, strict=True)) for part, numbers in counted.items()},
         representations={name: Shape(shape=arrays.X.shape[1:]) for name, arrays in dataset.representations.items()},
         source=Source(
             dataset=params.dataset,
-            sample_rate=sample_rate(Path(params.dataset)),
+            sample_rate=rate,
             groups=None if first.groups is None else len(np.unique(first.groups)),
             unit="block" if first.groups is None else "track",
             split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
@@ -102,19 +118,22 @@ def describe(
     )
 
 
-def sample_rate(dataset: Path) -> int | None:
+def sample_rate(dataset: Path, params: Params) -> int | None:
     """Return the sampling rate (Hz) that audio.json gives for the sound behind the arrays; None without it.
 
     Raises:
-        UserError: if audio.json gives none.
+        UserError: if audio.json gives none, or one that params.yaml did not ask for.
     """
     path = dataset / "audio.json"
     if not path.exists():
         return None
     content = read_json(path)
     rate = content.get("sample_rate") if isinstance(content, dict) else None
-    if type(rate) is not int or rate < 1:
-        raise UserError(f"{path}: found sample_rate {rate!r}, expected a number of Hz, say 8000")
+    if type(rate) is not int or not MIN_RATE <= rate <= MAX_RATE:
+        raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
+    wanted = params.audio.sample_rate
+    if dataset == FEATURES and rate != wanted:
+        raise UserError(f"{path}: was made with audio.sample_rate: {rate}, params.yaml has {wanted}; run `dvc repro`")
     return rate
 
 

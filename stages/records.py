@@ -1,24 +1,31 @@
-"""Records: what the stages hand each other as JSON, as types; the only place where it is read, checked and written.
+"""Records: what stages leave in data/ for each other, as types; the only place where JSON is read, checked and written.
 
+What is in metrics/ is in stages/results.py.
 Names that people give (of representations, classes) never share a level of a record with keys of our own.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from stages.files import UserError, history_path, read_json, write_json
+from stages.files import UserError, read_json, shown
+from stages.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
-PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
+NETWORKS = ("mlp", "cnn")
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
+Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a run that has just diverged
+Classes = Annotated[list[str], Field(min_length=2)]
+Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
 
 
 class Record(BaseModel):
     """Something that one stage writes and others read; once made it does not change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -37,7 +44,7 @@ def checked(kind: TypeAdapter, path: Path) -> Any:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
-        raise UserError(f"{path}: {key}: {problem['msg']}; remove it and run `dvc repro`") from None
+        raise UserError(f"{path}: {shown(key)}: {problem['msg']}; remove it and run `dvc repro`") from None
 
 
 class Source(Record):
@@ -54,14 +61,16 @@ class Source(Record):
 class Shape(Record):
     """What a representation's samples look like."""
 
-    shape: tuple[int, ...]  # of one sample
+    shape: tuple[Size, ...]  # of one sample
 
 
 class Description(Record):
     """The prepared data set: data/prepared/dataset.json."""
 
-    classes: list[str]
-    counts: dict[str, dict[str, int]]  # samples by part and class
+    fingerprint: Fingerprint  # of the arrays and the parameters
+    params: dict[str, Any]
+    classes: Classes
+    counts: dict[Literal[PARTS], dict[str, Size]]  # samples by part and class
     representations: dict[str, Shape]
     source: Source
 
@@ -69,8 +78,8 @@ class Description(Record):
 class Epoch(Record):
     """What one epoch of one run gave; losses are in nats a sample."""
 
-    train_loss: float
-    val_loss: float
+    train_loss: Loss
+    val_loss: Loss
     val_accuracy: float
     val_f1_macro: float
 
@@ -78,13 +87,14 @@ class Epoch(Record):
 class Runs(Record):
     """All runs on one representation, a list of epochs each."""
 
-    network: str
+    network: Literal[NETWORKS]
     runs: list[list[Epoch]]
 
 
 class History(Record):
     """What a device learnt, epoch by epoch: data/snapshots/DEVICE/history.json. No seconds: those change every time."""
 
+    fingerprint: Fingerprint  # of the prepared data and the parameters
     params: dict[str, Any]
     representations: dict[str, Runs]
 
@@ -95,141 +105,47 @@ class Skipped(Record):
     skipped: str  # why
 
 
-def read_histories() -> dict[str, History]:
-    """Return what each device learnt, leaving out a device that was skipped."""
-    histories = {device: read_or_skipped(History, history_path(device)) for device in DEVICES}
-    return {device: history for device, history in histories.items() if isinstance(history, History)}
-
-
-class Spread(Record):
-    """Seconds over the runs."""
-
-    median: float
-    min: float
-    max: float
-
-
-class Timed(Record):
-    """How long training on one representation took."""
-
-    seconds: dict[Literal[PARTS_OF_TIME], Spread]  # of one run, whoever ran beside it
-    runs_at_once: int
-    all_runs_seconds: float  # wall clock from the first run's start to the last one's end
-    steps_per_second: float  # of training proper, all runs at once
-    samples_per_second: float
-    threads: int
-
-
-class Timing(Record):
-    """How long a device took: metrics/train_DEVICE.json."""
-
-    hardware: dict[str, Any]
-    start_seconds: float  # importing torch, starting the device, rehearsing: once, before any run
-    representations: dict[str, Timed]
-    peak_mib: float | None = None  # of a GPU's memory
-
-
 class Choice(Record):
     """A snapshot; runs and epochs count from 0."""
 
-    device: str
-    run: int
-    epoch: int
+    device: Literal[DEVICES]
+    run: Count
+    epoch: Count
     val_f1_macro: float
-
-
-class Selection(Record):
-    """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
-
-    best: str
-    representations: dict[str, Choice]
 
 
 class CardData(Source):
     """What a model was trained on: its source, and the samples by part and class."""
 
-    counts: dict[str, dict[str, int]]
+    fingerprint: Fingerprint  # of the prepared data
+    counts: dict[Literal[PARTS], dict[str, Size]]
+
+
+class FrontEnd(Record):
+    """Settings of the front end, whatever it has beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    definition: str
+    sample_rate: Size  # Hz
 
 
 class Card(Record):
     """What rebuilds a model and says where it came from: data/model/REPRESENTATION.json."""
 
+    fingerprint: Fingerprint  # of the training, as its history.json says
+    weights: Fingerprint  # SHA-256 of the weights' file
     representation: str
-    network: str
-    shape: tuple[int, ...]
-    hidden: list[int]
-    classes: list[str]
+    network: Literal[NETWORKS]
+    shape: tuple[Size, ...]
+    hidden: list[Size]
+    classes: Classes
     mean: list  # of the training part's columns, nested as `shape` says; std likewise
     std: list
-    front_end: dict[str, Any] | None  # settings of the front end; None if sound cannot be brought into this form here
+    front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]
     chosen: Choice
     data: CardData
-
-
-class Scored(Record):
-    """Accuracy and macro F1 with their 95 % intervals."""
-
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    f1_macro: float
-    f1_macro_low: float
-    f1_macro_high: float
-
-
-class Baseline(Scored):
-    """How a simpler model did."""
-
-    f1_macro_split_at_random: float | None = None  # only where tracks are known
-
-
-class Baselines(Record):
-    """How every baseline did on every representation: data/baselines.json."""
-
-    representations: dict[str, dict[str, Baseline]]
-
-
-class Tracks(Record):
-    """Scores of whole tracks' verdicts, and how many tracks there are."""
-
-    accuracy: float
-    f1_macro: float
-    tracks: int
-
-
-class OverRuns(Record):
-    """Mean and standard deviation over the runs, each judged by its own best snapshot."""
-
-    f1_macro_mean: float
-    f1_macro_std: float
-    best_epoch_mean: float
-    best_epoch_std: float
-
-
-class Judgement(Scored):
-    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
-
-    loss: float
-    f1: dict[str, float]  # by class, as the two below
-    precision: dict[str, float]
-    recall: dict[str, float]
-    expected_calibration_error: float
-    true_class_probability: float
-    runs: OverRuns
-    baselines: dict[str, Baseline]
-    track: Tracks | None = None  # only where tracks are known
-
-
-class Comparison(Record):
-    """The CPU against the GPU; metrics/compare.json has one a representation."""
-
-    cpu_seconds: float  # of the median run
-    gpu_seconds: float | None
-    cpu_all_runs_seconds: float
-    gpu_all_runs_seconds: float | None
-    gpu_speedup: float | None  # of all runs
-    max_val_f1_difference: float | None
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

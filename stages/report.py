@@ -6,9 +6,14 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
-from stages.files import EVALUATED, METRICS, MODEL, UserError, run_stage, write_bytes
-from stages.records import Card, Judgement, read_by_name
+from stages.arrays import mixed
+from stages.files import EVALUATED, METRICS, MODEL, SELECTED, UserError
+from stages.fingerprints import check_card, read_description, read_histories
+from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
+from stages.results import Judgement, Selection
+from stages.running import run_command
+from stages.writing import write_bytes
 
 REPORT = METRICS / "report.md"
 MODEL_CARD = METRICS / "model_card.md"
@@ -29,11 +34,28 @@ def main() -> None:
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `dvc repro` first")
     judged = read_by_name(Judgement, EVALUATED)
+    check_together(cards, judged)
     page.draw(judged)
     write_bytes(REPORT, page.report(judged).encode())
     write_bytes(MODEL_CARD, model_card.model_card(cards, judged).encode())
     print(f"report: {REPORT}, {MODEL_CARD}, pictures in {page.PICTURES}")
 
 
+def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None:
+    """Hold that the models, the parameters and the figures in metrics/ are of one run.
+
+    Raises:
+        UserError: if one of them is of another.
+    """
+    description, chosen = read_description(), Selection.read(SELECTED).representations
+    histories = read_histories(description)
+    for name, card in cards.items():
+        check_card(card, description, histories)
+        if name not in judged or chosen.get(name) != card.chosen:
+            raise UserError(mixed(SELECTED))
+    if judged.keys() != cards.keys():
+        raise UserError(mixed(EVALUATED))
+
+
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

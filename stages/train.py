@@ -4,38 +4,31 @@ For every representation and each of `runs` seeds: snapshots under data/snapshot
 times in metrics/train_DEVICE.json.
 """
 
-import fcntl
 import os
 import shutil
 import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from stages.files import (
-    DESCRIPTION,
-    SNAPSHOTS,
-    UserError,
-    history_path,
-    run_stage,
-    snapshot_path,
-    tensors_path,
-    timing_path,
-)
+from stages.arrays import read_prepared
+from stages.files import SNAPSHOTS, UserError, history_path, snapshot_path, timing_path
+from stages.fingerprints import of_training, read_description
 from stages.learning.devices import DeviceError, start, why_missing
 from stages.learning.network import check_network
 from stages.learning.recipe import Recipe
-from stages.params import Params, load_params
-from stages.records import DEVICES, Description, Epoch, History, Runs, Skipped, Timed, Timing
+from stages.params import MOST_WEIGHTS, TRAINING, Params, load_params
+from stages.records import DEVICES, Description, Epoch, History, Runs, Skipped
+from stages.results import Timed, Timing
+from stages.running import run_stage
 
 if TYPE_CHECKING:
     import torch
 
     from stages.learning.runs import Hooks, Job
-
-USED = ("network", "hidden", "optimizer", "optimizer_args", "lr", "epochs", "batch_size", "runs", "seed", "snapshots")
 
 
 def main() -> None:
@@ -43,20 +36,19 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
         raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
     device, params = sys.argv[1], load_params()
-    with sole_writer(device):
-        started = perf_counter()
-        shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
-        why = why_skipped(device)
-        if why:
-            print(f"train_{device}: skipped: {why}")
-            history, timing = Skipped(skipped="no GPU"), Skipped(skipped=why)
-        else:
-            # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
-            # the same cores, say of a queue with two workers, take many times as long as one after the other.
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            history, timing = train_all(device, params, started)
-        history.write(history_path(device))
-        timing.write(timing_path(device))
+    started = perf_counter()
+    shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
+    why = why_skipped(device)
+    if why:
+        print(f"train_{device}: skipped: {why}")
+        history, timing = Skipped(skipped="no GPU"), Skipped(skipped=why)
+    else:
+        # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
+        # the same cores, say of a queue with two workers, take many times as long as one after the other.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        history, timing = train_all(device, params, started)
+    history.write(history_path(device))
+    timing.write(timing_path(device))
 
 
 def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
@@ -72,28 +64,30 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
             enough memory.
     """
     import torch
-    from safetensors.torch import load_file
     from tqdm import tqdm
 
     from stages.learning import runs, timing
 
     place = torch.device("cuda" if device == "gpu" else "cpu")
-    jobs = jobs_of(params, Description.read(DESCRIPTION))
+    description = read_description()
+    jobs = jobs_of(params, description)
+    used = params.model_dump(mode="json", include=set(TRAINING))
+    learns = of_training(description.fingerprint, used)
     start(place)
     start_seconds, learnt, timed = perf_counter() - started, {}, {}
     with tqdm(total=len(jobs) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
         for name, job in jobs.items():
             progress.set_description(f"{device} {name}")
-            data = load_file(tensors_path(name))
+            data = read_prepared(name, description, "pt")
             with failures_as_one_line(place, data, params):
                 start_seconds += runs.warm_up(job, data, place)
-                epochs, timed[name] = runs.train_job(job, data, place, hooks(device, name, progress))
+                epochs, timed[name] = runs.train_job(job, data, place, hooks(device, name, learns, progress))
             learnt[name] = Runs(network=job.network, runs=epochs)
             for line in outcome(f"train_{device}: {name}", epochs, timed[name], params):
                 progress.write(line)
     peak = {"peak_mib": torch.cuda.max_memory_allocated(place) / 2**20} if device == "gpu" else {}
     return (
-        History(params=params.model_dump(include=set(USED)), representations=learnt),
+        History(fingerprint=learns, params=used, representations=learnt),
         Timing(hardware=timing.hardware(place), start_seconds=start_seconds, representations=timed, **peak),
     )
 
@@ -124,6 +118,12 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     if isinstance(params.network, dict) and name not in params.network:
         raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
     network = params.network[name] if isinstance(params.network, dict) else params.network
+    first = prod(shape) * params.hidden[0]
+    if network == "mlp" and first > MOST_WEIGHTS:
+        raise UserError(
+            f"params.yaml: hidden: found {params.hidden[0]} units behind the {prod(shape)} numbers of {name}, expected "
+            f"at most {MOST_WEIGHTS:,} weights in all, not {first:,}"
+        )
     try:
         check_network(network, shape)
     except ValueError as error:
@@ -134,8 +134,8 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     return network
 
 
-def hooks(device: str, name: str, progress) -> "Hooks":
-    """Return what saves snapshots and moves the progress bar as a representation's runs train."""
+def hooks(device: str, name: str, learns: str, progress) -> "Hooks":
+    """Return what saves snapshots, marked with `learns`, and moves the bar as a representation's runs train."""
     from stages.learning.runs import Hooks
     from stages.learning.snapshots import save_snapshot
 
@@ -145,7 +145,10 @@ def hooks(device: str, name: str, progress) -> "Hooks":
         progress.set_postfix(loss=f"{epoch.train_loss:.3f}", f1=f"{epoch.val_f1_macro:.3f}", refresh=False)
         progress.update(len(runs))
 
-    return Hooks(lambda run, epoch, weights: save_snapshot(snapshot_path(device, name, run, epoch), weights), tick)
+    def save(run: int, epoch: int, weights: dict[str, "torch.Tensor"]) -> None:
+        save_snapshot(snapshot_path(device, name, run, epoch), weights, learns)
+
+    return Hooks(save, tick)
 
 
 def outcome(what: str, runs: list[list[Epoch]], timed: Timed, params: Params) -> list[str]:
@@ -170,19 +173,6 @@ def outcome(what: str, runs: list[list[Epoch]], timed: Timed, params: Params) ->
         f"{what}: {timed.seconds['total'].median:.2f} s a run, best validation macro F1 {statistics.mean(scores):.3f} "
         f"(mean of {len(scores)} runs)",
     ]
-
-
-@contextmanager
-def sole_writer(device: str) -> Iterator[None]:
-    """Wait until no other training, orphaned by a killed `dvc`, writes the same snapshots."""
-    SNAPSHOTS.mkdir(parents=True, exist_ok=True)
-    with (SNAPSHOTS / f"{device}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"train_{device}: waiting for an earlier training to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

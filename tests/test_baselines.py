@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 from stages import baselines, prepare
 from stages.files import BASELINES, tensors_path
-from stages.records import Baselines
+from stages.results import Baselines
 
 
 def test_they_are_scikit_learns_on_the_same_split(workplace):

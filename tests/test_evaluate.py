@@ -10,7 +10,8 @@ from sklearn.metrics import f1_score
 from stages import baselines, evaluate, select
 from stages.evaluate import Answers
 from stages.files import CONFUSION, EVALUATED
-from stages.records import Judgement, OverRuns, read_by_name
+from stages.records import read_by_name
+from stages.results import Judgement, OverRuns
 
 CLASSES = ["a, b", 'quoted "c"', "d\ne"]
 

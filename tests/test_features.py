@@ -14,13 +14,13 @@ import pytest
 import soundfile
 import torch
 from conftest import ROOT, write_params
+from safetensors.torch import load_file as load_snapshot
 
 from stages import features, predict, prepare, select, train
 from stages.audio.front_end import melgrams, mfccs
-from stages.files import MODEL, UserError, read_json
+from stages.files import MODEL, TEMPORARY, UserError, read_json
 from stages.learning.dataset import load_dataset
 from stages.learning.network import build_network
-from stages.learning.snapshots import load_snapshot
 from stages.records import Card
 
 
@@ -114,7 +114,8 @@ def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
         assert f"data/audio/jazz/{name} " in str(refusal.value)
         assert reason in str(refusal.value)
     assert not features.FEATURES.exists()
-    assert sorted(path.name for path in Path("data").iterdir()) == ["audio", "dvc.yaml"]
+    assert sorted(path.name for path in Path("data").iterdir()) == ["audio", "dvc.yaml", "tmp"]
+    assert list(TEMPORARY.iterdir()) == []
 
 
 def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
@@ -127,7 +128,7 @@ def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
     assert problems.keys() == BAD.keys()
     assert {row["clips"] for row in bad} == {"0"}
     assert {Path(row["file"]).name: row["rate"] for row in bad} == {
-        "text.wav": "0", "zero.wav": "0", "silent.wav": "0", "short.wav": "8000"
+        "text.wav": "0", "zero.wav": "0", "silent.wav": "8000", "short.wav": "8000"
     }  # fmt: skip
     for name, reason in BAD.items():
         assert reason in problems[name]
@@ -202,7 +203,7 @@ def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
     for i in range(60):  # enough work that a worker dies in its midst
         write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
     with subprocess.Popen(**stage) as process:
-        while len(list(Path("data").glob(".features.*.new/pieces/*"))) < 20:
+        while len(list(Path("data/tmp").glob("features.*.new/pieces/*"))) < 20:
             assert process.poll() is None
         workers[0].send_signal(signal.SIGKILL)
         assert process.wait(timeout=120) == 0

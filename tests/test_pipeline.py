@@ -157,7 +157,7 @@ def test_report_and_model_card(repository):
         assert f"**{result['runs']['f1_macro_mean']:.3f}**" in page
     assert "epochs: 3" in page
     assert page.count("-->") > 10  # the pipeline
-    assert "`data/mine`" in (repository.folder / "metrics" / "model_card.md").read_text()
+    assert "Data set: data/mine." in (repository.folder / "metrics" / "model_card.md").read_text()
     names = {path.name for path in (repository.folder / "metrics" / "pictures").iterdir()}
     assert names == set(re.findall(r"\(pictures/(.+?)\)", page))
 
@@ -197,7 +197,7 @@ def test_bad_arrays_stop_before_anything_is_lost(repository):
     path.unlink()
     np.save(path, np.full((120, 6), np.nan))
     output = repository.dvc("repro", fails=True)
-    assert "error: data/mine/mfccs/X.npy: found NaN or infinity in 120 of 120 samples" in output
+    assert "error: data/mine/mfccs/X.npy: found NaN, infinity or numbers beyond float32 in 120 of 120 samples" in output
     assert "Traceback" not in output
     assert repository.results() == before
     shutil.rmtree(repository.folder / "data" / "mine")

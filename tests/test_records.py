@@ -5,7 +5,8 @@ import json
 import pytest
 
 from stages.files import UserError
-from stages.records import Choice, Judgement, Selection, Skipped, Timing, read_by_name, read_or_skipped, write_by_name
+from stages.records import Choice, Skipped, read_by_name, read_or_skipped, write_by_name
+from stages.results import Judgement, Selection, Timing
 
 CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)
 SELECTION = Selection(best="cpu", representations={"best": CHOICE, "cpu": CHOICE})  # names like keys of our own

@@ -16,7 +16,7 @@ from stages.learning import runs, timing
 from stages.learning.devices import DeviceError
 from stages.learning.optimizer import OptimizerError
 from stages.params import load_params
-from stages.records import PARTS_OF_TIME
+from stages.results import PARTS_OF_TIME
 
 
 @pytest.fixture(autouse=True)
@@ -198,27 +198,6 @@ def test_what_is_said_of_a_gpu_that_is_not_there_or_does_not_start(monkeypatch):
         "train_gpu: found a driver, but CUDA cannot start (Error 802: system not yet initialized), expected a GPU that "
         "it can use; mend that, or go on without: CUDA_VISIBLE_DEVICES= dvc repro"
     )
-
-
-def test_two_trainings_on_one_device_take_turns(workplace):
-    """The second one waits, says so, and goes on when the first one has ended, however it ended."""
-    code = (
-        "import sys; from stages.train import sole_writer\n"
-        "with sole_writer(sys.argv[1]):\n    print('writes'); sys.stdin.read()"
-    )
-
-    def write(device):
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-c", code, device]
-        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    with write("cpu") as first:
-        assert first.stdout.readline() == "writes\n"
-        with write("cpu") as second, write("gpu") as other_device:
-            assert second.stdout.readline() == "train_cpu: waiting for an earlier training to end\n"
-            assert other_device.stdout.readline() == "writes\n"
-            first.kill()
-            assert second.stdout.readline() == "writes\n"
 
 
 def failing(error):

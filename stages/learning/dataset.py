@@ -8,13 +8,17 @@ sample was cut from). Three layouts; which one it is shows in what is there:
 - `DATASET/{X,labels}.npy`, one representation, named after the folder.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.files import UserError
+from stages.arrays import read_array
+from stages.files import UserError, shown
 from stages.records import PARTS
+
+FILES = ("X.npy", "labels.npy", "groups.npy")
 
 
 class Arrays(NamedTuple):
@@ -26,10 +30,11 @@ class Arrays(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Checked arrays by representation, in one piece, and the rows of each part if the data set came split."""
+    """Checked arrays by representation, in one piece, the rows of each part if the data set came split, the files."""
 
     representations: dict[str, Arrays]
     given_parts: dict[str, np.ndarray] | None
+    files: list[Path]  # that all this was read from, in order
 
 
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
@@ -44,7 +49,8 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     if not given:
         found = _find(folder)
         names = _choose(folder, list(found), wanted)
-        dataset = Dataset({name: load_arrays(found[name]) for name in names}, None)
+        files = files_of(found[name] for name in names)
+        dataset = Dataset({name: load_arrays(found[name]) for name in names}, None, files)
     else:
         if given != list(PARTS):
             missing = ", ".join(part for part in PARTS if part not in given)
@@ -60,59 +66,45 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         joined = {name: _join(folder, name, arrays) for name, arrays in pieces.items()}
         edges = np.cumsum([0, *(len(arrays.labels) for arrays in pieces[names[0]])])
         rows = {part: np.arange(*edges[i : i + 2]) for i, part in enumerate(PARTS)}
-        dataset = Dataset(joined, rows)
+        dataset = Dataset(joined, rows, files_of(found[part][name] for part in PARTS for name in names))
     _check_agreement(folder, dataset.representations)
     return dataset
+
+
+def files_of(folders: Iterable[Path]) -> list[Path]:
+    """Return the files of representations that are there."""
+    return [path for folder in folders for path in (folder / name for name in FILES) if path.exists()]
 
 
 def load_arrays(folder: Path) -> Arrays:
     """Read and check one representation's X.npy, labels.npy and groups.npy.
 
     Raises:
-        UserError: if a file is missing, unreadable, of the wrong kind or length, or X holds NaN or infinity.
+        UserError: if a file is missing, unreadable, of the wrong kind or length, or X holds what float32 cannot.
     """
-    X = load_array(folder / "X.npy")
+    X = read_array(folder / "X.npy")
     if X.dtype.kind not in "fiu" or X.ndim < 2 or X.size == 0:
         raise UserError(
             f"{folder / 'X.npy'}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...)"
         )
-    if X.dtype.kind == "f" and not np.isfinite(X).all():
-        rows = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(axis=1))
+    if X.dtype.kind == "f" and not _fits(X).all():
+        rows = np.flatnonzero(~_fits(X).reshape(len(X), -1).all(axis=1))
         raise UserError(
-            f"{folder / 'X.npy'}: found NaN or infinity in {len(rows)} of {len(X)} samples (first: sample {rows[0]}), "
-            "expected finite numbers; mend or drop those samples"
+            f"{folder / 'X.npy'}: found NaN, infinity or numbers beyond float32 in {len(rows)} of {len(X)} samples "
+            f"(first: sample {rows[0]}), expected finite numbers; mend or drop those samples"
         )
     labels = _load_names(folder / "labels.npy", len(X))
     groups = _load_names(folder / "groups.npy", len(X)) if (folder / "groups.npy").exists() else None
     return Arrays(X, labels, groups)
 
 
-def load_array(path: Path) -> np.ndarray:
-    """Read a .npy file, never a pickle.
-
-    Raises:
-        UserError: if it is missing, truncated, no .npy file, or holds Python objects.
-    """
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
-    except (ValueError, EOFError) as error:
-        if "allow_pickle" in str(error) and _is_npy(path):
-            raise UserError(
-                f"{path}: found Python objects (a pickle), expected plain numbers or strings; "
-                "save it again with a plain dtype"
-            ) from None
-        raise UserError(f"{path}: truncated or not a .npy file ({error}); save it again") from None
-
-
-def _is_npy(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(6) == b"\x93NUMPY"
+def _fits(X: np.ndarray) -> np.ndarray:
+    """Return which numbers float32 can hold; comparing with NaN gives false."""
+    return np.abs(X) <= np.finfo(np.float32).max
 
 
 def _load_names(path: Path, length: int) -> np.ndarray:
-    names = load_array(path)
+    names = read_array(path)
     if names.ndim != 1 or names.dtype.kind not in "Uiu":
         raise UserError(
             f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
@@ -121,7 +113,15 @@ def _load_names(path: Path, length: int) -> np.ndarray:
         raise UserError(
             f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it"
         )
+    if names.dtype.kind == "U" and not _is_text(names):
+        raise UserError(f"{path}: found strings that are no text, expected Unicode; save it again")
     return names
+
+
+def _is_text(names: np.ndarray) -> bool:
+    """Return whether every string is one: no code point beyond the last."""
+    points = np.ascontiguousarray(names, names.dtype.newbyteorder("=")).view(np.uint32)
+    return not len(points) or points.max() <= 0x10FFFF
 
 
 def _find(folder: Path) -> dict[str, Path]:
@@ -175,9 +175,22 @@ def _listed(names) -> str:
 
 
 def encode(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the classes in order and each label's class number, shape (n,)."""
+    """Return the classes in order and each label's class number, shape (n,).
+
+    Raises:
+        UserError: if a class has no name, or one that is not Unicode.
+    """
     classes, numbers = np.unique(labels, return_inverse=True)
-    return [str(name) for name in classes], numbers.astype(np.int64)
+    names = [str(name) for name in classes]
+    for name in names:
+        if not name or (not name.isascii() and _lone(name)):
+            raise UserError(f"labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it")
+    return names, numbers.astype(np.int64)
+
+
+def _lone(name: str) -> bool:
+    """Return whether a name holds half of a pair of surrogates, as one of a folder that is not UTF-8 does."""
+    return any("\ud800" <= each <= "\udfff" for each in name)
 
 
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:

@@ -17,7 +17,8 @@ from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
 from stages.learning.snapshots import best_epoch
 from stages.learning.timing import Clock, spread
-from stages.records import Epoch, Timed
+from stages.records import Epoch
+from stages.results import Timed
 
 Weights = dict[str, torch.Tensor]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from stages.records import PARTS_OF_TIME, Spread
+from stages.results import PARTS_OF_TIME, Spread
 
 
 class Clock:

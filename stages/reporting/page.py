@@ -1,28 +1,18 @@
 """The report as a page, metrics/report.md, with its pictures: the last run, from the files in metrics/."""
 
-import csv
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from stages.files import (
-    CONFUSION,
-    CURVES,
-    DESCRIPTION,
-    F1,
-    METRICS,
-    MODELS,
-    RELIABILITY,
-    SECONDS,
-    read_json,
-)
+from stages.files import CONFUSION, CURVES, DESCRIPTION, F1, METRICS, MODELS, RELIABILITY, SECONDS, read_csv, read_rows
 from stages.learning.scoring import confusion_matrix
 from stages.learning.split import BLOCK
-from stages.records import DEVICES, Description, Judgement, Skipped
+from stages.records import DEVICES, Description, Epoch, Skipped
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
+from stages.results import Judgement
 
 PICTURES = METRICS / "pictures"
 
@@ -37,25 +27,30 @@ def draw(judged: dict[str, Judgement]) -> None:
     matrices = {name: read_confusion(CONFUSION / f"{name}.csv", classes[name]) for name in judged}
     pictures.learning_curves(PICTURES / "learning_curves.png", curves)
     pictures.confusion(PICTURES / "confusion.png", classes, matrices)
-    pictures.intervals(PICTURES / "f1.png", read_json(F1), "class", "f1", "F1 on the test part")
-    pictures.intervals(PICTURES / "models.png", read_json(MODELS), "model", "f1_macro", "macro F1 on the test part")
-    pictures.reliability(PICTURES / "reliability.png", read_json(RELIABILITY))
-    pictures.seconds(PICTURES / "seconds.png", read_json(SECONDS))
+    f1, models = (
+        read_rows(path, ("representation", what, value, "low", "high"))
+        for path, what, value in ((F1, "class", "f1"), (MODELS, "model", "f1_macro"))
+    )
+    pictures.intervals(PICTURES / "f1.png", f1, "class", "f1", "F1 on the test part")
+    pictures.intervals(PICTURES / "models.png", models, "model", "f1_macro", "macro F1 on the test part")
+    bins = read_rows(RELIABILITY, ("representation", "samples", "confidence", "accuracy"))
+    pictures.reliability(PICTURES / "reliability.png", bins)
+    pictures.seconds(PICTURES / "seconds.png", read_rows(SECONDS, ("what", "part", "seconds")))
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
     """Read the rows of a learning curve, or none if there is no such file."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    columns = dict.fromkeys(["run", "epoch", *Epoch.model_fields], float)
+    return [dict(zip(columns, row, strict=True)) for row in read_csv(path, columns)]
 
 
 def read_confusion(path: Path, classes: list[str]) -> np.ndarray:
     """Count the pairs of a confusion file, shape (classes, classes), rows actual."""
-    with path.open(newline="", encoding="utf-8") as file:
-        pairs = np.array([[classes.index(row[key]) for key in ("actual", "predicted")] for row in csv.DictReader(file)])
-    return confusion_matrix(pairs[:, 0], pairs[:, 1], len(classes))
+    number = {name: i for i, name in enumerate(classes)}.__getitem__
+    pairs = read_csv(path, {"actual": number, "predicted": number})
+    return confusion_matrix(*np.array(pairs).T, len(classes))
 
 
 def report(judged: dict[str, Judgement]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.files import replacing
 from stages.learning.scoring import verdict
+from stages.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}
@@ -33,6 +33,7 @@ def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[n
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a $
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, columns, figsize=(columns * width, height), squeeze=False, layout="constrained")

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
-from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path, write_bytes
-from stages.records import Comparison, Judgement, Timing, read_by_name
+from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path
+from stages.records import read_by_name
 from stages.reporting.page import pipeline
-from stages.reporting.tables import headline, table, with_interval
+from stages.reporting.tables import headline, table, text, with_interval
+from stages.results import Comparison, Judgement, Timing
+from stages.writing import write_bytes
 
 
 def fill_all() -> None:
@@ -42,11 +44,12 @@ def results() -> str:
     hardware = Timing.read(timing_path("cpu")).hardware
     best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
     rivals = "; ".join(
-        f"{name}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
+        f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
         for name, (model, scored) in best.items()
     )
     seconds = ", ".join(
-        f"{name} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs" for name, row in compared.items()
+        f"{text(name)} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs"
+        for name, row in compared.items()
     )
     versions = hardware["versions"]
     return "\n".join(headline(judged)) + (

@@ -1,6 +1,6 @@
 """A judgement that several tests tell of."""
 
-from stages.records import Judgement
+from stages.results import Judgement
 
 SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8, "f1_macro": 0.7, "f1_macro_low": 0.61} | {
     "f1_macro_high": 0.79

@@ -3,14 +3,17 @@
 from reporting.judged import JUDGED
 
 from stages.files import timing_path
-from stages.records import Card, Timing
+from stages.records import Card
 from stages.reporting.model_card import model_card
+from stages.results import Timing
 
 
 def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Timing(hardware={"versions": {"torch": "2"}}, start_seconds=0, representations={}).write(timing_path("cpu"))
     card = Card(
+        fingerprint="t",
+        weights="w",
         representation="other",
         network="cnn",
         shape=[21, 128],
@@ -22,6 +25,7 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
         params={"lr": 0.1},
         chosen={"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5},
         data={
+            "fingerprint": "d",
             "dataset": "data/mine",
             "sample_rate": None,
             "groups": None,

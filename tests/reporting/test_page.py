@@ -12,8 +12,9 @@ from stages.reporting import page
 
 def test_curves_come_as_numbers_and_none_where_there_is_no_file(tmp_path):
     assert page.read_curves(tmp_path / "nowhere.csv") == []
-    (tmp_path / "a.csv").write_text("run,epoch,val_f1_macro\n0,1,0.25\n")
-    assert page.read_curves(tmp_path / "a.csv") == [{"run": 0.0, "epoch": 1.0, "val_f1_macro": 0.25}]
+    row = {"run": 0.0, "epoch": 1.0, "train_loss": 2.5, "val_loss": 3.0, "val_accuracy": 0.5, "val_f1_macro": 0.25}
+    (tmp_path / "a.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+    assert page.read_curves(tmp_path / "a.csv") == [row]
 
 
 def test_pairs_are_counted_with_the_actual_class_in_rows(tmp_path):
@@ -32,5 +33,6 @@ def test_pairs_are_counted_with_the_actual_class_in_rows(tmp_path):
 def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, says):
     monkeypatch.chdir(tmp_path)
     source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
-    Description(classes=[], counts={}, representations={}, source=source).write(DESCRIPTION)
+    known = {"fingerprint": "d", "params": {}, "classes": ["a", "b"], "counts": {}, "representations": {}}
+    Description(**known, source=source).write(DESCRIPTION)
     assert says in page.how_sure()

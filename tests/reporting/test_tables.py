@@ -4,8 +4,9 @@ import pytest
 from reporting.judged import JUDGED
 
 from stages.files import COMPARED, SELECTED, timing_path
-from stages.records import Comparison, Selection, Timing, write_by_name
+from stages.records import write_by_name
 from stages.reporting import tables
+from stages.results import Comparison, Selection, Timing
 
 CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
 

@@ -1,0 +1,132 @@
+"""Arrays on disk: .npy files and safetensors, checked before they are believed; never a pickle."""
+
+import os
+from collections.abc import Collection
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from stages.files import UserError, open_regular, shown, tensors_path
+from stages.records import PARTS, Description
+from stages.writing import write_bytes
+
+MAGIC = b"\x93NUMPY"
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read a .npy file.
+
+    Raises:
+        UserError: if it is missing, truncated, no .npy file, or holds Python objects.
+    """
+    try:
+        with open_regular(path) as file:
+            _check_npy(path, file)
+            file.seek(0)
+            return np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
+
+
+def _check_npy(path: Path, file: BinaryIO) -> None:
+    """Hold a .npy file's header against its size: what it claims has to be there."""
+    try:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("it does not start as one")
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        shape, _, dtype = HEADERS[version](file)
+        if not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError(f"found the shape {shape}")
+    except Exception as error:  # NumPy's reader of headers ends in many ways
+        raise UserError(f"{path}: truncated or not a .npy file ({shown(error)}); save it again") from None
+    if dtype.hasobject:
+        raise UserError(
+            f"{path}: found Python objects (a pickle), expected plain numbers or strings; "
+            "save it again with a plain dtype"
+        )
+    claimed, there = prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+    if claimed > there:
+        raise UserError(
+            f"{path}: truncated or not a .npy file (found {there} bytes of the {shown(claimed)} that {shown(dtype)} of "
+            f"shape {shown(shape)} takes); save it again"
+        )
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file whole or not at all. (NumPy's own writing does not say that the disk is full.)"""
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_tensors(
+    path: Path, framework: Literal["np", "pt"], fingerprint: str, names: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Read safetensors, mapped into memory, as arrays of NumPy or of PyTorch.
+
+    Args:
+        path: the file.
+        framework: whose arrays.
+        fingerprint: what the file must say that it was made from.
+        names: of the tensors to read; None for all.
+
+    Raises:
+        UserError: if it is missing, damaged, or made from something else.
+    """
+    from safetensors import safe_open
+
+    try:
+        open_regular(path).close()
+        with safe_open(path, framework) as file:
+            made_from = (file.metadata() or {}).get("fingerprint")
+            tensors = {name: file.get_tensor(name) for name in (file.keys() if names is None else names)}
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
+    except OSError:
+        raise
+    except Exception as error:  # safetensors has an error of its own, and each framework others
+        raise UserError(f"{path}: no safetensors ({shown(error)}); remove it and run `dvc repro`") from None
+    if made_from != fingerprint:
+        raise UserError(mixed(path))
+    return tensors
+
+
+def mixed(path: Path) -> str:
+    """Return what to say of a file that was made from something else than what lies beside it."""
+    return f"{path}: was made from other data or parameters than the rest, as a killed run leaves it; run `dvc repro`"
+
+
+def read_prepared(
+    representation: str,
+    description: Description,
+    framework: Literal["np", "pt"],
+    names: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """Read a representation's prepared tensors, or those named.
+
+    Returns:
+        For each part `PART_x` (n, ...) float32, `PART_y` (n,) and `PART_unit` (n,) int64; `mean` and `std` (...).
+
+    Raises:
+        UserError: as `read_tensors`, or if they are not of the form that dataset.json says.
+    """
+    path, shape = tensors_path(representation), description.representations[representation].shape
+    tensors = read_tensors(path, framework, description.fingerprint, names)
+    expected = {"mean": (shape, "float32"), "std": (shape, "float32")}
+    for part in PARTS:
+        n = sum(description.counts[part].values())
+        expected |= {f"{part}_x": ((n, *shape), "float32")}
+        expected |= {f"{part}_{name}": ((n,), "int64") for name in ("y", "unit")}
+    found = {name: (tuple(tensor.shape), str(tensor.dtype).split(".")[-1]) for name, tensor in tensors.items()}
+    fits = found == {name: expected[name] for name in names or expected}
+    if fits:
+        classes = [tensors[name] for name in ("train_y", "val_y", "test_y") if name in tensors]
+        fits = all(y.min() >= 0 and y.max() < len(description.classes) for y in classes)
+    if not fits:
+        raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+    return tensors
