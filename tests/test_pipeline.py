@@ -1,6 +1,5 @@
 """The whole chain under DVC, on a small configuration, as its users use it."""
 
-import contextlib
 import csv
 import io
 import json
@@ -11,8 +10,8 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import make_arrays, save_arrays, save_dataset, write_params
-from repository import Repository, copy_of_the_project
+from conftest import make_arrays, save_arrays
+from repository import Repository, set_params, small_project
 
 CHAIN = ["check", "prepare", "baselines", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
 
@@ -25,12 +24,7 @@ def stages_run(output: str) -> list[str]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Repository:
     """The project with a small data set of its own, run once and committed."""
-    repository = copy_of_the_project(tmp_path_factory.mktemp("base") / "clone")
-    save_dataset(repository.folder / "data" / "mine")
-    with contextlib.chdir(repository.folder):
-        write_params(epochs=3)
-    repository.run("git", "init", "--quiet", "--initial-branch=main")
-    repository.dvc("add", "data/mine")
+    repository = small_project(tmp_path_factory.mktemp("base") / "clone")
     assert stages_run(repository.dvc("repro")) == CHAIN
     repository.commit()
     return repository
@@ -41,11 +35,6 @@ def repository(base, tmp_path) -> Repository:
     """A copy of it to change."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
     return Repository(tmp_path / "clone")
-
-
-def set_params(repository: Repository, **changes) -> None:
-    path = repository.folder / "params.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, sort_keys=False))
 
 
 def test_run_again_does_nothing(base):
