@@ -228,7 +228,7 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
     for name, (train, val, n_classes) in prepared(folder).items():
         shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
         model = build_network("mlp", shape, HIDDEN, n_classes, seed=0)
-        adds = 3 * multiply_adds(model, shape) - model[1].weight.numel()
+        adds = 3 * multiply_adds("mlp", shape, HIDDEN, n_classes) - model[1].weight.numel()
         on_gpu = {
             part: tuple(tensor.to(device) for tensor in both) for part, both in {"train": train, "val": val}.items()
         }
@@ -359,7 +359,7 @@ def threads(repeat: int) -> list[dict]:
                 "network": network,
                 "shape": list(shape),
                 "hidden": hidden,
-                "multiply_adds_per_step": RECIPE.batch_size * multiply_adds(model, shape),
+                "multiply_adds_per_step": RECIPE.batch_size * multiply_adds(network, shape, hidden, 4),
                 "microseconds_per_step": {
                     str(count): statistics.median(measured) / (n / RECIPE.batch_size) * 1e6
                     for count, measured in seconds.items()

@@ -42,12 +42,13 @@ class Track(NamedTuple):
 
 def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
-    audio = load_params().audio
+    params = load_params()
+    audio = params.audio
     files = find_tracks(AUDIO)
     with replacing_folder(FEATURES) as folder:
         pieces = folder / "pieces"
         pieces.mkdir()
-        tracks = analyse_all(files, pieces, audio.sample_rate, audio.scheduler)
+        tracks = analyse_all(files, pieces, audio.sample_rate, params.scheduler)
         problems = [f"{AUDIO / track.file} {track.problem}" for track in tracks if track.problem]
         if problems and audio.on_error == "fail":
             raise UserError(

@@ -46,7 +46,6 @@ class Audio(BaseModel):
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000, multiple_of=20)]
     on_error: Literal["fail", "skip"]
-    scheduler: Name | None
 
 
 class Params(BaseModel):
@@ -70,6 +69,7 @@ class Params(BaseModel):
     seed: Seed
     snapshots: Literal["improved", "every"]
     audio: Audio
+    scheduler: Name | None
 
     @field_validator("split")
     @classmethod

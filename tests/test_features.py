@@ -70,7 +70,7 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
 
 
 def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, monkeypatch):
-    changes = {"audio": {"sample_rate": 16000, "on_error": "fail", "scheduler": None}, "epochs": 1, "runs": 1}
+    changes = {"audio": {"sample_rate": 16000, "on_error": "fail"}, "epochs": 1, "runs": 1}
     write_params(dataset="data/features", split={"train": 0.5, "val": 0.25, "test": 0.25}, **changes)
     features.main()
     prepare.main()
@@ -119,7 +119,7 @@ def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
 
 
 def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
-    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip", "scheduler": None})
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
     features.main()
     said = capsys.readouterr().out
     with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:

@@ -12,7 +12,7 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for path in STAGES.rglob("*.p
 ROOMS = ("learning", "audio", "reporting")
 GROUND = tuple(
     f"stages/{name}.py"
-    for name in ("arrays", "files", "fingerprints", "params", "records", "results", "running", "writing")
+    for name in ("arrays", "files", "fingerprints", "params", "records", "results", "running", "tasks", "writing")
 )
 LARGEST, LONGEST, MOST_PARAMETERS = 250, 45, 5
 
