@@ -25,7 +25,7 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 	python tests/mutants.py
 
 bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
-	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	.ci/install bench/requirements.txt requirements-torch.txt
 	python -m bench.training
 	python -m bench.front_end
 
@@ -35,15 +35,16 @@ report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md,
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
 	python -m stages.report readme
 
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes --no-emit-package torch
+LOCK := uv pip compile --quiet --config-file .ci/lock.toml --universal --python-version 3.11 --no-header \
+	--generate-hashes --no-emit-package torch
 lock:  ## compile pyproject.toml into the pinned lists, with hashes for all but torch (needs uv)
 	$(LOCK) --extra test pyproject.toml -o requirements.txt
 	$(LOCK) --extra test --extra bench --constraint requirements.txt pyproject.toml -o bench/requirements.txt
 	grep -o 'torch==[0-9.]*' pyproject.toml > requirements-torch.txt
+	grep -o 'uv==[0-9.]*' pyproject.toml | $(LOCK) --no-annotate - -o .ci/uv.txt
 
 $(INSTALLED): requirements.txt requirements-torch.txt
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: $(PYTHON): found Python " + v + ", expected 3.11, 3.12 or 3.13; name one, say make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	.ci/install requirements.txt requirements-torch.txt
 	@touch $@

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 WANTED = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+(TORCH,) = tomllib.loads((ROOT / ".ci" / "lock.toml").read_text(encoding="utf-8"))["dependency-metadata"]
 HASH = r"--hash=sha256:[0-9a-f]{64}\b"
 
 
@@ -21,15 +22,25 @@ def pins(file):
     return [(Requirement(line.split("--hash")[0].strip()), len(re.findall(HASH, line))) for line in lines if line]
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "bench/requirements.txt"])
+@pytest.mark.parametrize("file", ["requirements.txt", "bench/requirements.txt", ".ci/uv.txt"])
 def test_everything_but_torch_has_a_hash(file):
-    assert len(pins(file)) > 100
+    assert pins(file)
     assert [pin.name for pin, hashes in pins(file) if not hashes or pin.name == "torch"] == []
 
 
 def test_torch_alone_has_none():
-    ((torch, hashes),) = pins("requirements-torch.txt")
-    assert (str(torch), hashes) == (next(each for each in WANTED if each.startswith("torch")), 0)
+    wanted = next(each for each in WANTED if each.startswith("torch"))
+    assert pins("requirements-torch.txt") == [(Requirement(wanted), 0)]
+    assert wanted == f"torch=={TORCH['version']}"
+
+
+def test_uv_is_pinned_as_pyproject_says():
+    assert [str(pin) for pin, _ in pins(".ci/uv.txt")] == EXTRAS["install"]
+
+
+def test_uv_reads_nothing_of_this_projects_that_would_leave_cuda_packages_out():
+    assert "uv" not in PROJECT["tool"]
+    assert not (ROOT / "uv.toml").exists()
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
@@ -44,9 +55,7 @@ def test_what_pyproject_asks_for_is_pinned(python, extras):
             assert version.operator == "=="
             assert pinned.setdefault(canonicalize_name(pin.name), version.version) == version.version
     wanted = [Requirement(each) for each in sum((EXTRAS[extra] for extra in extras), WANTED)]
-    wanted += [
-        Requirement(each) for table in PROJECT["tool"]["uv"]["dependency-metadata"] for each in table["requires-dist"]
-    ]
+    wanted += [Requirement(each) for each in TORCH["requires-dist"]]
     assert [str(each) for each in wanted if pinned[canonicalize_name(each.name)] not in each.specifier] == []
 
 
