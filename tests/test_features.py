@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
@@ -162,12 +165,13 @@ def cluster_elsewhere(songs):
         yield address
 
 
-def start_cluster(variables):
+def start_cluster(variables, protocol="tcp", security=None):
     environment = os.environ | variables
     dask = Path(sys.executable).with_name("dask")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", "cluster.json"]
-    processes = [subprocess.Popen([dask, "scheduler", "--no-dashboard", *where], **quiet)]
+    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    where = ["--protocol", protocol, "--port", "0", "--scheduler-file", "cluster.json"]
+    processes = [subprocess.Popen([dask, "scheduler", *here, *where], **quiet)]
     deadline = time.monotonic() + 60
     while not (Path("cluster.json").exists() and Path("cluster.json").stat().st_size):
         assert time.monotonic() < deadline
@@ -175,16 +179,47 @@ def start_cluster(variables):
     time.sleep(0.2)
     address = json.loads(Path("cluster.json").read_text())["address"]
     for _ in range(2):
-        command = [dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        command = [dask, "worker", address, *here, "--nthreads", "1", "--no-nanny"]
         processes.append(subprocess.Popen(command, **quiet))
     from distributed import Client
 
-    with Client(address) as client:
+    with Client(address, security=security) as client:
         client.wait_for_workers(2, timeout=60)
     yield address, processes[1:]
     for process in processes[::-1]:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def guide():
+    """What docs/own-music.md says on TLS: the command that makes a certificate, and Dask's settings."""
+    text = (ROOT / "docs" / "own-music.md").read_text(encoding="utf-8")
+    return re.search(r"^openssl .*", text, re.MULTILINE)[0], re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+
+
+def as_variables(settings, name="DASK"):
+    """Return Dask's settings as the variables that stand for them."""
+    if not isinstance(settings, dict):
+        return {name: str(settings)}
+    parts = [as_variables(value, f"{name}__{key}".upper().replace("-", "_")) for key, value in settings.items()]
+    return {key.replace("DASK__", "DASK_"): value for part in parts for key, value in part.items()}
+
+
+@pytest.fixture
+def cluster_by_tls(songs, guide):
+    """The address of one that asks for a certificate, made as the guide says, and the variables that give it."""
+    openssl, settings = guide
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl to make a certificate with")
+    subprocess.run(openssl.split(), check=True, capture_output=True)
+    pem = str(songs / "dask.pem")
+    variables = as_variables(yaml.safe_load(settings.replace("/home/you/dask.pem", pem)))
+    from distributed import Security
+
+    security = Security(tls_ca_file=pem, tls_client_cert=pem, require_encryption=True)
+    for address, _ in start_cluster(variables | {"PYTHONPATH": str(ROOT)}, "tls", security):
+        yield address, variables
 
 
 def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
@@ -224,3 +259,29 @@ def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere):
     assert "start its scheduler and its workers in a checkout of this repository" in done.stderr
     assert "Traceback" not in done.stderr
     assert not features.FEATURES.exists()
+
+
+def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate(cluster_by_tls, guide):
+    address, variables = cluster_by_tls
+    assert variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "True"
+    assert variables["DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"].endswith("dask.pem")
+
+    def run(address, **others):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address} | others
+        return subprocess.run(
+            [sys.executable, "-m", "stages.features"], env=environment, capture_output=True, text=True
+        )  # fmt: skip
+
+    subprocess.run(guide[0].replace("dask.pem", "another.pem").split(), check=True, capture_output=True)
+    another = {name: value.replace("dask.pem", "another.pem") for name, value in variables.items()}
+    tcp = address.replace("tls", "tcp")
+    for refused in (run(address), run(address, **another), run(tcp), run(tcp, **variables)):
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert re.match(r"error: t(ls|cp)://127\.0\.0\.1:\d+: found no Dask scheduler \(", line)
+        assert line.endswith("start one with: dask scheduler, and the same TLS settings")
+        assert not features.FEATURES.exists()
+    assert "features: 2 workers at tls" in run(address, **variables).stdout
+    by_tls = arrays()
+    features.main()
+    assert arrays() == by_tls
