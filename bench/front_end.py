@@ -27,9 +27,10 @@ import soxr
 from tqdm import tqdm
 
 from stages import demo
+from stages.analyser import Piece, Track, analyse
 from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
-from stages.features import analyse
+from stages.files import read_json
 from stages.running import run_command
 from stages.writing import write_json
 
@@ -79,7 +80,10 @@ def peers(path: Path) -> int:
 
 def ours(path: Path) -> int:
     """Analyse a song as the stage does; return the number of clips."""
-    return analyse(path, Path(path.stem) / path.name, Path(f"{path}.{get_ident()}"), SAMPLE_RATE).clips
+    place = path.with_name(f"{path.stem} {get_ident()}")
+    piece = Piece([path.name], path.parent, place, SAMPLE_RATE, tuple(FRONT_ENDS))
+    analyse(piece)
+    return Track(*read_json(piece.done())[0]).clips
 
 
 def parts(path: Path) -> dict[str, float]:

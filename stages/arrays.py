@@ -1,7 +1,7 @@
 """Arrays on disk: .npy files and safetensors, checked before they are believed; never a pickle."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.files import UserError, open_regular, shown, tensors_path
 from stages.records import PARTS, Description
-from stages.writing import write_bytes
+from stages.writing import replacing, write_bytes
 
 MAGIC = b"\x93NUMPY"
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -62,6 +62,21 @@ def write_array(path: Path, array: np.ndarray) -> None:
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_bytes(path, buffer.getvalue())
+
+
+def stream_array(path: Path, dtype: np.dtype, shape: tuple[int, ...], pieces: Iterable[bytes]) -> None:
+    """Write a .npy file whose numbers come in pieces, whole or not at all.
+
+    Raises:
+        ValueError: if they do not add up to the shape.
+    """
+    dtype = np.dtype(dtype)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        written = sum(file.write(piece) for piece in pieces)
+        if written != prod(shape) * dtype.itemsize:
+            raise ValueError(f"{path}: found {written} bytes, expected {shape} of {dtype}")
 
 
 def read_tensors(

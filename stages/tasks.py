@@ -154,8 +154,10 @@ def on_cluster(
         raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler") from None
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # the middle two: amiss TLS settings
+        raise UserError(
+            f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler, and the same TLS settings"
+        ) from None
     with client:
         print(f"{len(client.scheduler_info()['workers'])} workers at {address}")
         if told:
