@@ -10,6 +10,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
 
 repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
+	@python -m stages.mend
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests
