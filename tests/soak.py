@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 import yaml
@@ -65,9 +65,10 @@ def in_short(value: dict[str, float]) -> str:
 
 
 class Outcome(NamedTuple):
-    """How a round ended: what is wrong, and how many more tries of `make repro` it took."""
+    """How a round ended: whether the signal met anybody, what is wrong, how many more `make repro` it took."""
 
     round: Round
+    met: bool
     faults: list[str]
     more_tries: int
 
@@ -120,25 +121,25 @@ class Soak:
         return Reference(contents(repository.folder), time.monotonic() - started)
 
     def play(self, each: Round) -> Outcome:
-        """Play a round; what it printed stays in log.txt, beside the project, if something is wrong."""
+        """Play a round. If something is wrong, the project stays, and beside it log.txt with all that was printed."""
         repository = self.copy(f"round-{each.number}")
-        faults, more_tries = [], 0
+        met, faults, more_tries = False, [], 0
         with (repository.folder.parent / "log.txt").open("w") as log:
             try:
-                group = self.strike(repository, each, log)
+                group, met = self.strike(repository, each, log)
                 faults, more_tries = recover(repository, each, log)
-                faults = faults or self.differences(repository, "")
+                faults = faults or self.differences(repository)
                 wait_for(lambda: not alive(group))
-                faults = faults or self.differences(repository, " after its orphans had ended")
+                faults = faults or [f"{line}, by an orphan" for line in self.differences(repository)]
                 faults += [f"{name}: left behind" for name in leftovers(repository.folder)]
-            except (subprocess.TimeoutExpired, TimeoutError) as error:
-                faults.append(f"hangs: {error}")
+            except Exception as error:  # whatever it is, this round failed, and the others go on
+                faults.append(repr(error))
         if not faults:
             shutil.rmtree(repository.folder.parent)
-        return Outcome(each, faults, more_tries)
+        return Outcome(each, met, faults, more_tries)
 
-    def strike(self, repository: Repository, each: Round, log) -> int:
-        """Start the round's command, send its signal at its moment, and return the group of its processes."""
+    def strike(self, repository: Repository, each: Round, log: IO[str]) -> tuple[int, bool]:
+        """Start the round's command and send its signal; return the group of its processes, and whether it met one."""
         command = shlex.split(each.command)
         seconds = self.references[tuple(each.value.values())].seconds
         if "exp" in command:
@@ -158,18 +159,20 @@ class Soak:
         )
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(each.share * seconds)
-        struck = send(process, getattr(signal, f"SIG{each.signal}"), each.target)
-        print(f"--- {each}: {struck} after {time.monotonic() - started:.2f} s", file=log, flush=True)
+        met = send(process, getattr(signal, f"SIG{each.signal}"), each.target)
+        print(
+            f"--- {each}: {'met' if met else 'missed'} after {time.monotonic() - started:.2f} s", file=log, flush=True
+        )
         process.wait(PATIENCE)
-        return process.pid
+        return process.pid, met
 
-    def differences(self, repository: Repository, when: str) -> list[str]:
+    def differences(self, repository: Repository) -> list[str]:
         """Return how what is there differs from the undisturbed run of the parameters that are there."""
         params = yaml.safe_load((repository.folder / "params.yaml").read_text())
         expected = self.references[tuple(params[key] for key in BEFORE)].contents
         found = contents(repository.folder)
         differing = [name for name in expected | found if expected.get(name) != found.get(name)]
-        return [f"{name}: {fault(name, expected, found)}{when}" for name in sorted(differing)]
+        return [f"{name}: {fault(name, expected, found)}" for name in sorted(differing)]
 
 
 def fault(name: str, expected: dict[str, bytes], found: dict[str, bytes]) -> str:
@@ -189,22 +192,22 @@ def change(repository: Repository, value: dict[str, float]) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | value, sort_keys=False))
 
 
-def send(process: subprocess.Popen, number: int, target: str) -> str:
-    """Send a signal; return what it met."""
+def send(process: subprocess.Popen, number: int, target: str) -> bool:
+    """Send a signal to dvc, to the stage that it runs or runs next, or to all; return whether anybody was there."""
     if process.poll() is not None:
-        return "dvc had ended"
+        return False
     if target == "group":
         os.killpg(process.pid, number)
     elif target == "dvc":
         process.send_signal(number)
     else:
-        stage: list[psutil.Process] = []
-        wait_for(lambda: stage.extend(stages_of(process)) or stage or process.poll() is not None)
-        if not stage:
-            return "dvc ended before another stage began"
-        with contextlib.suppress(psutil.NoSuchProcess):
-            stage[0].send_signal(number)
-    return "met" if process.poll() is None or target != "stage" else "dvc had ended"
+        stages: list[psutil.Process] = []
+        wait_for(lambda: stages.extend(stages_of(process)) or stages or process.poll() is not None)
+        try:
+            stages[0].send_signal(number)
+        except (IndexError, psutil.NoSuchProcess):
+            return False
+    return True
 
 
 def stages_of(process: subprocess.Popen) -> list[psutil.Process]:
@@ -218,7 +221,7 @@ def stages_of(process: subprocess.Popen) -> list[psutil.Process]:
     return []
 
 
-def recover(repository: Repository, each: Round, log) -> tuple[list[str], int]:
+def recover(repository: Repository, each: Round, log: IO[str]) -> tuple[list[str], int]:
     """Do what the guides say; return what went wrong, and how often `make repro` was needed again."""
     if say(repository, log, "git symbolic-ref --quiet HEAD") and (fault := say(repository, log, "git checkout main")):
         return [fault], 0
@@ -231,7 +234,7 @@ def recover(repository: Repository, each: Round, log) -> tuple[list[str], int]:
     return [fault] if fault else [], more_tries
 
 
-def say(repository: Repository, log, command: str) -> str:
+def say(repository: Repository, log: IO[str], command: str) -> str:
     """Run a command; return how it failed: its last lines, or "" if it did not."""
     print(f"--- {command}", file=log, flush=True)
     done = subprocess.run(
@@ -311,17 +314,25 @@ def main() -> None:
     soak, outcomes = Soak(folder), []
     for outcome in pool(soak.play, [draw(seed, number) for number in numbers]):
         outcomes.append(outcome)
-        again = f", {outcome.more_tries} more `make repro`" if outcome.more_tries else ""
-        print(f"{outcome.round}: {'FAILED' if outcome.faults else 'the same bytes'}{again}", flush=True)
+        missed, again = "" if outcome.met else ", too late", f", {outcome.more_tries} more `make repro`"
+        how = "FAILED" if outcome.faults else "the same bytes"
+        print(f"{outcome.round}: {how}{missed}{again if outcome.more_tries else ''}", flush=True)
         for line in outcome.faults[:8]:
             print(f"    {line}", flush=True)
+    sys.exit(conclude(outcomes, seed))
+
+
+def conclude(outcomes: list[Outcome], seed: int) -> int:
+    """Print how all rounds ended and how to play the failed ones again; return how many those are, 1 at most."""
+    met = [outcome.round for outcome in outcomes if outcome.met]
     failed = [outcome.round for outcome in outcomes if outcome.faults]
     for kind in ("command", "signal", "target"):
-        print(dict(Counter(getattr(outcome.round, kind) for outcome in outcomes)))
-    print(f"{len(outcomes)} rounds, {len(failed)} failed, {sum(o.more_tries for o in outcomes)} more `make repro`")
+        print("kills: " + ", ".join(f"{n} {what}" for what, n in Counter(getattr(each, kind) for each in met).items()))
+    more_tries = sum(outcome.more_tries for outcome in outcomes)
+    print(f"{len(outcomes)} rounds, {len(met)} kills, {len(failed)} failed, {more_tries} more `make repro`")
     for each in failed:
         print(f"failed: {each}: python tests/soak.py --seed {seed} --only {each.number}")
-    sys.exit(1 if failed else None)
+    return min(len(failed), 1)
 
 
 if __name__ == "__main__":

@@ -29,14 +29,14 @@ def test_whatever_a_kill_leaves_make_repro_makes_the_same_bytes(rounds, whole):
 
 def test_the_soak_sees_every_byte(whole):
     repository = whole.copy("another")
-    assert whole.differences(repository, "") == []
+    assert whole.differences(repository) == []
     chosen = repository.folder / "data/model/mfccs.safetensors"
     content = chosen.read_bytes()
     chosen.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     (repository.folder / "metrics/evaluate.json").unlink()
     (repository.folder / "data/prepared/extra").touch()
     (repository.folder / "metrics/.select.json.7.new").touch()
-    assert whole.differences(repository, "") == [
+    assert whole.differences(repository) == [
         "data/model/mfccs.safetensors: differs",
         "data/prepared/extra: too much",
         "metrics/evaluate.json: missing",
