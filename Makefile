@@ -4,12 +4,13 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test lint mutants bench report readme lock
+.PHONY: help repro test lint mutants soak bench report readme lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
 
 repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
+	@python -m stages.mend
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests
@@ -23,6 +24,9 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 	python -m pip install --quiet --disable-pip-version-check --constraint <(sed '/--hash/d; s/ \\$$//' requirements.txt) \
 		"$$(grep -o 'cosmic-ray==[0-9.]*' pyproject.toml)"
 	python tests/mutants.py
+
+soak: $(INSTALLED)  ## kill the pipeline at random 100 times and compare every byte (about 15 minutes; ROUNDS=10)
+	python tests/soak.py $(ROUNDS)
 
 bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
 	.ci/install bench/requirements.txt requirements-torch.txt
