@@ -9,30 +9,19 @@ import json
 import string
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, open_sound, read_blocks, why_unusable, windows
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import MODEL, UserError, card_path, shown
+from stages.audio.decode import SUFFIXES, find_sounds
+from stages.files import UserError, shown
 from stages.learning.scoring import verdict
-from stages.learning.snapshots import load_chosen, standardization_of
-from stages.records import Card
+from stages.listening import Song, listen_to_all, load_card, make_listener
 from stages.reporting import pictures
 from stages.running import run_command
 from stages.writing import check_replaceable, write_bytes, write_csv
 
 LINE = 60  # characters of a song's timeline at most
-
-
-class Song(NamedTuple):
-    """What was heard in a song: where its windows start (s) and each one's probabilities, shape (windows, classes)."""
-
-    path: Path
-    starts: np.ndarray
-    probabilities: np.ndarray
 
 
 def main() -> None:
@@ -48,16 +37,14 @@ def main() -> None:
             f"{card.front_end.sample_rate} Hz: {card.data.dataset} holds no audio.json that says so",
             file=sys.stderr,
         )
-    listen = make_listener(card, arguments.hop)
     songs, failures = [], []
-    progress = tqdm(paths, "predict", unit="song", disable=None if len(paths) > 1 else True)
-    for path in progress:
-        try:
-            songs.append(listen(path))
-        except Exception as error:  # whatever is wrong with one song, the others go on
-            failures.append(f"{path}: {why_unusable(error)}")
-            continue
-        progress.write(describe(songs[-1], card.classes, arguments.seconds))
+    with tqdm(total=len(paths), desc="predict", unit="song", disable=None if len(paths) > 1 else True) as progress:
+        for path, heard in listen_to_all(paths, make_listener(card, arguments.hop), progress):
+            if isinstance(heard, Song):
+                songs.append(heard)
+                progress.write(describe(heard, card.classes, arguments.seconds))
+            else:
+                failures.append(f"{path}: {heard}")
     if arguments.json:
         write_bytes(
             arguments.json, (json.dumps([as_json(song, card.classes) for song in songs], indent=2) + "\n").encode()
@@ -111,58 +98,6 @@ def find_songs(places: list[Path]) -> list[Path]:
             raise UserError(f"{place}: found no sound file, expected {', '.join(SUFFIXES)}")
         songs += found
     return songs
-
-
-def load_card(representation: str | None) -> Card:
-    """Return the card of the model asked for, or of the one with the best validation macro F1.
-
-    Raises:
-        UserError: if there is no such model, or none that hears sound as this program does.
-    """
-    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
-    if not cards:
-        raise UserError(f"{MODEL}: found no model; run `make repro` first")
-    if representation and representation not in cards:
-        raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
-    asked = [cards[representation]] if representation else list(cards.values())
-    able = [card for card in asked if card.front_end]
-    if not able:
-        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
-        raise UserError(
-            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {known}: "
-            "those alone can be made from sound here"
-        )
-    best = max(able, key=lambda card: card.chosen.val_f1_macro)
-    ours = settings(best.representation, best.shape, best.front_end.sample_rate)
-    if ours != best.front_end.model_dump():
-        raise UserError(
-            f"{card_path(best.representation)}: was trained behind another front end than the one here "
-            f"({shown(best.front_end)}); run `make repro`"
-        )
-    return best
-
-
-def make_listener(card: Card, hop_seconds: float):
-    """Return a function that hears a file as the model heard its training data, and returns a Song."""
-    import torch
-
-    model, (mean, std) = load_chosen(card), standardization_of(card)
-    front_end, sample_rate = FRONT_ENDS[card.representation], card.front_end.sample_rate
-    hop = round(hop_seconds * sample_rate)
-
-    @torch.inference_mode()
-    def listen(path: Path) -> Song:
-        heard = []
-        with open_sound(path) as sound:
-            for clips in windows(read_blocks(sound, sample_rate), sample_rate, hop):
-                x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
-                heard.append(torch.softmax(model(x).double(), dim=1).numpy())
-        if not heard:
-            raise DecodeError("is shorter than half a second")
-        probabilities = np.concatenate(heard)
-        return Song(path, np.arange(len(probabilities)) * hop / sample_rate, probabilities)
-
-    return listen
 
 
 def describe(song: Song, classes: list[str], every_second: bool) -> str:

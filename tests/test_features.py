@@ -20,7 +20,7 @@ import yaml
 from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
-from stages import analyser, features, predict, prepare, select, train
+from stages import analyser, features, listening, prepare, select, train
 from stages.audio.front_end import melgrams, mfccs
 from stages.files import MODEL, TEMPORARY, UserError, read_json
 from stages.learning.dataset import load_dataset
@@ -88,7 +88,7 @@ def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, m
     sound = soundfile.read(features.AUDIO / "folk" / "b.flac")[0].mean(axis=1)[:48000].reshape(3, 16000)
     X, _, groups = load_dataset(features.FEATURES).representations["mfccs"]
     np.testing.assert_allclose(X[groups == 2], mfccs(sound), atol=1e-4)
-    song = predict.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
+    song = listening.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
     model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=0)
     model.load_state_dict(load_snapshot(MODEL / "mfccs.safetensors"))
     x = torch.tensor((mfccs(sound) - card["mean"]) / card["std"], dtype=torch.float32)
