@@ -35,7 +35,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
     """Return each device's seconds, how much faster the GPU is, and how far validation macro F1 drifted apart.
 
     `..._seconds` are those of the median run from its start to its end, `..._all_runs_seconds` the wall clock of all
-    runs: the CPU trains one after the other, the GPU side by side what gains by it. The speed-up is that of all runs.
+    runs: the CPU trains a run a core, the GPU side by side what gains by it. The speed-up is that of all runs.
     """
     timed = {device: timing.representations[representation] for device, timing in timings.items()}
     one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}

@@ -1,4 +1,4 @@
-"""listening: from songs to the probabilities of their seconds, as a chosen model hears them; needs data/model/ alone."""
+"""listening: from songs to the probabilities of their seconds, as a chosen model hears them; given data/model/."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
