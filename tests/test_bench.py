@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
+from test_export import make_model
 
 from bench import front_end, training
 from stages.files import read_json
@@ -54,8 +55,8 @@ def stand_in(path):
     return front_end.ours(path)
 
 
-def test_front_end(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_front_end(workplace, monkeypatch):
+    make_model("melgrams")
     monkeypatch.setattr(front_end, "TRACKS", 1)
     monkeypatch.setattr(front_end, "ROUNDS", 1)
     monkeypatch.setattr(front_end, "TIMES", 1)
@@ -66,8 +67,10 @@ def test_front_end(tmp_path, monkeypatch):
     assert measured.keys() == front_end.FORMATS.keys()
     for row in measured.values():
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
+        assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
     assert readme.front_end().count("| ratio |") == 1
+    assert readme.front_end().count("| `predict`, to ours |") == 1
 
 
 @pytest.mark.slow
