@@ -97,7 +97,7 @@ class Soak:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.folder = folder
         self.base = small_project(folder / "base" / "clone")
-        set_params(self.base, epochs=20, batch_size=1, snapshots="every", **BEFORE)
+        set_params(self.base, epochs=8, snapshots="every", **BEFORE)
         self.base.dvc("repro")
         self.base.commit()
         self.references = {
