@@ -9,6 +9,7 @@ notice. This runs before every `make repro`, so it imports little; while another
 import fcntl
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -18,7 +19,6 @@ LOCK = Path(".dvc/tmp/lock")
 RWLOCKS = (Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/exps/rwlock"))  # who reads and writes what: stages, experiments
 LOCK_FILES = (Path("dvc.lock"), Path("data/dvc.lock"))  # what the last run used and made
 RUN_CACHE = Path(".dvc/cache/runs")
-STAGE_LOCK = Path("data/tmp/lock")  # held by every stage
 PATIENCE = 1  # seconds, in which a stage takes its lock, and a worker of a queue fills the folder that it made
 
 
@@ -29,8 +29,8 @@ def main() -> None:
             # DVC makes these locks, takes them in this way and never removes them; it holds none while a stage runs.
             for lock in (LOCK, *(path.with_name("rwlock.lock") for path in RWLOCKS if path.exists())):
                 fcntl.flock(held.enter_context(lock.open("r+")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ran = list(holders())
-            if any(map(is_alive, ran)) or not (ran or any(leftovers())):
+            of_stages, of_experiments = map(holders, RWLOCKS)
+            if any(map(is_alive, of_stages + of_experiments)) or not (of_stages or any(leftovers())):
                 return
             time.sleep(PATIENCE)
             for path in leftovers():
@@ -39,11 +39,10 @@ def main() -> None:
         wait_for_the_stage()
 
 
-def holders() -> Iterator[int]:
-    """Yield the number of every dvc that runs a stage or was killed meanwhile: it stands in the rwlock."""
-    for path in RWLOCKS:
-        if path.exists():
-            yield from map(int, re.findall(rb'"pid": (\d+)', path.read_bytes()))
+def holders(rwlock: Path) -> list[int]:
+    """Return the number of every dvc in a rwlock: it runs a stage, or was killed meanwhile."""
+    content = rwlock.read_bytes() if rwlock.exists() else b""
+    return [int(pid) for pid in re.findall(rb'"pid": (\d+)', content)]
 
 
 def is_alive(pid: int) -> bool:
@@ -68,13 +67,14 @@ def leftovers() -> Iterator[Path]:
 
 
 def wait_for_the_stage() -> None:
-    """Wait until the stage that a killed dvc ran has ended."""
-    with STAGE_LOCK.open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for a stage of a killed dvc to end ({STAGE_LOCK})", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    """Wait until the stage that a killed dvc ran has ended, and say so."""
+    from stages.running import LOCK as LOCK_OF_STAGES
+    from stages.running import sole_stage
+
+    sys.stdout.reconfigure(line_buffering=True)
+    if LOCK_OF_STAGES.exists():
+        with sole_stage():
+            pass
 
 
 if __name__ == "__main__":

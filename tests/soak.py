@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -26,8 +27,7 @@ from typing import IO, NamedTuple
 
 import psutil
 import yaml
-from conftest import save_dataset, write_params
-from repository import Repository, copy_of_the_project
+from repository import Repository, set_params, small_project
 
 BEFORE = {"lr": 0.05, "seed": 0, "split_seed": 0}
 VALUES = (BEFORE, BEFORE | {"lr": 0.1}, BEFORE | {"seed": 1}, BEFORE | {"split_seed": 1})
@@ -37,6 +37,7 @@ SIGNALS = ("KILL", "TERM", "INT")
 TIMES = ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
 MORE_TRIES = 2  # of `make repro`: a stage may refuse what an orphan wrote meanwhile
 PATIENCE = 300  # seconds, until a process counts as hanging
+HELD = 4  # seconds
 EXP_RUN_SECONDS = 1.5  # that `dvc exp run` takes longer than `dvc repro`
 
 
@@ -50,13 +51,12 @@ class Round(NamedTuple):
     target: str
     share: float
     then: dict[str, float] | None  # the edit between the kill and `make repro`
+    held: bool  # whether an orphan that has begun stops for a while, as if it had more to do
 
     def __str__(self) -> str:
-        then = f", then {in_short(self.then)}" if self.then else ""
-        return (
-            f"round {self.number}: {self.command}, {in_short(self.value)}, {self.signal} to {self.target} at "
-            f"{self.share:.0%}{then}"
-        )
+        then = ", its orphan held" * self.held + (f", then {in_short(self.then)}" if self.then else "")
+        what = f"round {self.number}: {self.command}, {in_short(self.value)}, {self.signal} to {self.target}"
+        return f"{what} at {self.share:.0%}{then}"
 
 
 def in_short(value: dict[str, float]) -> str:
@@ -84,7 +84,8 @@ def draw(seed: int, number: int) -> Round:
     """Return a round of the soak that the seed draws."""
     rng = random.Random(f"{seed} {number}")
     command, value, name, target = map(rng.choice, (COMMANDS, VALUES[1:], SIGNALS, TARGETS))
-    return Round(number, command, value, name, target, rng.random(), rng.choice((None, rng.choice(VALUES))))
+    share, then, held = rng.random(), rng.choice((None, rng.choice(VALUES))), rng.random() < 0.5
+    return Round(number, command, value, name, target, share, then, held and target == "dvc" and name != "INT")
 
 
 class Soak:
@@ -95,12 +96,8 @@ class Soak:
         # Whoever starts this in the background has INT ignored, and so would dvc.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.folder = folder
-        self.base = copy_of_the_project(folder / "base" / "clone")
-        save_dataset(self.base.folder / "data" / "mine")
-        with contextlib.chdir(self.base.folder):
-            write_params(epochs=20, batch_size=1, snapshots="every", **BEFORE)
-        self.base.run("git", "init", "--quiet", "--initial-branch=main")
-        self.base.dvc("add", "data/mine")
+        self.base = small_project(folder / "base" / "clone")
+        set_params(self.base, epochs=8, snapshots="every", **BEFORE)
         self.base.dvc("repro")
         self.base.commit()
         self.references = {
@@ -115,7 +112,7 @@ class Soak:
     def run(self, value: dict[str, float]) -> Reference:
         """Run a value undisturbed."""
         repository = self.copy("-".join(["reference", *map(str, value.values())]))
-        change(repository, value)
+        set_params(repository, **value)
         started = time.monotonic()
         repository.dvc("repro")
         return Reference(contents(repository.folder), time.monotonic() - started)
@@ -146,7 +143,7 @@ class Soak:
             command += [part for key, value in each.value.items() for part in ("-S", f"{key}={value}")]
             seconds += EXP_RUN_SECONDS
         else:
-            change(repository, each.value)
+            set_params(repository, **each.value)
         started = time.monotonic()
         process = subprocess.Popen(
             command,
@@ -159,10 +156,13 @@ class Soak:
         )
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(each.share * seconds)
+        stages = stages_of(process)
         met = send(process, getattr(signal, f"SIG{each.signal}"), each.target)
         print(
             f"--- {each}: {'met' if met else 'missed'} after {time.monotonic() - started:.2f} s", file=log, flush=True
         )
+        if each.held:
+            hold(stages)
         process.wait(PATIENCE)
         return process.pid, met
 
@@ -184,12 +184,6 @@ def pool(function: Callable, items: Iterable) -> Iterable:
     """Apply the function to every item, as many at once as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         yield from executor.map(function, items)
-
-
-def change(repository: Repository, value: dict[str, float]) -> None:
-    """Edit params.yaml."""
-    path = repository.folder / "params.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | value, sort_keys=False))
 
 
 def send(process: subprocess.Popen, number: int, target: str) -> bool:
@@ -221,12 +215,27 @@ def stages_of(process: subprocess.Popen) -> list[psutil.Process]:
     return []
 
 
+def hold(stages: list[psutil.Process]) -> None:
+    """Stop the stages that have begun, that is, have their lock, and let them go on later."""
+    for stage in stages:
+        with contextlib.suppress(psutil.Error):
+            if any(file.path.endswith("/data/tmp/lock") for file in stage.open_files()):
+                stage.suspend()
+                threading.Timer(HELD, let_go, [stage]).start()
+
+
+def let_go(stage: psutil.Process) -> None:
+    """Let a stopped process go on, if it is there."""
+    with contextlib.suppress(psutil.Error):
+        stage.resume()
+
+
 def recover(repository: Repository, each: Round, log: IO[str]) -> tuple[list[str], int]:
     """Do what the guides say; return what went wrong, and how often `make repro` was needed again."""
     if say(repository, log, "git symbolic-ref --quiet HEAD") and (fault := say(repository, log, "git checkout main")):
         return [fault], 0
     if each.then:
-        change(repository, each.then)
+        set_params(repository, **each.then)
     more_tries = 0
     # The recipe as it is; what it needs is installed already.
     while (fault := say(repository, log, "make -o .venv/.installed repro")) and more_tries < MORE_TRIES:

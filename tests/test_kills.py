@@ -5,7 +5,7 @@ import soak
 
 pytestmark = pytest.mark.slow
 
-SEED, ROUNDS = 8804, 6
+SEED, ROUNDS = 128064, 6
 
 
 @pytest.fixture(scope="module")
