@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from stages.files import BASELINES, DESCRIPTION, run_stage, tensors_path
-from stages.learning.scoring import confusion_matrix, intervals, scores
+from stages.learning.scoring import count, intervals, scores
 from stages.learning.split import split_rows
 from stages.records import PARTS, Baseline, Baselines, Description
 
@@ -65,7 +65,7 @@ def judge(
     with threadpool_limits(1):
         model.fit(columns(baseline, x[train]), y[train])
         predicted = model.predict(columns(baseline, x[test]))
-    result = scores(confusion_matrix(y[test], predicted, n_classes))
+    result = scores(count(y[test], predicted, n_classes))
     result |= intervals(y[test], predicted, units[test], n_classes)
     return {key: value for key, value in result.items() if key.startswith(("accuracy", "f1_macro"))}
 

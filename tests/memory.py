@@ -7,6 +7,8 @@ from pathlib import Path
 
 from conftest import ROOT
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # each thread would ask for a stack
+PATIENCE = 60  # seconds: not every library fails when memory does, some wait for ever
 LIMITED = """
 {setup}
 import re, resource
@@ -29,9 +31,9 @@ def runs_within(mib: int, setup: str, work: str, folder: Path = ROOT) -> None:
         work: code that runs under it, with what `setup` defined.
         folder: where to run.
     """
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/tests"} | dict.fromkeys(THREADS, "1")
     code = LIMITED.format(setup=setup, mib=mib, work=work)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
+
 
 def check_network(network: str, shape: tuple[int, ...]) -> None:
     """Hold that a network can take samples of a shape.
@@ -57,6 +59,21 @@ def multiply_adds(model: "torch.nn.Sequential", shape: tuple[int, ...]) -> int:
     for hook in hooks:
         hook.remove()
     return count
+
+
+def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
+    """Return how many of the samples x, shape (n, ...), to send through a network at once, as its widest layer allows.
+
+    Fewer samples than that, as all usual data sets have, go in one piece.
+    """
+    import torch
+
+    widest, numbers = 1, x[:1]
+    with torch.inference_mode():
+        for layer in model:
+            numbers = layer(numbers)
+            widest = max(widest, numbers.numel())
+    return max(1, AT_ONCE // widest)
 
 
 def _mlp(sizes: list[int]) -> "torch.nn.Sequential":

@@ -18,7 +18,6 @@ from stages.files import (
     SECONDS,
     read_json,
 )
-from stages.learning.scoring import confusion_matrix
 from stages.learning.split import BLOCK
 from stages.records import DEVICES, Description, Judgement, Skipped
 from stages.reporting import pictures
@@ -53,9 +52,11 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 def read_confusion(path: Path, classes: list[str]) -> np.ndarray:
     """Count the pairs of a confusion file, shape (classes, classes), rows actual."""
+    number, counts = {name: i for i, name in enumerate(classes)}, np.zeros((len(classes), len(classes)), np.int64)
     with path.open(newline="", encoding="utf-8") as file:
-        pairs = np.array([[classes.index(row[key]) for key in ("actual", "predicted")] for row in csv.DictReader(file)])
-    return confusion_matrix(pairs[:, 0], pairs[:, 1], len(classes))
+        for row in csv.DictReader(file):
+            counts[number[row["actual"]], number[row["predicted"]]] += 1
+    return counts
 
 
 def report(judged: dict[str, Judgement]) -> str:
