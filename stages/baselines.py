@@ -4,19 +4,20 @@ The majority class, logistic regression and a support vector machine with an RBF
 standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training part and are judged on
 the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
 split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
-flatter. Writes data/baselines.json.
+flatter. Of more than MOST_SAMPLES, they learn from so many, drawn at random, and are judged on whole tracks or blocks
+of so many: no more is ever read. Writes data/baselines.json.
 """
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from stages.files import BASELINES, DESCRIPTION, run_stage, tensors_path
 from stages.learning.scoring import count, intervals, scores
-from stages.learning.split import split_rows
+from stages.learning.split import split_rows, whole_units
 from stages.records import PARTS, Baseline, Baselines, Description
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
-MOST_SAMPLES = 10_000  # to learn from: the time of a support vector machine grows with their square
+MOST_SAMPLES = 10_000  # to learn from, to judge: a support vector machine's time grows with the product of the two
 SEED = 0  # of the split at random, and of the samples drawn where there are more
 
 
@@ -26,48 +27,88 @@ def main() -> None:
     classes, tracks_known = description.classes, description.source.groups is not None
     results = {}
     for name in description.representations:
-        data = load_file(tensors_path(name))
-        x, y, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
-        counts = {part: len(data[f"{part}_y"]) for part in PARTS}
-        ends = np.cumsum([0, *counts.values()])
-        given = {part: np.arange(start, end) for part, start, end in zip(PARTS, ends, ends[1:], strict=False)}
-        results[name] = {each: judge(each, (x, y, units), given, len(classes)) for each in BASELINE_NAMES}
-        if tracks_known:
-            random = split_rows(classes, y, None, counts, SEED)
-            for each, result in results[name].items():
-                result["f1_macro_split_at_random"] = judge(each, (x, y, units), random, len(classes))["f1_macro"]
-        scored = ", ".join(f"{each} {result['f1_macro']:.3f}" for each, result in results[name].items())
+        with safe_open(tensors_path(name), "np") as file:
+            results[name] = judge(file, classes, tracks_known)
+        scored = ", ".join(f"{each} {result.f1_macro:.3f}" for each, result in results[name].items())
         print(f"baselines: {name}: test macro F1: {scored}")
-    Baselines(
-        representations={name: {k: Baseline(**v) for k, v in each.items()} for name, each in results.items()}
-    ).write(BASELINES)
+    Baselines(representations=results).write(BASELINES)
 
 
-def judge(
-    baseline: str, samples: tuple[np.ndarray, np.ndarray, np.ndarray], rows: dict[str, np.ndarray], n_classes: int
-) -> dict[str, float]:
-    """Fit a baseline to the training rows; return its accuracy and macro F1 on the test rows, with their intervals.
+def judge(file: safe_open, classes: list[str], tracks_known: bool) -> dict[str, Baseline]:
+    """Return accuracy and macro F1 of every baseline with their intervals, and macro F1 on a split at random.
 
     Args:
-        baseline: one of BASELINE_NAMES.
-        samples: x (n, ...), class numbers (n,) and units (n,).
-        rows: of the parts, at least train and test.
-        n_classes: the number of classes.
+        file: a representation's prepared tensors.
+        classes: the classes' names.
+        tracks_known: whether to judge on a split at random too.
     """
-    from threadpoolctl import threadpool_limits
+    labels, units = (np.concatenate([file.get_tensor(f"{part}_{axis}") for part in PARTS]) for axis in ("y", "unit"))
+    counts = lengths(file)
+    ends = np.cumsum(list(counts.values()))
+    given = {part: np.arange(end - counts[part], end) for part, end in zip(PARTS, ends, strict=True)}
+    test, predictions = answers(file, labels, units, given)
+    results = {}
+    for name, predicted in predictions.items():
+        found = scores(count(labels[test], predicted, len(classes)))
+        found |= intervals(labels[test], predicted, units[test], len(classes))
+        results[name] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
+    if tracks_known:
+        test, predictions = answers(file, labels, units, split_rows(classes, labels, None, counts, SEED))
+        for name, predicted in predictions.items():
+            found = scores(count(labels[test], predicted, len(classes)))
+            results[name]["f1_macro_split_at_random"] = found["f1_macro"]
+    return {name: Baseline(**result) for name, result in results.items()}
 
-    x, y, units = samples
+
+def answers(
+    file: safe_open, labels: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
+
+    Args:
+        file: prepared tensors; their rows count from the first of the first part to the last of the last.
+        labels: class numbers, shape (n,).
+        units: the track or block of each sample, shape (n,).
+        rows: of the parts, at least train and test, ascending.
+    """
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
-        train = np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False)
+        train = np.sort(np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False))
+    test = test[whole_units(labels[test], units[test], MOST_SAMPLES, SEED)]
+    train_x, test_x = read_rows(file, train), read_rows(file, test)
+    return test, {name: predict(name, train_x, labels[train], test_x) for name in BASELINE_NAMES}
+
+
+def lengths(file: safe_open) -> dict[str, int]:
+    """Return how many samples each part has."""
+    return {part: file.get_slice(f"{part}_y").get_shape()[0] for part in PARTS}
+
+
+def read_rows(file: safe_open, rows: np.ndarray) -> np.ndarray:
+    """Return the samples of some rows, shape (len(rows), ...), and read no others.
+
+    Args:
+        file: prepared tensors.
+        rows: ascending, as `answers` counts them.
+    """
+    pieces, start = [], 0
+    for part, length in lengths(file).items():
+        x, own = file.get_slice(f"{part}_x"), rows[(start <= rows) & (rows < start + length)] - start
+        runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1) if len(own) else []
+        pieces += [x[int(run[0]) : int(run[-1]) + 1] for run in runs]
+        start += length
+    return np.concatenate(pieces)
+
+
+def predict(baseline: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray) -> np.ndarray:
+    """Fit a baseline, one of BASELINE_NAMES, to samples x (n, ...) and classes y (n,); return its answers to others."""
+    from threadpoolctl import threadpool_limits
+
     model = build(baseline)  # imports the libraries that are limited next
     # Another number of threads rounds differently, and products this small are five times faster on one.
     with threadpool_limits(1):
-        model.fit(columns(baseline, x[train]), y[train])
-        predicted = model.predict(columns(baseline, x[test]))
-    result = scores(count(y[test], predicted, n_classes))
-    result |= intervals(y[test], predicted, units[test], n_classes)
-    return {key: value for key, value in result.items() if key.startswith(("accuracy", "f1_macro"))}
+        model.fit(columns(baseline, train_x), train_y)
+        return model.predict(columns(baseline, test_x))
 
 
 def build(baseline: str):
