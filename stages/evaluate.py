@@ -5,8 +5,8 @@ samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks 
 neighbouring samples of a class, since the seconds of one track are not independent. `track` judges whole tracks by the
 verdict over their seconds; the baselines of data/baselines.json stand beside the network.
 
-Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a sample, and records
-in metrics/plots/f1.json, reliability.json and models.json.
+Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and
+records in metrics/plots/f1.json, reliability.json and models.json.
 """
 
 import csv
@@ -174,12 +174,19 @@ def in_short(judged: Judgement) -> str:
 
 
 def write_confusion(path: Path, answers: Answers) -> None:
-    """Write one line a sample: its actual and its predicted class."""
+    """Write how many samples of one class were taken for another, a line for each pair that occurs.
+
+    A class and itself always make a pair, if with a count of 0: every class then stands on both axes of the plot.
+    """
+    n_classes = len(answers.classes)
+    cells = answers.actual * n_classes + answers.predicted
+    cells, counts = np.unique(np.concatenate([cells, np.arange(n_classes) * (n_classes + 1)]), return_counts=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["actual", "predicted"])
-        pairs = zip(answers.actual, answers.predicted, strict=True)
-        writer.writerows((answers.classes[actual], answers.classes[predicted]) for actual, predicted in pairs)
+        writer.writerow(["actual", "predicted", "count"])
+        for cell, samples in zip(cells.tolist(), counts.tolist(), strict=True):
+            actual, predicted = divmod(cell, n_classes)
+            writer.writerow([answers.classes[actual], answers.classes[predicted], samples - (actual == predicted)])
 
 
 def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:

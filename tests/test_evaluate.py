@@ -1,10 +1,12 @@
 """evaluate: what is told of a model's answers on the test part. (test_wiring.py holds every figure of a real run.)"""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from memory import runs_within
 from sklearn.metrics import f1_score
 
@@ -28,7 +30,7 @@ def read_pairs(path):
     """Return the actual and the predicted class of every sample that a confusion file counts."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [[row[column] for row in rows] for column in ("actual", "predicted")]
+    return [[row[column] for row in rows for _ in range(int(row["count"]))] for column in ("actual", "predicted")]
 
 
 def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, monkeypatch):
@@ -50,6 +52,29 @@ def test_names_with_commas_quotes_and_newlines_come_back_from_the_confusion_file
     evaluate.write_confusion(tmp_path / "a.csv", test)
     expected = sorted((CLASSES[a], CLASSES[p]) for a, p in zip(test.actual, test.predicted, strict=True))
     assert sorted(zip(*read_pairs(tmp_path / "a.csv"), strict=True)) == expected
+
+
+def test_the_confusion_file_has_a_line_a_pair_and_every_class_in_both_columns(tmp_path):
+    y = torch.arange(10_000) % 2 * 2
+    answers = Answers(CLASSES, y, y.numpy(), torch.eye(3)[torch.where(y == 2, 0, y)])
+    evaluate.write_confusion(tmp_path / "a.csv", answers)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["actual", "predicted", "count"],
+            [CLASSES[0], CLASSES[0], "5000"],
+            [CLASSES[1], CLASSES[1], "0"],
+            [CLASSES[2], CLASSES[0], "5000"],
+            [CLASSES[2], CLASSES[2], "0"],
+        ]
+
+
+def test_dvcs_plot_adds_up_the_counts_of_each_revision():
+    """(What it looks like has to be looked at: `dvc plots show` and `dvc plots diff`.)"""
+    plot = json.loads((ROOT / ".dvc/plots/confusion_shares.json").read_text())
+    steps = plot["spec"]["transform"]
+    assert steps[1]["aggregate"] == [{"op": "sum", "field": "count", "as": "samples"}]
+    assert all("rev" in step["groupby"] for step in steps if "groupby" in step)
+    assert sum("groupby" in step for step in steps) == 4
 
 
 def test_tracks_are_judged_only_where_they_are_known():

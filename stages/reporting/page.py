@@ -51,11 +51,11 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 
 def read_confusion(path: Path, classes: list[str]) -> np.ndarray:
-    """Count the pairs of a confusion file, shape (classes, classes), rows actual."""
+    """Return the counts of a confusion file, shape (classes, classes), rows actual."""
     number, counts = {name: i for i, name in enumerate(classes)}, np.zeros((len(classes), len(classes)), np.int64)
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            counts[number[row["actual"]], number[row["predicted"]]] += 1
+            counts[number[row["actual"]], number[row["predicted"]]] = int(row["count"])
     return counts
 
 
