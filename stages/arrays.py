@@ -145,3 +145,31 @@ def read_prepared(
     if not fits:
         raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
     return tensors
+
+
+def read_rows(representation: str, description: Description, rows: np.ndarray) -> np.ndarray:
+    """Return some rows of a representation's prepared samples, shape (len(rows), ...) float32, and read no others.
+
+    Args:
+        representation: its name.
+        description: of the prepared data.
+        rows: ascending; they count from the first of the training part to the last of the test part.
+
+    Raises:
+        UserError: as `read_prepared`.
+    """
+    from safetensors import safe_open
+
+    path, shape = tensors_path(representation), description.representations[representation].shape
+    read_prepared(representation, description, "np", ("mean", "std"))
+    pieces, start = [], 0
+    with safe_open(path, "np") as file:
+        for part in PARTS:
+            length, x = sum(description.counts[part].values()), file.get_slice(f"{part}_x")
+            if (tuple(x.get_shape()), x.get_dtype()) != ((length, *shape), "F32"):
+                raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+            own = rows[(start <= rows) & (rows < start + length)] - start
+            runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1) if len(own) else []
+            pieces += [x[int(run[0]) : int(run[-1]) + 1] for run in runs]
+            start += length
+    return np.concatenate(pieces)

@@ -4,74 +4,95 @@ The majority class, logistic regression and a support vector machine with an RBF
 standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training part and are judged on
 the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
 split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
-flatter. Writes data/baselines.json.
+flatter. Of more than MOST_SAMPLES, they learn from so many, drawn at random, and are judged on whole tracks or blocks
+of so many: no more is ever read. Writes data/baselines.json.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from stages.arrays import read_prepared
+from stages.arrays import read_prepared, read_rows
 from stages.files import BASELINES
 from stages.fingerprints import read_description
-from stages.learning.scoring import confusion_matrix, intervals, scores
-from stages.learning.split import split_rows
-from stages.records import PARTS
+from stages.learning.scoring import count, intervals, scores
+from stages.learning.split import split_rows, whole_units
+from stages.records import PARTS, Description
 from stages.results import Baseline, Baselines
 from stages.running import run_stage
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
-MOST_SAMPLES = 10_000  # to learn from: the time of a support vector machine grows with their square
+MOST_SAMPLES = 10_000  # to learn from, to judge: a support vector machine's time grows with the product of the two
 SEED = 0  # of the split at random, and of the samples drawn where there are more
 
 
 def main() -> None:
     """Fit and judge the baselines on every representation."""
     description = read_description()
-    classes, tracks_known = description.classes, description.source.groups is not None
     results = {}
     for name in description.representations:
-        data = read_prepared(name, description, "np")
-        x, y, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
-        counts = {part: len(data[f"{part}_y"]) for part in PARTS}
-        ends = np.cumsum([0, *counts.values()])
-        given = {part: np.arange(start, end) for part, start, end in zip(PARTS, ends, ends[1:], strict=False)}
-        results[name] = {each: judge(each, (x, y, units), given, len(classes)) for each in BASELINE_NAMES}
-        if tracks_known:
-            random = split_rows(classes, y, None, counts, SEED)
-            for each, result in results[name].items():
-                result["f1_macro_split_at_random"] = judge(each, (x, y, units), random, len(classes))["f1_macro"]
-        scored = ", ".join(f"{each} {result['f1_macro']:.3f}" for each, result in results[name].items())
+        results[name] = judge(name, description)
+        scored = ", ".join(f"{each} {result.f1_macro:.3f}" for each, result in results[name].items())
         print(f"baselines: {name}: test macro F1: {scored}")
-    Baselines(
-        fingerprint=description.fingerprint,
-        representations={name: {k: Baseline(**v) for k, v in each.items()} for name, each in results.items()},
-    ).write(BASELINES)
+    Baselines(fingerprint=description.fingerprint, representations=results).write(BASELINES)
 
 
-def judge(
-    baseline: str, samples: tuple[np.ndarray, np.ndarray, np.ndarray], rows: dict[str, np.ndarray], n_classes: int
-) -> dict[str, float]:
-    """Fit a baseline to the training rows; return its accuracy and macro F1 on the test rows, with their intervals.
+def judge(name: str, description: Description) -> dict[str, Baseline]:
+    """Return accuracy and macro F1 of every baseline on a representation with their intervals.
+
+    Where tracks are known, macro F1 on a split at random too.
+    """
+    classes, small = description.classes, [f"{part}_{axis}" for part in PARTS for axis in ("y", "unit")]
+    data = read_prepared(name, description, "np", small)
+    labels, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("y", "unit"))
+    counts = {part: len(data[f"{part}_y"]) for part in PARTS}
+    ends = np.cumsum(list(counts.values()))
+    given = {part: np.arange(end - counts[part], end) for part, end in zip(PARTS, ends, strict=True)}
+
+    read = partial(read_rows, name, description)
+    test, predictions = answers(read, labels, units, given)
+    results = {}
+    for each, predicted in predictions.items():
+        found = scores(count(labels[test], predicted, len(classes)))
+        found |= intervals(labels[test], predicted, units[test], len(classes))
+        results[each] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
+    if description.source.groups is not None:
+        test, predictions = answers(read, labels, units, split_rows(classes, labels, None, counts, SEED))
+        for each, predicted in predictions.items():
+            found = scores(count(labels[test], predicted, len(classes)))
+            results[each]["f1_macro_split_at_random"] = found["f1_macro"]
+    return {each: Baseline(**result) for each, result in results.items()}
+
+
+def answers(
+    read: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
 
     Args:
-        baseline: one of BASELINE_NAMES.
-        samples: x (n, ...), class numbers (n,) and units (n,).
-        rows: of the parts, at least train and test.
-        n_classes: the number of classes.
+        read: gives the samples of rows.
+        labels: class numbers, shape (n,).
+        units: the track or block of each sample, shape (n,).
+        rows: of the parts, at least train and test, ascending.
     """
-    from threadpoolctl import threadpool_limits
-
-    x, y, units = samples
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
-        train = np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False)
+        train = np.sort(np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False))
+    test = test[whole_units(labels[test], units[test], MOST_SAMPLES, SEED)]
+    train_x, test_x = read(train), read(test)
+    return test, {each: predict(each, train_x, labels[train], test_x) for each in BASELINE_NAMES}
+
+
+def predict(baseline: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray) -> np.ndarray:
+    """Fit a baseline, one of BASELINE_NAMES, to samples x (n, ...) and classes y (n,); return its answers to others."""
+    from threadpoolctl import threadpool_limits
+
     model = build(baseline)  # imports the libraries that are limited next
     # Another number of threads rounds differently, and products this small are five times faster on one.
     with threadpool_limits(1):
-        model.fit(columns(baseline, x[train]), y[train])
-        predicted = model.predict(columns(baseline, x[test]))
-    result = scores(confusion_matrix(y[test], predicted, n_classes))
-    result |= intervals(y[test], predicted, units[test], n_classes)
-    return {key: value for key, value in result.items() if key.startswith(("accuracy", "f1_macro"))}
+        model.fit(columns(baseline, train_x), train_y)
+        return model.predict(columns(baseline, test_x))
 
 
 def build(baseline: str):

@@ -5,11 +5,10 @@ samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks 
 neighbouring samples of a class, since the seconds of one track are not independent. `track` judges whole tracks by the
 verdict over their seconds; the baselines of data/baselines.json stand beside the network.
 
-Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a sample, and records
-in metrics/plots/f1.json, reliability.json and models.json.
+Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and
+records in metrics/plots/f1.json, reliability.json and models.json.
 """
 
-import csv
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,12 +30,14 @@ from stages.files import (
     snapshot_path,
 )
 from stages.fingerprints import check_card, read_description, read_histories
-from stages.learning.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
+from stages.learning.network import samples_at_once
+from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
 from stages.learning.snapshots import best_epoch, load_chosen, load_model
+from stages.learning.units import class_of_units
 from stages.records import Card, Epoch, write_by_name
 from stages.results import Baseline, Baselines, Judgement, OverRuns, Selection, Tracks
 from stages.running import run_stage
-from stages.writing import replacing_folder, write_json
+from stages.writing import replacing_folder, write_csv, write_json
 
 
 class Answers(NamedTuple):
@@ -84,9 +85,10 @@ def main() -> None:
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
             epochs = histories[choice.device].representations[name].runs
             over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)
-            judged[name] = judge(answers, over_runs, baselines.representations[name], tracks_known)
+            ranges = intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
+            judged[name] = judge(answers, ranges, over_runs, baselines.representations[name], tracks_known)
             write_confusion(folder / f"{name}.csv", answers)
-            drawn[F1] += [{"representation": name, **record} for record in f1_records(answers)]
+            drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
             bins = reliability(answers.probabilities, answers.actual)
             drawn[RELIABILITY] += [{"representation": name, **record} for record in bins]
@@ -97,17 +99,22 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def answer(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Return a network's logits, shape (n, classes)."""
-    return model(x)
+def answer(model: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+    """Return a network's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
+    return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
 
 
-def judge(answers: Answers, over_runs: OverRuns, baselines: dict[str, Baseline], tracks_known: bool) -> Judgement:
+def judge(
+    answers: Answers,
+    ranges: dict[str, float | list[float]],
+    over_runs: OverRuns,
+    baselines: dict[str, Baseline],
+    tracks_known: bool,
+) -> Judgement:
     """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
-    n_classes, probabilities = len(answers.classes), answers.probabilities
-    scored = scores(confusion_matrix(answers.actual, answers.predicted, n_classes))
+    probabilities = answers.probabilities
+    scored = scores(count(answers.actual, answers.predicted, len(answers.classes)))
     by_class = {key: dict(zip(answers.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
-    ranges = intervals(answers.actual, answers.predicted, answers.units, n_classes)
     return Judgement(
         loss=torch.nn.functional.cross_entropy(answers.logits, answers.y).item(),
         **scored,
@@ -123,11 +130,10 @@ def judge(answers: Answers, over_runs: OverRuns, baselines: dict[str, Baseline],
 
 def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> Tracks:
     """Return accuracy and macro F1 of the tracks' verdicts, and how many tracks there are; a track is of one class."""
-    members = [tracks == track for track in np.unique(tracks)]
-    verdicts = np.array([verdict(probabilities[rows]).argmax() for rows in members])
-    truth = np.array([np.bincount(actual[rows]).argmax() for rows in members])
-    scored = scores(confusion_matrix(truth, verdicts, probabilities.shape[1]))
-    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(members))
+    number = np.unique(tracks, return_inverse=True)[1]
+    predicted = verdicts(probabilities, number).argmax(axis=1)
+    scored = scores(count(class_of_units(number, actual), predicted, probabilities.shape[1]))
+    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
 
 
 def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.ndarray) -> OverRuns:
@@ -137,7 +143,7 @@ def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.
     for run, epoch in best.items():
         weights = snapshot_path(card.chosen.device, card.representation, run, epoch)
         predicted = answer(load_model(card, weights), x).argmax(dim=1).numpy()
-        f1.append(scores(confusion_matrix(actual, predicted, len(card.classes)))["f1_macro"])
+        f1.append(scores(count(actual, predicted, len(card.classes)))["f1_macro"])
     return OverRuns(
         f1_macro_mean=statistics.mean(f1),
         f1_macro_std=deviation(f1),
@@ -160,19 +166,21 @@ def in_short(judged: Judgement) -> str:
 
 
 def write_confusion(path: Path, answers: Answers) -> None:
-    """Write one line a sample: its actual and its predicted class."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["actual", "predicted"])
-        pairs = zip(answers.actual, answers.predicted, strict=True)
-        writer.writerows((answers.classes[actual], answers.classes[predicted]) for actual, predicted in pairs)
+    """Write how many samples of one class were taken for another, a line for each pair that occurs.
+
+    A class and itself always make a pair, if with a count of 0: every class then stands on both axes of the plot.
+    """
+    classes, n_classes = answers.classes, len(answers.classes)
+    cells = answers.actual * n_classes + answers.predicted
+    cells, counts = np.unique(np.concatenate([cells, np.arange(n_classes) * (n_classes + 1)]), return_counts=True)
+    pairs = [(*divmod(cell, n_classes), samples) for cell, samples in zip(cells.tolist(), counts.tolist(), strict=True)]
+    rows = [(classes[actual], classes[predicted], n - (actual == predicted)) for actual, predicted, n in pairs]
+    write_csv(path, ["actual", "predicted", "count"], rows)
 
 
-def f1_records(answers: Answers) -> list[dict[str, Any]]:
+def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:
     """Return each class's F1 with its interval."""
-    f1 = scores(confusion_matrix(answers.actual, answers.predicted, len(answers.classes)))["f1"]
-    ranges = intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
-    rows = zip(answers.classes, f1, ranges["f1_low"], ranges["f1_high"], strict=True)
+    rows = zip(judged.f1, judged.f1.values(), ranges["f1_low"], ranges["f1_high"], strict=True)
     return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) for row in rows]
 
 

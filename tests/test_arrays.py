@@ -12,7 +12,7 @@ from conftest import ROOT, save_dataset
 from safetensors.numpy import load_file, save, save_file
 
 from stages import prepare
-from stages.arrays import read_array, read_prepared, read_tensors, write_array
+from stages.arrays import read_array, read_prepared, read_rows, read_tensors, write_array
 from stages.files import DESCRIPTION, UserError, tensors_path
 from stages.records import Description
 
@@ -112,6 +112,22 @@ def test_damaged_tensors_are_named(tmp_path, damage):
         read_tensors(tmp_path / "b.safetensors", "np", "abc")
     with pytest.raises(OSError, match="found a folder, expected a file"):
         read_tensors(tmp_path, "np", "abc")
+
+
+def test_rows_are_read_from_all_parts(workplace):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    description, tensors = Description.read(DESCRIPTION), load_file(tensors_path("melgrams"))
+    every = np.concatenate([tensors[f"{part}_x"] for part in ("train", "val", "test")])
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 30, 119, 120):
+        rows = np.sort(rng.choice(120, n, replace=False))
+        np.testing.assert_array_equal(read_rows("melgrams", description, rows), every[rows])
+    save_file(
+        tensors | {"val_x": tensors["val_x"][:-1]}, tensors_path("melgrams"), {"fingerprint": description.fingerprint}
+    )
+    with pytest.raises(UserError, match=r"melgrams.safetensors: is not as dataset.json beside it says"):
+        read_rows("melgrams", description, rows)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from conftest import save_dataset
-from safetensors.numpy import load_file
+from memory import runs_within
+from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
@@ -37,15 +38,49 @@ def test_they_are_scikit_learns_on_the_same_split(workplace):
     assert all(result.f1_macro_split_at_random is not None for result in results["mfccs"].values())
 
 
-@pytest.mark.parametrize(("samples", "learnt"), [(50, 50), (51, 50)])
-def test_no_more_samples_are_learnt_from_than_that(monkeypatch, samples, learnt):
-    monkeypatch.setattr(baselines, "MOST_SAMPLES", 50)
-    fitted, real = [], baselines.columns
-    monkeypatch.setattr(baselines, "columns", lambda name, x: fitted.append(len(x)) or real(name, x))
-    x, y = np.random.default_rng(0).standard_normal((samples + 20, 3)), np.arange(samples + 20) % 2
-    rows = {"train": np.arange(samples), "test": np.arange(samples, samples + 20)}
-    baselines.judge("svm_rbf", (x, y, y), rows, 2)
-    assert fitted == [learnt, 20]
+def rows_of(rows):
+    """Return samples that say which row they are."""
+    return rows[:, None] * np.ones(3, np.float32)
+
+
+@pytest.mark.parametrize(("most", "learnt", "judged"), [(60, 60, 50), (59, 59, 50), (50, 50, 50), (49, 49, 45)])
+def test_no_more_samples_are_learnt_from_and_judged_on_than_that(monkeypatch, most, learnt, judged):
+    monkeypatch.setattr(baselines, "MOST_SAMPLES", most)
+    asked, real = [], baselines.predict
+    monkeypatch.setattr(baselines, "predict", lambda *given: asked.append(given) or real(*given))
+    labels, units = np.arange(130) // 5 % 2, np.arange(130) // 5
+    rows = {"train": np.arange(60), "test": np.arange(80, 130)}
+    test, predictions = baselines.answers(rows_of, labels, units, rows)
+    assert [name for name, *_ in asked] == list(predictions) == list(baselines.BASELINE_NAMES)
+    for _, train_x, train_y, test_x in asked:
+        assert (len(train_x), len(test_x)) == (learnt, judged)
+        assert train_y.tolist() == labels[train_x[:, 0].astype(int)].tolist()
+        assert test_x[:, 0].tolist() == test.tolist()
+    assert set(np.bincount(units[test])) <= {0, 5}, "units are judged whole"
+
+
+def test_memory_does_not_grow_with_the_data(tmp_path):
+    rng, parts = np.random.default_rng(0), {"train": 60_000, "val": 20_000, "test": 40_000}
+    tensors = {f"{part}_x": rng.standard_normal((n, 300), np.float32) for part, n in parts.items()}
+    tensors |= {f"{part}_unit": np.arange(n) // 100 for part, n in parts.items()}
+    tensors |= {f"{part}_y": np.arange(n) // 100 % 2 for part, n in parts.items()}
+    tensors |= {"mean": np.zeros(300, np.float32), "std": np.ones(300, np.float32)}
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    save_file(tensors, tmp_path / "data" / "prepared" / "a.safetensors", {"fingerprint": "f"})
+    setup = """
+import sklearn.dummy, sklearn.linear_model, sklearn.pipeline, sklearn.preprocessing, sklearn.svm
+from stages import baselines
+from stages.records import Description
+baselines.MOST_SAMPLES = 1000
+baselines.BASELINE_NAMES = ["majority_class"]
+half = {"train": 30_000, "val": 10_000, "test": 20_000}
+description = Description(
+    fingerprint="f", params={}, classes=["a", "b"], representations={"a": {"shape": [300]}},
+    counts={part: {"a": n, "b": n} for part, n in half.items()},
+    source={"dataset": "d", "sample_rate": None, "groups": 9, "unit": "track", "split": "given", "standardize": True},
+)
+"""
+    runs_within(40, setup, 'baselines.judge("a", description)', tmp_path)
 
 
 def test_the_svm_hears_mean_and_deviation_over_time():

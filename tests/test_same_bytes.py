@@ -57,7 +57,7 @@ x = rng.standard_normal((1200, 300)) + y[:, None] * rng.standard_normal(300) * 0
 build, models = baselines.build, {}
 baselines.build = lambda name: models.setdefault(name, build(name))
 for name in ("logistic_regression", "svm_rbf"):
-    baselines.judge(name, (x, y, y), {"train": np.arange(700), "test": np.arange(700, 1200)}, 4)
+    baselines.predict(name, x[:700], y[:700], x[700:])
 learnt = {"logistic_regression": models["logistic_regression"][-1].coef_, "svm_rbf": models["svm_rbf"][-1].dual_coef_}
 print(json.dumps({name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in learnt.items()}))
 """

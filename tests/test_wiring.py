@@ -453,12 +453,13 @@ def test_the_judgement(run, judgement):
 def test_the_confusion(run, expected):
     for name, derived in expected.items():
         predicted = predict(name, run.params, derived, *derived.chosen).argmax(1).tolist()
-        pairs = [
-            {"actual": derived.classes[a], "predicted": derived.classes[p]}
-            for a, p in zip(derived.arrays["test_y"], predicted, strict=True)
+        pairs = Counter(zip(derived.arrays["test_y"].tolist(), predicted, strict=True))
+        pairs.update({(number, number): 0 for number in range(len(derived.classes))})  # on the diagonal even if never
+        assert any(pairs[a, p] != pairs[p, a] for a, p in pairs), "else the columns could be swapped"
+        assert run.table(f"metrics/confusion/{name}.csv") == [
+            {"actual": derived.classes[a], "predicted": derived.classes[p], "count": str(pairs[a, p])}
+            for a, p in sorted(pairs)
         ]
-        assert any(pair["actual"] != pair["predicted"] for pair in pairs), "else the columns could be swapped"
-        assert run.table(f"metrics/confusion/{name}.csv") == pairs
 
 
 def test_what_feeds_the_plots(run, expected, judgement):

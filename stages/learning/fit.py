@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from stages.learning import autograd, closed_form
+from stages.learning.network import samples_at_once
 from stages.learning.recipe import Recipe
-from stages.learning.scoring import scores
+from stages.learning.scoring import count, scores
 from stages.learning.timing import Clock
 from stages.records import Epoch
 
@@ -41,6 +42,7 @@ def fit(
     method = closed_form if closed_form.serves(models[0], recipe) else autograd
     with clock.part("warmup"):
         train_epoch = method.trainer(models, x, y, recipe)
+        val, actual = pieces_of(models[0], *parts["val"]), parts["val"][1].cpu().numpy()
     shuffles = [torch.Generator().manual_seed(seed) for seed in seeds]
     diverged = [False] * len(models)
     for _ in range(recipe.epochs):
@@ -48,7 +50,7 @@ def fit(
             orders = torch.stack([torch.randperm(len(x), generator=shuffle) for shuffle in shuffles])
             train_losses = train_epoch(orders.to(x.device))
         with clock.part("validate"):
-            epochs = validate(models, train_losses, *parts["val"])
+            epochs = validate(models, train_losses, val, actual)
         diverged = [
             before or not (isfinite(epoch.train_loss) and isfinite(epoch.val_loss))
             for before, epoch in zip(diverged, epochs, strict=True)
@@ -58,22 +60,38 @@ def fit(
         yield [None if gone else epoch for gone, epoch in zip(diverged, epochs, strict=True)]
 
 
-@torch.inference_mode()
-def validate(models: list[nn.Sequential], train_losses: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> list[Epoch]:
-    """Return each network's record of an epoch: its training loss as given, its loss and scores on x and y.
+def pieces_of(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> list[Part]:
+    """Return x, shape (n, ...), and y, shape (n,), in pieces that may go through a network at once."""
+    size = samples_at_once(model, x)
+    return list(zip(x.split(size), y.split(size), strict=True))
 
-    Losses and confusion counts are found on the device and come to the host in one transfer.
+
+@torch.inference_mode()
+def validate(
+    models: list[nn.Sequential], train_losses: torch.Tensor, pieces: list[Part], actual: np.ndarray
+) -> list[Epoch]:
+    """Return each network's record of an epoch: its training loss as given, its loss and scores on the pieces.
+
+    What is wanted of the logits, losses and predictions, comes to the host in one transfer.
+
+    Args:
+        models: the networks.
+        train_losses: shape (networks,).
+        pieces: as `pieces_of` has them.
+        actual: their class numbers once more, on the host, shape (n,).
     """
     found = []
     for model, train_loss in zip(models, train_losses, strict=True):
-        logits = model(x)
-        n_classes = logits.shape[1]
-        cells = torch.arange(n_classes**2, device=x.device)
-        counts = (y * n_classes + logits.argmax(dim=1) == cells[:, None]).sum(dim=1)
-        found.append(torch.cat([torch.stack([train_loss, cross_entropy(logits, y)]).double(), counts.double()]))
+        loss, predicted = torch.zeros_like(train_loss, dtype=torch.float64), []
+        for x, y in pieces:
+            logits = model(x)
+            loss += cross_entropy(logits, y).double() * (len(y) / len(actual))
+            predicted.append(logits.argmax(dim=1).double())
+        found.append(torch.cat([torch.stack([train_loss.double(), loss]), *predicted]))
     epochs = []
-    for train_loss, val_loss, *counts in torch.stack(found).tolist():
-        scored = scores(np.array(counts, np.int64).reshape(n_classes, n_classes))
+    for row in torch.stack(found).cpu().numpy():
+        scored = scores(count(actual, row[2:].astype(np.int64), logits.shape[1]))
+        train_loss, val_loss = row[:2].tolist()
         epochs.append(
             Epoch(
                 train_loss=train_loss,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 # The CNN: four convolutions, each halving the picture, and two hidden layers.
 CHANNELS, KERNEL, DENSE = (1, 16, 32, 64, 128), 5, (256, 32)
+AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
 def check_network(network: str, shape: tuple[int, ...]) -> None:
@@ -52,6 +53,21 @@ def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_cla
         for i, (inputs, outputs) in enumerate(pairwise(CHANNELS))
     )
     return convolutions + sum(inputs * outputs for inputs, outputs in pairwise([_flat(shape), *DENSE, n_classes]))
+
+
+def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
+    """Return how many of the samples x, shape (n, ...), to send through a network at once, as its widest layer allows.
+
+    Fewer samples than that, as all usual data sets have, go in one piece.
+    """
+    import torch
+
+    widest, numbers = 1, x[:1]
+    with torch.inference_mode():
+        for layer in model:
+            numbers = layer(numbers)
+            widest = max(widest, numbers.numel())
+    return max(1, AT_ONCE // widest)
 
 
 def _mlp(sizes: list[int]) -> "torch.nn.Sequential":

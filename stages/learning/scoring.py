@@ -1,44 +1,54 @@
-"""Scores of a classifier: from its confusion matrix, with their uncertainty, and from its probabilities.
+"""Scores of a classifier: from counts of its answers, with their uncertainty, and from its probabilities.
 
-Conventions: a confusion matrix counts samples, rows are the actual class, columns the predicted one. A ratio with an
-empty denominator is 0, as in scikit-learn with `zero_division=0`.
+Conventions: what a class's scores rest on are three counts, not the whole confusion matrix, which grows with the square
+of the classes. A ratio with an empty denominator is 0, as in scikit-learn with `zero_division=0`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+
+from stages.learning.units import class_of_units, members_of
 
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)  # 95 %
 BINS = 10  # of confidence, in a reliability diagram and in the calibration error
+AT_ONCE = 2**18  # numbers of a bootstrap in memory at once: 2 MiB, which caches hold
 
 
-def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Count pairs of class numbers.
+class Counts(NamedTuple):
+    """Samples of each class, shape (..., classes) each, whole numbers."""
+
+    hits: np.ndarray  # of the class and predicted as it
+    actual: np.ndarray  # of the class
+    predicted: np.ndarray  # predicted as it
+
+
+def count(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> Counts:
+    """Count hits, actual and predicted samples of each class, shape (classes,) each.
 
     Args:
         actual: class numbers 0..n_classes-1, shape (n,).
         predicted: likewise.
         n_classes: the number of classes.
-
-    Returns:
-        Shape (n_classes, n_classes), int64; rows actual, columns predicted.
     """
-    return np.bincount(actual * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+    kinds = (actual[actual == predicted], actual, predicted)
+    return Counts(*(np.bincount(numbers, minlength=n_classes) for numbers in kinds))
 
 
-def scores(confusion: np.ndarray) -> dict[str, float | list[float]]:
+def scores(counts: Counts) -> dict[str, float | list[float]]:
     """Return accuracy, macro F1, and precision, recall and F1 of each class.
 
-    precision = TP / predicted, recall = TP / actual, F1 = 2 TP / (actual + predicted): van Rijsbergen, Information
-    Retrieval (1979), chapter 7. Macro F1 is the plain mean of the classes' F1.
+    precision = hits / predicted, recall = hits / actual, F1 = 2 hits / (actual + predicted): van Rijsbergen,
+    Information Retrieval (1979), chapter 7. Macro F1 is the plain mean of the classes' F1.
     """
-    hits, actual, predicted = _counts(confusion)
-    f1 = _f1(confusion)
+    f1 = _f1(counts)
     return {
-        "accuracy": float(_accuracy(confusion)),
+        "accuracy": float(_accuracy(counts)),
         "f1_macro": float(f1.mean()),
         "f1": f1.tolist(),
-        "precision": _ratio(hits, predicted).tolist(),
-        "recall": _ratio(hits, actual).tolist(),
+        "precision": _ratio(counts.hits, counts.predicted).tolist(),
+        "recall": _ratio(counts.hits, counts.actual).tolist(),
     }
 
 
@@ -58,17 +68,9 @@ def intervals(
         n_classes: the number of classes.
         seed: draws the units.
     """
-    number = np.unique(units, return_inverse=True)[1]
-    tables = np.zeros((number.max() + 1, n_classes**2), np.int64)
-    np.add.at(tables, (number, actual * n_classes + predicted), 1)
-    class_of_unit = tables.reshape(-1, n_classes, n_classes).sum(axis=2).argmax(axis=1)
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros((RESAMPLES, n_classes**2), np.int64)
-    for members in (np.flatnonzero(class_of_unit == each) for each in np.unique(class_of_unit)):
-        drawn += rng.multinomial(len(members), np.full(len(members), 1 / len(members)), RESAMPLES) @ tables[members]
-    confusions = drawn.reshape(-1, n_classes, n_classes)
-    f1 = _f1(confusions)
-    values = {"accuracy": _accuracy(confusions), "f1_macro": f1.mean(axis=1), "f1": f1}
+    counts = _resampled(actual, predicted, np.unique(units, return_inverse=True)[1], n_classes, seed)
+    f1 = _f1(counts)
+    values = {"accuracy": _accuracy(counts), "f1_macro": f1.mean(axis=1), "f1": f1}
     return {
         f"{name}_{end}": np.quantile(value, quantile, axis=0).tolist()
         for name, value in values.items()
@@ -77,14 +79,24 @@ def intervals(
 
 
 def verdict(probabilities: np.ndarray) -> np.ndarray:
-    """Return the probabilities of a whole track from those of its seconds, (n, classes) to (classes,).
+    """Return the probabilities of a whole track from those of its seconds, (n, classes) to (classes,)."""
+    return verdicts(probabilities, np.zeros(len(probabilities), np.int64))[0]
+
+
+def verdicts(probabilities: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+    """Return the probabilities of whole tracks from those of their seconds, (n, classes) to (tracks, classes).
 
     The mean of the seconds' log-probabilities, made to add up to 1 again: each second is a witness, and the product of
     what they say, not their vote, decides.
+
+    Args:
+        probabilities: shape (n, classes).
+        tracks: the number of each second's track, from 0, shape (n,).
     """
-    mean = np.log(np.maximum(probabilities, 1e-30)).mean(axis=0)
-    weights = np.exp(mean - mean.max())
-    return weights / weights.sum()
+    sums = [np.bincount(tracks, np.log(np.maximum(column, 1e-30))) for column in probabilities.T]
+    means = np.stack(sums, axis=1) / np.bincount(tracks)[:, None]
+    weights = np.exp(means - means.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[dict[str, float | int]]:
@@ -118,19 +130,42 @@ def calibration_error(bins: list[dict[str, float | int]]) -> float:
     return sum(gaps) / sum(row["samples"] for row in bins)
 
 
-def _counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return hits, actual and predicted samples of each class, (..., classes) each."""
-    return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1), confusion.sum(axis=-2)
+def _resampled(actual: np.ndarray, predicted: np.ndarray, units: np.ndarray, n_classes: int, seed: int) -> Counts:
+    """Draw units as `intervals` says, numbered from 0, and return the counts that each resample of them adds up to.
+
+    Work and memory go by what the units hold, units times the classes that their samples are of or taken for, in blocks
+    of resamples; units times classes would be many more.
+
+    Returns:
+        Shape (RESAMPLES, classes) each.
+    """
+    rng = np.random.default_rng(seed)
+    sums = np.zeros((3 * n_classes, RESAMPLES), np.int64)
+    class_of = class_of_units(units, actual)
+    for members, rows in zip(members_of(class_of, n_classes), members_of(class_of[units], n_classes), strict=True):
+        if not len(members):
+            continue
+        hits = rows[actual[rows] == predicted[rows]]
+        kind = np.concatenate([actual[hits], n_classes + actual[rows], 2 * n_classes + predicted[rows]])
+        member = np.searchsorted(members, units[np.concatenate([hits, rows, rows])])
+        cells, samples = np.unique(kind * len(members) + member, return_counts=True)
+        kind, member = np.divmod(cells, len(members))
+        firsts = np.flatnonzero(np.diff(kind, prepend=-1))
+        at_once = max(1, AT_ONCE // len(cells))
+        for start in range(0, RESAMPLES, at_once):
+            block = slice(start, min(start + at_once, RESAMPLES))
+            n = block.stop - block.start
+            drawn = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), n)
+            sums[kind[firsts], block] += np.add.reduceat(drawn.take(member, axis=1) * samples, firsts, axis=1).T
+    return Counts(*sums.reshape(3, n_classes, RESAMPLES).swapaxes(1, 2))
 
 
-def _f1(confusion: np.ndarray) -> np.ndarray:
-    hits, actual, predicted = _counts(confusion)
-    return _ratio(2 * hits, actual + predicted)
+def _f1(counts: Counts) -> np.ndarray:
+    return _ratio(2 * counts.hits, counts.actual + counts.predicted)
 
 
-def _accuracy(confusion: np.ndarray) -> np.ndarray:
-    hits, actual, _ = _counts(confusion)
-    return hits.sum(axis=-1) / actual.sum(axis=-1)
+def _accuracy(counts: Counts) -> np.ndarray:
+    return counts.hits.sum(axis=-1) / counts.actual.sum(axis=-1)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stages.learning.units import class_of_units, members_of
 from stages.records import PARTS
 
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
@@ -44,16 +45,14 @@ def split_rows(
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
     group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_classes = len(classes)
-    table = np.zeros((group_of_row.max() + 1, n_classes), np.int64)
-    np.add.at(table, (group_of_row, labels), 1)
-    class_of_group, size_of_group = table.argmax(axis=1), table.sum(axis=1)
+    class_of_group, size_of_group = class_of_units(group_of_row, labels), np.bincount(group_of_row)
 
     rng = np.random.default_rng(seed)
-    part_of_group = np.empty(len(table), np.int64)
-    sizes = np.bincount(class_of_group, weights=size_of_group, minlength=n_classes).astype(np.int64)
-    for number, targets in enumerate(_targets(sizes, counts)):
-        members = rng.permutation(np.flatnonzero(class_of_group == number))
+    part_of_group = np.empty(len(size_of_group), np.int64)
+    sizes = np.bincount(class_of_group, weights=size_of_group, minlength=len(classes)).astype(np.int64)
+    groups_of_class = members_of(class_of_group, len(classes))
+    for number, (own, targets) in enumerate(zip(groups_of_class, _targets(sizes, counts), strict=True)):
+        members = rng.permutation(own)
         if len(members) < len(PARTS):
             unit = "samples" if groups is None else "tracks"
             raise ValueError(
@@ -94,6 +93,28 @@ def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
     return whole
 
 
+def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Draw whole units of at most so many samples, but one of each class at least; return their rows, ascending.
+
+    Every class gives the same share of its units, as near as whole units allow.
+
+    Args:
+        labels: class numbers, shape (n,).
+        units: the unit of each sample, shape (n,).
+        most: how many samples to draw if there are more.
+        seed: draws the units.
+    """
+    number = np.unique(units, return_inverse=True)[1]
+    sizes, rng = np.bincount(number), np.random.default_rng(seed)
+    share = np.empty(len(sizes))  # of its class, how many come before a unit
+    for members in members_of(class_of_units(number, labels), labels.max() + 1):
+        share[rng.permutation(members)] = np.arange(len(members)) / len(members)
+    order = np.argsort(share, kind="stable")
+    kept = np.zeros(len(sizes), bool)
+    kept[order] = (np.cumsum(sizes[order]) <= most) | (share[order] == 0)
+    return np.flatnonzero(kept[number])
+
+
 def resampling_units(
     labels: np.ndarray, groups: np.ndarray | None, given_parts: dict[str, np.ndarray] | None
 ) -> np.ndarray:
@@ -111,10 +132,12 @@ def resampling_units(
         return np.unique(groups, return_inverse=True)[1].astype(np.int64)
     units, used = np.empty(len(labels), np.int64), 0
     for rows in (given_parts or {"all": np.arange(len(labels))}).values():
-        for number in np.unique(labels):
-            members = rows[labels[rows] == number]
-            units[members] = used + np.arange(len(members)) // BLOCK
-            used += -(-len(members) // BLOCK)
+        sizes = np.bincount(labels[rows])
+        blocks = -(-sizes // BLOCK)
+        first_row, first_block = np.cumsum(sizes) - sizes, np.cumsum(blocks) - blocks  # of each class
+        place = np.arange(len(rows)) - np.repeat(first_row, sizes)  # among the samples of its class
+        units[rows[np.argsort(labels[rows], kind="stable")]] = used + np.repeat(first_block, sizes) + place // BLOCK
+        used += blocks.sum()
     return units
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import yaml
 
 from stages.files import CONFUSION, CURVES, DESCRIPTION, F1, METRICS, MODELS, RELIABILITY, SECONDS, read_csv, read_rows
-from stages.learning.scoring import confusion_matrix
 from stages.learning.split import BLOCK
 from stages.records import DEVICES, Description, Epoch, Skipped
 from stages.reporting import pictures
@@ -47,10 +46,13 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 
 def read_confusion(path: Path, classes: list[str]) -> np.ndarray:
-    """Count the pairs of a confusion file, shape (classes, classes), rows actual."""
-    number = {name: i for i, name in enumerate(classes)}.__getitem__
-    pairs = read_csv(path, {"actual": number, "predicted": number})
-    return confusion_matrix(*np.array(pairs).T, len(classes))
+    """Return the counts of a confusion file, shape (classes, classes), rows actual."""
+    number, counts = {name: i for i, name in enumerate(classes)}, np.zeros((len(classes), len(classes)), np.int64)
+    for actual, predicted, samples in read_csv(
+        path, {"actual": number.__getitem__, "predicted": number.__getitem__, "count": int}
+    ):
+        counts[actual, predicted] = samples
+    return counts
 
 
 def report(judged: dict[str, Judgement]) -> str:

@@ -6,6 +6,7 @@ that they are as legible on a dark page.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ PART_COLOURS = {
     "all runs": "#999999",
 }
 DOTS_PER_INCH = 120
+MOST = 30  # classes that are drawn one by one: with 500, a picture would be as tall as a house
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
 
 
@@ -65,24 +67,28 @@ def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float
 
 
 def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.ndarray]) -> None:
-    """Draw each representation's confusion matrix: counts, and their share of the actual class."""
-    largest = max(map(len, classes.values()))
+    """Draw each representation's confusion matrix: counts, and their share of the actual class.
+
+    Of more than MOST classes, cells are coloured but hold no text, and only some of the classes are named.
+    """
+    largest = min(MOST, max(map(len, classes.values())))
     with drawing(path, len(matrices), 1.6 + 0.8 * largest, 1.0 + 0.7 * largest) as panels:
         for axes, (representation, counts) in zip(panels, matrices.items(), strict=True):
             names = classes[representation]
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-            for (row, column), share in np.ndenumerate(shares):
+            for (row, column), share in np.ndenumerate(shares) if len(names) <= MOST else ():
                 colour = "white" if share > 0.5 else "black"
                 text = f"{counts[row, column]}\n{share:.0%}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
             axes.set(title=representation, xlabel="predicted", ylabel="actual")
-            axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-            axes.set_yticks(range(len(names)), names)
+            named = slice(None, None, -(-len(names) // MOST))
+            axes.set_xticks(range(len(names))[named], names[named], rotation=30, ha="right")
+            axes.set_yticks(range(len(names))[named], names[named])
 
 
 def intervals(path: Path, records: list[dict], name: str, value: str, label: str) -> None:
-    """Draw values with their 95 % intervals, a panel a representation.
+    """Draw values with their 95 % intervals, a panel a representation, of more than MOST the lowest.
 
     Args:
         path: the PNG to write.
@@ -93,17 +99,21 @@ def intervals(path: Path, records: list[dict], name: str, value: str, label: str
         label: of the axis.
     """
     representations = list(dict.fromkeys(record["representation"] for record in records))
-    most = max(sum(record["representation"] == each for record in records) for each in representations)
+    panel_rows = [[record for record in records if record["representation"] == each] for each in representations]
+    most = min(MOST, max(map(len, panel_rows)))
     with drawing(path, len(representations), 4.6, 1.2 + 0.4 * most) as panels:
-        for axes, representation in zip(panels, representations, strict=True):
-            rows = [record for record in records if record["representation"] == representation]
+        for axes, representation, rows in zip(panels, representations, panel_rows, strict=True):
+            title = representation
+            if len(rows) > MOST:
+                title += f": the {MOST} lowest of {len(rows)}"
+                rows = sorted(rows, key=itemgetter(value))[:MOST]
             for y, row in enumerate(rows):
                 axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
                 axes.plot(row[value], y, "o", color=COLOURS[0])
                 if row.get("split_at_random") is not None:
                     axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")
             axes.set_yticks(range(len(rows)), [row[name] for row in rows])
-            axes.set(title=representation, xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+            axes.set(title=title, xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
             axes.grid(axis="x", alpha=0.3)
 
 

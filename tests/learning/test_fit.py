@@ -6,8 +6,12 @@ import pytest
 import torch
 from conftest import samples
 from learning.loop import SGD, run, train
+from memory import runs_within
+from sklearn.metrics import accuracy_score, f1_score
 
+from stages.learning import network as network_module
 from stages.learning.devices import start
+from stages.learning.fit import pieces_of, validate
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 
@@ -65,6 +69,45 @@ def test_a_network_that_diverges_leaves_its_neighbours_alone():
     first, second = train([good, bad], data, SGD._replace(epochs=3), [0, 1])
     assert len(first) == 3
     assert second == []
+
+
+@pytest.mark.parametrize("at_once", [network_module.AT_ONCE, 26 * 7])
+def test_validation_is_scikit_learns_in_one_piece_or_many(monkeypatch, at_once):
+    monkeypatch.setattr(network_module, "AT_ONCE", at_once)
+    x, y = samples(100, n_classes=5)
+    models = [build_network("mlp", (26,), [16], 5, seed) for seed in (0, 1)]
+    pieces = pieces_of(models[0], x, y)
+    assert [len(piece) for piece, _ in pieces] == ([100] if at_once > 10_000 else [7] * 14 + [2])
+    found = validate(models, torch.tensor([0.25, 0.5]), pieces, y.numpy())
+    assert [epoch.train_loss for epoch in found] == [0.25, 0.5]
+    for model, epoch in zip(models, found, strict=True):
+        logits = model(x).detach()
+        predicted = logits.argmax(dim=1)
+        assert epoch.val_loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y).item(), abs=1e-6)
+        assert epoch.val_accuracy == pytest.approx(accuracy_score(y, predicted))
+        assert epoch.val_f1_macro == pytest.approx(f1_score(y, predicted, average="macro"))
+
+
+VALIDATED = """
+import torch
+from conftest import samples
+from stages.learning import network
+from stages.learning.fit import pieces_of, validate
+torch.set_num_threads(1)
+def judge(model, shape, n, n_classes):
+    x, y = samples(n, shape, n_classes)
+    validate([model], torch.zeros(1), pieces_of(model, x, y), y.numpy())
+"""
+
+
+def test_500_classes_are_validated_in_the_memory_of_their_logits():
+    work = 'judge(network.build_network("mlp", (26,), [128, 32], 500, 0), (26,), 5000, 500)'
+    runs_within(100, VALIDATED, work)
+
+
+def test_a_cnn_validates_in_memory_that_does_not_grow_with_the_samples():
+    setup = VALIDATED + 'network.AT_ONCE = 2**20; cnn = network.build_network("cnn", (16, 16), [1], 4, 0)'
+    runs_within(120, setup, "judge(cnn, (16, 16), 10_000, 4)")
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from stages.learning.network import build_network, check_network, multiply_adds
+from stages.learning import network
+from stages.learning.network import AT_ONCE, build_network, check_network, multiply_adds, samples_at_once
 
 
 def test_the_missions_network_has_7716_weights():
@@ -34,6 +35,16 @@ def test_multiply_adds_are_those_of_the_formulas():
     convolutions = 25 * (21 * 128 * 16 + 10 * 64 * 16 * 32 + 5 * 32 * 32 * 64 + 2 * 16 * 64 * 128)
     dense = 1024 * 256 + 256 * 32 + 32 * 4
     assert multiply_adds("cnn", (21, 128), [1], 4) == convolutions + dense
+
+
+def test_as_many_samples_go_at_once_as_the_widest_layer_allows(monkeypatch):
+    mlp, cnn = (build_network(name, (21, 128), [5000, 7], 4, 0) for name in ("mlp", "cnn"))
+    x = torch.zeros(3, 21, 128)
+    assert samples_at_once(mlp, x) == AT_ONCE // 5000
+    assert samples_at_once(cnn, x) == AT_ONCE // (16 * 21 * 128)
+    assert samples_at_once(cnn, x) > 1376, "the course's largest judged part goes in one piece"
+    monkeypatch.setattr(network, "AT_ONCE", 4999)
+    assert samples_at_once(mlp, x) == 1, "or none would ever be judged"
 
 
 def test_the_seed_alone_draws_the_initial_weights():

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import runs_within
 from scipy.stats import binom
 from sklearn import metrics
 
-from stages.learning.scoring import calibration_error, confusion_matrix, intervals, reliability, scores, verdict
+from stages.learning import scoring
+from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdict, verdicts
 
 
 @given(
@@ -16,9 +18,10 @@ from stages.learning.scoring import calibration_error, confusion_matrix, interva
 def test_scores_agree_with_scikit_learn(pairs):
     actual, predicted = np.array(pairs).T
     names = list(range(4))
-    confusion = confusion_matrix(actual, predicted, 4)
-    np.testing.assert_array_equal(confusion, metrics.confusion_matrix(actual, predicted, labels=names))
-    ours = scores(confusion)
+    confusion = metrics.confusion_matrix(actual, predicted, labels=names)
+    counts = count(actual, predicted, 4)
+    np.testing.assert_array_equal(counts, [np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)])
+    ours = scores(counts)
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(actual, predicted, labels=names, zero_division=0)
     np.testing.assert_allclose(ours["precision"], precision)
     np.testing.assert_allclose(ours["recall"], recall)
@@ -59,6 +62,58 @@ def test_a_sure_result_has_no_width_and_a_class_is_never_lost():
     assert found["f1_low"] == [1.0, 1.0, 1.0]
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    samples=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60),
+    at_once=st.sampled_from([1, 1000, scoring.AT_ONCE]),
+)
+def test_intervals_are_those_of_whole_confusion_matrices(samples, at_once):
+    """The same draws, to the bit, however many at once."""
+    actual, predicted, units = np.array(samples).T
+    units = np.unique(units, return_inverse=True)[1]
+    confusions = np.array(
+        [
+            metrics.confusion_matrix(actual[units == u], predicted[units == u], labels=range(4))
+            for u in range(units.max() + 1)
+        ]
+    )
+    class_of, rng, drawn = confusions.sum(axis=2).argmax(axis=1), np.random.default_rng(3), 0
+    for members in (np.flatnonzero(class_of == number) for number in np.unique(class_of)):
+        times = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), scoring.RESAMPLES)
+        drawn += np.tensordot(times, confusions[members], 1)
+    hits, either = np.diagonal(drawn, axis1=1, axis2=2), drawn.sum(axis=1) + drawn.sum(axis=2)
+    f1 = np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0)
+    values = {"accuracy": hits.sum(axis=1) / drawn.sum(axis=(1, 2)), "f1_macro": f1.mean(axis=1), "f1": f1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "AT_ONCE", at_once)
+        found = intervals(actual, predicted, units, 4, seed=3)
+    for name, value in values.items():
+        assert found[f"{name}_low"] == np.quantile(value, 0.025, axis=0).tolist()
+        assert found[f"{name}_high"] == np.quantile(value, 0.975, axis=0).tolist()
+
+
+def test_intervals_take_memory_by_what_units_hold_not_by_the_square_of_the_classes():
+    setup = """
+import numpy as np
+from stages.learning.scoring import intervals
+units = np.arange(10_000) // 4
+actual = units % 200
+predicted = np.where(np.arange(10_000) % 3 > 0, actual, np.arange(10_000) % 200)
+"""
+    runs_within(64, setup, "intervals(actual, predicted, units, 200)")
+
+
+def test_resamples_of_many_units_are_drawn_in_blocks():
+    setup = """
+import numpy as np
+from stages.learning import scoring
+scoring.RESAMPLES = 200
+units = np.arange(50_000)
+actual = np.zeros(50_000, int)
+"""
+    runs_within(40, setup, "scoring.intervals(actual, actual, units, 1)")
+
+
 def test_calibration_by_hand():
     probabilities = np.array([[0.85, 0.15], [0.85, 0.15], [0.25, 0.75], [0.45, 0.55], [1.0, 0.0]])
     bins = reliability(probabilities, np.array([0, 1, 1, 0, 0]))
@@ -71,3 +126,12 @@ def test_a_verdict_is_the_product_of_what_the_seconds_say():
     product = np.sqrt(np.array([0.4, 0.1]))
     np.testing.assert_allclose(verdict(np.array([[0.5, 0.5], [0.8, 0.2]])), product / product.sum())
     np.testing.assert_allclose(verdict(np.array([[1.0, 0.0]])), [1, 0], atol=1e-12)
+
+
+def test_each_track_has_its_own_verdict():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 20)
+    tracks = np.array([2, 0, 1, 1] * 5)
+    for track, found in enumerate(verdicts(probabilities, tracks)):
+        np.testing.assert_array_equal(found, verdict(probabilities[tracks == track]))
+        logs = np.log(probabilities[tracks == track]).mean(axis=0)
+        np.testing.assert_allclose(found, np.exp(logs) / np.exp(logs).sum())

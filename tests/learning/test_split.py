@@ -1,12 +1,16 @@
 """Splits that are exact, stratified and never cut a track; what a bootstrap draws; standardization."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import runs_within
 
+from stages.learning import split as split_module
 from stages.learning.dataset import check_classes
-from stages.learning.split import part_counts, resampling_units, split_rows, standardization
+from stages.learning.split import part_counts, resampling_units, split_rows, standardization, whole_units
 from stages.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -101,3 +105,81 @@ def test_what_is_left_over_goes_to_the_largest_remainders_and_of_equals_to_the_f
 def test_a_class_of_too_few_is_refused():
     with pytest.raises(ValueError, match=r"^class b has 1 samples, expected 3 or more, one for each part$"):
         split_rows(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=60),
+    n_classes=st.integers(2, 4),
+    most=st.integers(1, 100),
+    seed=st.integers(0, 9),
+)
+def test_units_are_drawn_whole_the_same_share_of_every_class(sizes, n_classes, most, seed):
+    units = np.repeat(np.arange(len(sizes)) * 7 + 5, sizes)
+    labels = units % n_classes
+    rows = whole_units(labels, units, most, seed)
+    drawn = set(units[rows])
+    assert rows.tolist() == [i for i, unit in enumerate(units) if unit in drawn]
+    in_class = [[unit for unit in set(units) if unit % n_classes == number] for number in set(labels)]
+    taken = [sum(unit in drawn for unit in own) for own in in_class]
+    assert min(taken) >= 1
+    assert len(rows) <= most or max(taken) == 1
+    for own, some in zip(in_class, taken, strict=True):  # nobody has more than a unit of lead over the others' share
+        assert all((some - 1) / len(own) <= other / len(others) for others, other in zip(in_class, taken, strict=True))
+    if len(units) <= most:
+        assert len(rows) == len(units)
+
+
+def test_as_many_units_as_fit_are_drawn_and_the_seed_draws_them():
+    units, labels = np.arange(1000) // 10, np.arange(1000) // 10 % 2
+    rows = whole_units(labels, units, 305, 0)
+    assert len(rows) == 300
+    assert np.bincount(labels[rows]).tolist() == [150, 150]
+    assert rows.tolist() == whole_units(labels, units, 305, 0).tolist() != whole_units(labels, units, 305, 1).tolist()
+
+
+MANY = "import numpy as np; from stages.learning.split import split_rows, resampling_units; "
+
+
+def test_a_label_for_every_sample_is_refused_before_memory_runs_out():
+    work = """
+try:
+    split_rows([str(i) for i in range(20_000)], np.arange(20_000), None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+    raise SystemExit("not refused")
+except ValueError as error:
+    assert str(error) == "class 0 has 1 samples, expected 3 or more, one for each part", error
+"""
+    runs_within(64, MANY, work)
+
+
+def test_many_tracks_of_many_classes_take_memory_by_their_samples():
+    work = """
+tracks = np.arange(200_000) // 2
+split_rows([str(i) for i in range(500)], tracks % 500, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+resampling_units(tracks % 500, None, None)
+"""
+    runs_within(64, MANY, work)
+
+
+def test_blocks_are_numbered_in_as_many_steps_however_many_classes_there_are():
+    assert lines_run(resampling_units, np.arange(900), None, None) == lines_run(
+        resampling_units, np.arange(900) % 3, None, None
+    )
+
+
+def lines_run(function, *arguments):
+    """Return how many lines of the module a call goes through."""
+    lines = 0
+
+    def trace(frame, event, _):
+        nonlocal lines
+        lines += event == "line"
+        return trace if frame.f_code.co_filename == split_module.__file__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return lines

@@ -17,9 +17,9 @@ def test_curves_come_as_numbers_and_none_where_there_is_no_file(tmp_path):
     assert page.read_curves(tmp_path / "a.csv") == [row]
 
 
-def test_pairs_are_counted_with_the_actual_class_in_rows(tmp_path):
+def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
     with (tmp_path / "a.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("actual", "predicted"), ("a", "b, c"), ("a", "b, c"), ("b, c", "b, c")])
+        csv.writer(file).writerows([("actual", "predicted", "count"), ("a", "b, c", 2), ("b, c", "b, c", 1)])
     np.testing.assert_array_equal(page.read_confusion(tmp_path / "a.csv", ["a", "b, c"]), [[0, 2], [0, 1]])
 
 

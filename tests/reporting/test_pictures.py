@@ -3,6 +3,8 @@
 import struct
 
 import numpy as np
+import pytest
+from matplotlib.axes import Axes
 
 from stages.reporting import pictures
 
@@ -27,3 +29,32 @@ def test_a_class_without_samples_is_drawn_too(tmp_path):
     with np.errstate(all="raise"):
         pictures.confusion(tmp_path / "a.png", {"mfccs": ["a", "b"]}, {"mfccs": np.array([[3, 1], [0, 0]])})
     assert size(tmp_path / "a.png") > (100, 100)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What is written into pictures: texts in cells, names at axes, titles."""
+    texts, names, titles, real = [], [], [], Axes.set
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, text, **_: texts.append(text))
+    monkeypatch.setattr(Axes, "set_yticks", lambda self, ticks, labels: names.extend(labels))
+    monkeypatch.setattr(Axes, "set", lambda self, **given: titles.append(given["title"]) or real(self, **given))
+    return texts, names, titles
+
+
+@pytest.mark.parametrize(("n", "cells", "named"), [(30, 900, 30), (31, 0, 16), (500, 0, 30)])
+def test_a_confusion_of_many_classes_has_no_text_and_is_no_larger(tmp_path, written, n, cells, named):
+    texts, names, _ = written
+    pictures.confusion(tmp_path / "a.png", {"a": [f"g{i}" for i in range(n)]}, {"a": np.eye(n, dtype=int)})
+    assert size(tmp_path / "a.png") == (round(120 * (1.6 + 0.8 * 30)), round(120 * (1 + 0.7 * 30)))
+    assert (len(texts), len(names)) == (cells, named)
+
+
+def test_of_many_classes_the_lowest_are_drawn_and_the_title_says_so(tmp_path, written):
+    rows = [{"low": 0, "high": 1, "class": f"g{i}", "f1": i * 7 % 500 / 500} for i in range(500)]
+    records = [{"representation": name, **row} for name, own in (("a", rows), ("b", rows[:30])) for row in own]
+    pictures.intervals(tmp_path / "f1.png", records, "class", "f1", "F1")
+    _, names, titles = written
+    assert titles == ["a: the 30 lowest of 500", "b"]
+    assert names[:30] == sorted((f"g{i}" for i in range(500)), key=lambda name: int(name[1:]) * 7 % 500)[:30]
+    assert names[30:] == [f"g{i}" for i in range(30)]
+    assert size(tmp_path / "f1.png") == (round(120 * 2 * 4.6), round(120 * (1.2 + 0.4 * 30)))

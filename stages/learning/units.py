@@ -1,0 +1,28 @@
+"""Units: samples that belong together, such as the seconds of a track; a split deals them out, a bootstrap draws them.
+
+Conventions: units are numbered from 0, each number occurs, and `units` says whose each sample is, shape (n,). What is
+counted are pairs that occur, after sorting: a table of all units and classes, or a mask for each, would outgrow the
+samples.
+"""
+
+import numpy as np
+
+
+def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return each unit's most frequent class, of equals the first, shape (units,).
+
+    Args:
+        units: the unit of each sample, shape (n,).
+        labels: class numbers, shape (n,).
+    """
+    n_classes = labels.max() + 1
+    pairs, counts = np.unique(units * n_classes + labels, return_counts=True)
+    unit, label = np.divmod(pairs, n_classes)
+    order = np.lexsort((-counts, unit))  # stable: of equals the first class stays in front
+    return label[order[np.diff(unit, prepend=-1) > 0]]
+
+
+def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:
+    """Return, for each class, where in `classes` (class numbers, shape (n,)) it stands, ascending."""
+    ends = np.cumsum(np.bincount(classes, minlength=n_classes))
+    return np.split(np.argsort(classes, kind="stable"), ends[:-1])

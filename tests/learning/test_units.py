@@ -1,0 +1,35 @@
+"""Units: their classes against counting one by one, where each class stands, and memory that goes by the samples."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from memory import runs_within
+
+from stages.learning.units import class_of_units, members_of
+
+PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@given(PAIRS)
+def test_a_unit_is_of_its_most_frequent_class_of_equals_the_first(pairs):
+    units, labels = np.array(pairs).T
+    units = np.unique(units, return_inverse=True)[1]
+    counted = [Counter(labels[units == unit].tolist()) for unit in range(units.max() + 1)]
+    expected = [min(each, key=lambda label, each=each: (-each[label], label)) for each in counted]
+    assert class_of_units(units, labels).tolist() == expected
+
+
+@given(st.lists(st.integers(0, 4), max_size=40))
+def test_members_are_where_their_class_stands(classes):
+    found = members_of(np.array(classes, np.int64), 6)
+    assert [each.tolist() for each in found] == [[i for i, c in enumerate(classes) if c == n] for n in range(6)]
+
+
+def test_memory_goes_by_the_samples_not_by_units_times_classes():
+    runs_within(
+        64,
+        "import numpy as np; from stages.learning.units import class_of_units, members_of; each = np.arange(20_000)",
+        "assert (class_of_units(each, each) == each).all(); assert len(members_of(each, 20_000)) == 20_000",
+    )
