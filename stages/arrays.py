@@ -1,7 +1,9 @@
 """Arrays on disk: .npy files and safetensors, checked before they are believed; never a pickle."""
 
+import json
 import os
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -14,34 +16,110 @@ from stages.records import PARTS, Description
 from stages.writing import write_bytes
 
 MAGIC = b"\x93NUMPY"
+BLOCK = 64 * 2**20  # bytes of an array that are in memory at once; one row at least
+LEAST_ROW = 64  # bytes that a row counts for at least: whoever numbers the rows needs memory for that too
+TYPES = {"int64": "I64", "float32": "F32"}  # of tensors, as safetensors calls them
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Read a .npy file.
+class ArrayFile:
+    """A .npy file whose header has been checked; its rows are read block by block, however large it is.
 
-    Raises:
-        UserError: if it is missing, truncated, no .npy file, or holds Python objects.
+    They are read, not mapped into memory: a map of a file that is cut short meanwhile would end the process.
     """
-    try:
-        with open_regular(path) as file:
-            _check_npy(path, file)
-            file.seek(0)
-            return np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
+
+    def __init__(self, path: Path) -> None:
+        """Read the header.
+
+        Raises:
+            UserError: if the file is missing, truncated, no .npy file, or holds Python objects.
+        """
+        self.path = path
+        try:
+            with open_regular(path) as file:
+                self.shape, self.by_columns, self.dtype = _read_header(path, file)
+                self.start, self.stamp = file.tell(), _stamp(file)
+        except FileNotFoundError:
+            raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
+        self.width = prod(self.shape[1:])  # numbers in a row
+        self.rows_at_once = max(1, BLOCK // max(LEAST_ROW, self.width * self.dtype.itemsize))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    def blocks(self, rows: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield all rows in order, so many at once (as many as BLOCK holds), behind the number of the first of them.
+
+        Raises:
+            UserError: if the file was cut short meanwhile, or holds strings that are no text.
+        """
+        rows = rows or self.rows_at_once
+        with open_regular(self.path) as file:
+            for first in range(0, len(self), rows):
+                yield first, self._read(file, first, min(rows, len(self) - first))
+
+    def whole(self) -> np.ndarray:
+        """Return all rows; errors as `blocks` has them."""
+        with open_regular(self.path) as file:
+            return self._read(file, 0, len(self))
+
+    def check_unchanged(self) -> None:
+        """Hold that the file is the one whose header was read: what was read at several times then belongs together.
+
+        Raises:
+            UserError: if it is not.
+        """
+        with open_regular(self.path) as file:
+            if _stamp(file) != self.stamp:
+                raise UserError(f"{self.path}: was changed while it was read; run this again")
+
+    def _read(self, file: BinaryIO, first: int, rows: int) -> np.ndarray:
+        """Return rows in C order and in the machine's byte order."""
+        shape, item = (rows, *self.shape[1:]), self.dtype.itemsize
+        if self.by_columns and rows < len(self):
+            places, length = [self.start + (column * len(self) + first) * item for column in range(self.width)], rows
+        else:
+            places, length = [self.start + first * self.width * item], rows * self.width
+        content = np.empty((len(places), length * item), np.uint8)
+        for place, piece in zip(places, content, strict=True):
+            file.seek(place)
+            if file.readinto(piece) < len(piece):
+                raise UserError(f"{self.path}: was changed while it was read; run this again")
+        block = content.reshape(-1).view(self.dtype).reshape(shape, order="F" if self.by_columns else "C")
+        block = block.astype(self.dtype.newbyteorder("="), order="C", copy=False)
+        if self.dtype.kind == "U" and block.size and block.reshape(-1).view(np.uint32).max() > sys.maxunicode:
+            raise UserError(f"{self.path}: found strings that are no text, expected Unicode; save it again")
+        return block
 
 
-def _check_npy(path: Path, file: BinaryIO) -> None:
-    """Hold a .npy file's header against its size: what it claims has to be there."""
+def blocks_of(files: Iterable[ArrayFile]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the blocks of files of which each goes on where the one before it ends; errors as theirs."""
+    before = 0
+    for file in files:
+        for first, block in file.blocks():
+            yield before + first, block
+        before += len(file)
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int, int]:
+    """Return what changes when a file is written to or replaced."""
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return a .npy file's shape, whether it is in Fortran order, and its type; what it claims has to be there."""
     try:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it does not start as one")
         file.seek(0)
         version = np.lib.format.read_magic(file)
-        shape, _, dtype = HEADERS[version](file)
+        shape, by_columns, dtype = HEADERS[version](file)
         if not all(type(length) is int and length >= 0 for length in shape):
             raise ValueError(f"found the shape {shape}")
+        if np.empty((0, *shape[1:]), dtype).itemsize != dtype.itemsize:  # fails too if NumPy can hold no such rows
+            raise ValueError(f"found the type {dtype} of no size")
     except Exception as error:  # NumPy's reader of headers ends in many ways
         raise UserError(f"{path}: truncated or not a .npy file ({shown(error)}); save it again") from None
     if dtype.hasobject:
@@ -55,6 +133,7 @@ def _check_npy(path: Path, file: BinaryIO) -> None:
             f"{path}: truncated or not a .npy file (found {there} bytes of the {shown(claimed)} that {shown(dtype)} of "
             f"shape {shown(shape)} takes); save it again"
         )
+    return shape, by_columns, dtype
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -94,6 +173,33 @@ def read_tensors(
     if made_from != fingerprint:
         raise UserError(mixed(path))
     return tensors
+
+
+class TensorFile:
+    """A safetensors file that is written piece by piece: the same bytes as `safetensors.numpy.save` gives in one.
+
+    The format: 8 bytes with the header's length, the header (JSON, padded), the tensors. As in the library, int64 comes
+    before float32, so that each tensor is aligned, and then goes by name.
+    https://github.com/huggingface/safetensors#format
+    """
+
+    def __init__(self, file: BinaryIO, fingerprint: str, shapes: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+        """Write the header of tensors of such types (a key of TYPES) and shapes."""
+        self.file, self.places = file, {}
+        header, end = {"__metadata__": {"fingerprint": fingerprint}}, 0
+        for name, (kind, shape) in sorted(shapes.items(), key=lambda item: (-np.dtype(item[1][0]).itemsize, item[0])):
+            start, end = end, end + prod(shape) * np.dtype(kind).itemsize
+            header[name] = {"dtype": TYPES[kind], "shape": shape, "data_offsets": [start, end]}
+            self.places[name] = start, np.dtype(kind).newbyteorder("<"), prod(shape[1:])
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        self.start = file.write(len(text).to_bytes(8, "little") + text)
+
+    def write(self, name: str, first: int, rows: np.ndarray) -> None:
+        """Write rows of a tensor, from the row `first` on."""
+        start, kind, width = self.places[name]
+        self.file.seek(self.start + start + first * width * kind.itemsize)
+        self.file.write(np.ascontiguousarray(rows, kind))
 
 
 def mixed(path: Path) -> str:
