@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from stages.arrays import read_prepared, read_rows
 from stages.files import BASELINES
 from stages.fingerprints import read_description
 from stages.learning.scoring import count, intervals, scores
@@ -21,6 +20,7 @@ from stages.learning.split import split_rows, whole_units
 from stages.records import PARTS, Description
 from stages.results import Baseline, Baselines
 from stages.running import run_stage
+from stages.tensors import read_prepared, read_rows
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 MOST_SAMPLES = 10_000  # to learn from, to judge: a support vector machine's time grows with the product of the two

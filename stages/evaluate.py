@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from stages.arrays import mixed, read_prepared
 from stages.files import (
     BASELINES,
     CONFUSION,
@@ -37,6 +36,7 @@ from stages.learning.units import class_of_units
 from stages.records import Card, Epoch, write_by_name
 from stages.results import Baseline, Baselines, Judgement, OverRuns, Selection, Tracks
 from stages.running import run_stage
+from stages.tensors import mixed, read_prepared
 from stages.writing import replacing_folder, write_csv, write_json
 
 

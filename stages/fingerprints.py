@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.arrays import mixed
 from stages.files import DESCRIPTION, UserError, card_path, history_path, open_regular, shown
 from stages.params import PARAMS, PREPARING, TRAINING, load_params
 from stages.records import DEVICES, Card, Description, History, read_or_skipped
+from stages.tensors import mixed
 
 
 def fingerprint(*inputs: Any) -> str:

@@ -6,13 +6,13 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
-from stages.arrays import mixed
 from stages.files import EVALUATED, METRICS, MODEL, SELECTED, UserError
 from stages.fingerprints import check_card, read_description, read_histories
 from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
 from stages.results import Judgement, Selection
 from stages.running import run_command
+from stages.tensors import mixed
 from stages.writing import write_bytes
 
 REPORT = METRICS / "report.md"

@@ -6,7 +6,6 @@ data/model/REPRESENTATION.safetensors beside a card that rebuilds it, and writes
 
 import shutil
 
-from stages.arrays import read_prepared, read_tensors
 from stages.audio.front_end import SAMPLE_RATE, settings
 from stages.files import MODEL, SELECTED, card_path, snapshot_path, weights_path
 from stages.fingerprints import digest, read_description, read_histories
@@ -14,6 +13,7 @@ from stages.learning.snapshots import best_epoch
 from stages.records import Card, CardData, Choice, Description, History
 from stages.results import Selection
 from stages.running import run_stage
+from stages.tensors import read_prepared, read_tensors
 from stages.writing import replacing_folder
 
 

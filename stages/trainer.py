@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages import tasks
-from stages.arrays import read_prepared
 from stages.files import UserError, snapshot_path
 from stages.learning.recipe import Job, Recipe
 from stages.learning.timing import Trained
 from stages.records import Description
+from stages.tensors import read_prepared
 
 if TYPE_CHECKING:
     import torch

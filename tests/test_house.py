@@ -12,7 +12,18 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for path in STAGES.rglob("*.p
 ROOMS = ("learning", "audio", "reporting")
 GROUND = tuple(
     f"stages/{name}.py"
-    for name in ("arrays", "files", "fingerprints", "params", "records", "results", "running", "tasks", "writing")
+    for name in (
+        "arrays",
+        "files",
+        "fingerprints",
+        "params",
+        "records",
+        "results",
+        "running",
+        "tasks",
+        "tensors",
+        "writing",
+    )
 )
 LARGEST, LONGEST, MOST_PARAMETERS = 250, 45, 5
 

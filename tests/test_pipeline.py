@@ -61,6 +61,22 @@ def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_di
     assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
 
 
+def test_with_hard_links_nothing_lies_on_the_disk_twice_and_nothing_is_written_into_the_cache(repository):
+    repository.dvc("config", "--local", "cache.type", "hardlink")
+    repository.dvc("checkout", "--relink", "--allow-missing")
+    cache = repository.folder / ".dvc" / "cache" / "files"
+    before = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+    for changes in ({}, {"split_seed": 4, "lr": 0.2}):
+        set_params(repository, **changes)
+        repository.dvc("repro")
+        for top in ("data/prepared", "data/snapshots/cpu", "data/model", "data/baselines.json"):
+            for path in [repository.folder / top, *(repository.folder / top).rglob("*")]:
+                if path.is_file():
+                    assert path.stat().st_nlink > 1, path
+                    assert not path.stat().st_mode & 0o222, path
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(repository):
     path = repository.folder / "stages" / "learning" / "closed_form.py"
     path.write_text(path.read_text() + "\n# a comment\n")

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.arrays import mixed, read_tensors
 from stages.files import UserError, card_path, weights_path
 from stages.fingerprints import digest
 from stages.learning.network import build_network
 from stages.records import Card, Epoch
+from stages.tensors import mixed, read_tensors
 from stages.writing import write_bytes
 
 if TYPE_CHECKING:
