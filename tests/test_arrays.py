@@ -130,7 +130,7 @@ def test_a_file_that_lies_is_named(tmp_path, lie):
 
 def test_a_lie_takes_no_memory(tmp_path):
     (tmp_path / "a.npy").write_bytes(LIES["10^12 rows"][0])
-    code = "import sys; from pathlib import Path; from stages.arrays import ArrayFile; ArrayFilePathsys.argv[1]"
+    code = "import sys; from pathlib import Path; from stages.arrays import ArrayFile; ArrayFile(Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "a.npy"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
