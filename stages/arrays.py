@@ -1,9 +1,10 @@
 """Arrays on disk: .npy files and safetensors, checked before they are believed; never a pickle."""
 
 import os
+import warnings
 from collections.abc import Collection, Iterable
 from io import BytesIO
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -14,6 +15,7 @@ from stages.records import PARTS, Description
 from stages.writing import replacing, write_bytes
 
 MAGIC = b"\x93NUMPY"
+MOST_AXES = 64  # NumPy has no more
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -25,23 +27,24 @@ def read_array(path: Path) -> np.ndarray:
     """
     try:
         with open_regular(path) as file:
-            _check_npy(path, file)
-            file.seek(0)
-            return np.load(file, allow_pickle=False)
+            shape, order, dtype = _read_header(path, file)
+            return np.fromfile(file, dtype, prod(shape)).reshape(shape, order=order)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
 
 
-def _check_npy(path: Path, file: BinaryIO) -> None:
-    """Hold a .npy file's header against its size: what it claims has to be there."""
+def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+    """Read a .npy file's header and hold it against the file's size: what it claims has to be there."""
     try:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it does not start as one")
         file.seek(0)
-        version = np.lib.format.read_magic(file)
-        shape, _, dtype = HEADERS[version](file)
-        if not all(type(length) is int and length >= 0 for length in shape):
+        with warnings.catch_warnings(action="ignore"):  # of how odd the header is
+            shape, columns_first, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+        if not all(type(length) is int and length >= 0 for length in shape) or len(shape) > MOST_AXES:
             raise ValueError(f"found the shape {shape}")
+        if dtype.shape or not 0 < dtype.itemsize * prod(max(1, length) for length in shape) < 2**63:
+            raise ValueError(f"found {dtype} of shape {shape}")
     except Exception as error:  # NumPy's reader of headers ends in many ways
         raise UserError(f"{path}: truncated or not a .npy file ({shown(error)}); save it again") from None
     if dtype.hasobject:
@@ -55,6 +58,7 @@ def _check_npy(path: Path, file: BinaryIO) -> None:
             f"{path}: truncated or not a .npy file (found {there} bytes of the {shown(claimed)} that {shown(dtype)} of "
             f"shape {shown(shape)} takes); save it again"
         )
+    return shape, "F" if columns_first else "C", dtype
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -116,6 +120,10 @@ def mixed(path: Path) -> str:
     return f"{path}: was made from other data or parameters than the rest, as a killed run leaves it; run `dvc repro`"
 
 
+def _not_as_described(path: Path) -> str:
+    return f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`"
+
+
 def read_prepared(
     representation: str,
     description: Description,
@@ -139,12 +147,17 @@ def read_prepared(
         expected |= {f"{part}_{name}": ((n,), "int64") for name in ("y", "unit")}
     found = {name: (tuple(tensor.shape), str(tensor.dtype).split(".")[-1]) for name, tensor in tensors.items()}
     fits = found == {name: expected[name] for name in names or expected}
-    if fits:
-        classes = [tensors[name] for name in ("train_y", "val_y", "test_y") if name in tensors]
-        fits = all(y.min() >= 0 and y.max() < len(description.classes) for y in classes)
-    if not fits:
-        raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+    if not fits or not all(_are_usual(tensors[name], name, description) for name in tensors):
+        raise UserError(_not_as_described(path))
     return tensors
+
+
+def _are_usual(numbers: Any, name: str, description: Description) -> bool:
+    """Return whether a prepared tensor holds what one of its name may hold."""
+    least, most = float(numbers.min()), float(numbers.max())  # NaN if there is any
+    if name.endswith("_y"):
+        return least >= 0 and most < len(description.classes)
+    return isfinite(least) and isfinite(most) and (name != "std" or least > 0)
 
 
 def read_rows(representation: str, description: Description, rows: np.ndarray) -> np.ndarray:
@@ -167,9 +180,12 @@ def read_rows(representation: str, description: Description, rows: np.ndarray) -
         for part in PARTS:
             length, x = sum(description.counts[part].values()), file.get_slice(f"{part}_x")
             if (tuple(x.get_shape()), x.get_dtype()) != ((length, *shape), "F32"):
-                raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+                raise UserError(_not_as_described(path))
             own = rows[(start <= rows) & (rows < start + length)] - start
             runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1) if len(own) else []
             pieces += [x[int(run[0]) : int(run[-1]) + 1] for run in runs]
             start += length
-    return np.concatenate(pieces)
+    found = np.concatenate(pieces)
+    if not _are_usual(found, "x", description):
+        raise UserError(_not_as_described(path))
+    return found

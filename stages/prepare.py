@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, read_json, shown
+from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
 from stages.fingerprints import digest, fingerprint
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset
 from stages.learning.split import part_counts, resampling_units, split_rows, standardization
 from stages.params import PREPARING, Params, load_params
-from stages.records import PARTS, Description, Shape, Source
+from stages.records import PARTS, RATES, Description, Shape, Source
 from stages.running import run_stage
 from stages.writing import replacing_folder, write_bytes
-
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz, of any sound
 
 
 def main() -> None:
@@ -58,9 +56,9 @@ def tensors(name: str, X: np.ndarray, parts: dict[str, np.ndarray], standardize:
         UserError: if a column's numbers are so small or so far apart that float32 cannot hold them standardized.
     """
     mean, std = np.zeros(X.shape[1:]), np.ones(X.shape[1:])
-    if standardize:
-        mean, std = standardization(X[parts["train"]])
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # what cannot be held is told below
+        if standardize:
+            mean, std = standardization(X[parts["train"]])
         arrays = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
         arrays |= {f"{part}_x": ((X[parts[part]] - mean) / std).astype(np.float32) for part in PARTS}
     if not (all(np.isfinite(array).all() for array in arrays.values()) and (arrays["std"] > 0).all()):
@@ -125,11 +123,11 @@ def sample_rate(dataset: Path, params: Params) -> int | None:
         UserError: if audio.json gives none, or one that params.yaml did not ask for.
     """
     path = dataset / "audio.json"
-    if not path.exists():
+    if not is_there(path):
         return None
     content = read_json(path)
     rate = content.get("sample_rate") if isinstance(content, dict) else None
-    if type(rate) is not int or not MIN_RATE <= rate <= MAX_RATE:
+    if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
         raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
     wanted = params.audio.sample_rate
     if dataset == FEATURES and rate != wanted:

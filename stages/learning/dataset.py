@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import read_array
-from stages.files import UserError, shown
+from stages.files import UserError, is_there, shown
 from stages.records import PARTS
 
 FILES = ("X.npy", "labels.npy", "groups.npy")
@@ -73,7 +73,7 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
 
 def files_of(folders: Iterable[Path]) -> list[Path]:
     """Return the files of representations that are there."""
-    return [path for folder in folders for path in (folder / name for name in FILES) if path.exists()]
+    return [path for folder in folders for path in (folder / name for name in FILES) if is_there(path)]
 
 
 def load_arrays(folder: Path) -> Arrays:
@@ -94,7 +94,7 @@ def load_arrays(folder: Path) -> Arrays:
             f"(first: sample {rows[0]}), expected finite numbers; mend or drop those samples"
         )
     labels = _load_names(folder / "labels.npy", len(X))
-    groups = _load_names(folder / "groups.npy", len(X)) if (folder / "groups.npy").exists() else None
+    groups = _load_names(folder / "groups.npy", len(X)) if is_there(folder / "groups.npy") else None
     return Arrays(X, labels, groups)
 
 
@@ -125,9 +125,14 @@ def _is_text(names: np.ndarray) -> bool:
 
 
 def _find(folder: Path) -> dict[str, Path]:
-    if (folder / "X.npy").exists():
-        return {folder.resolve().name: folder}
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/X.npy"))}
+    if is_there(folder / "X.npy"):
+        found = {folder.resolve().name: folder}
+    else:
+        found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
+    for name in found:
+        if not _is_name(name):
+            raise UserError(f"{folder}: found the folder {shown(name)!r}, expected a name in Unicode; rename it")
+    return found
 
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
@@ -183,14 +188,14 @@ def encode(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
     classes, numbers = np.unique(labels, return_inverse=True)
     names = [str(name) for name in classes]
     for name in names:
-        if not name or (not name.isascii() and _lone(name)):
+        if not _is_name(name):
             raise UserError(f"labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it")
     return names, numbers.astype(np.int64)
 
 
-def _lone(name: str) -> bool:
-    """Return whether a name holds half of a pair of surrogates, as one of a folder that is not UTF-8 does."""
-    return any("\ud800" <= each <= "\udfff" for each in name)
+def _is_name(name: str) -> bool:
+    """Return whether a name is one: with no half of a pair of surrogates, as one of a folder that is not UTF-8 has."""
+    return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))
 
 
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:
