@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from math import prod
@@ -16,6 +17,7 @@ from stages.writing import replacing, write_bytes
 MAGIC = b"\x93NUMPY"
 BLOCK = 64 * 2**20  # bytes of an array that are in memory at once; one row at least
 LEAST_ROW = 64  # bytes that a row counts for at least: whoever numbers the rows needs memory for that too
+MOST_AXES = 64  # NumPy has no more
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -111,12 +113,12 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it does not start as one")
         file.seek(0)
-        version = np.lib.format.read_magic(file)
-        shape, by_columns, dtype = HEADERS[version](file)
-        if not all(type(length) is int and length >= 0 for length in shape):
+        with warnings.catch_warnings(action="ignore"):  # of how odd the header is
+            shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+        if not all(type(length) is int and length >= 0 for length in shape) or len(shape) > MOST_AXES:
             raise ValueError(f"found the shape {shape}")
-        if np.empty((0, *shape[1:]), dtype).itemsize != dtype.itemsize:  # fails too if NumPy can hold no such rows
-            raise ValueError(f"found the type {dtype} of no size")
+        if dtype.shape or not 0 < dtype.itemsize * prod(max(1, length) for length in shape) < 2**63:
+            raise ValueError(f"found {dtype} of shape {shape}")
     except Exception as error:  # NumPy's reader of headers ends in many ways
         raise UserError(f"{path}: truncated or not a .npy file ({shown(error)}); save it again") from None
     if dtype.hasobject:

@@ -11,10 +11,9 @@ records in metrics/plots/f1.json, reliability.json and models.json.
 
 import statistics
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from stages.files import (
     BASELINES,
@@ -39,14 +38,17 @@ from stages.running import run_stage
 from stages.tensors import mixed, read_prepared
 from stages.writing import replacing_folder, write_csv, write_json
 
+if TYPE_CHECKING:
+    import torch
+
 
 class Answers(NamedTuple):
     """A model's answers on the test part, and what would have been right."""
 
     classes: list[str]
-    y: torch.Tensor  # class numbers, shape (n,)
+    y: "torch.Tensor"  # class numbers, shape (n,)
     units: np.ndarray  # the track or block of each sample, shape (n,)
-    logits: torch.Tensor  # shape (n, classes)
+    logits: "torch.Tensor"  # shape (n, classes)
 
     @property
     def actual(self) -> np.ndarray:
@@ -61,17 +63,22 @@ class Answers(NamedTuple):
     @property
     def probabilities(self) -> np.ndarray:
         """Shape (n, classes), float64."""
+        import torch
+
         return torch.softmax(self.logits.double(), dim=1).numpy()
 
 
 def main() -> None:
     """Judge every chosen model."""
+    import torch
+
     torch.set_num_threads(1)
     description, selection = read_description(), Selection.read(SELECTED)
     histories, baselines = read_histories(description), Baselines.read(BASELINES)
-    if baselines.fingerprint != description.fingerprint:
+    names = description.representations.keys()
+    if baselines.fingerprint != description.fingerprint or baselines.representations.keys() != names:
         raise UserError(mixed(BASELINES))
-    if selection.representations.keys() != description.representations.keys():
+    if selection.representations.keys() != names:
         raise UserError(mixed(SELECTED))
     tracks_known = description.source.groups is not None
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
@@ -79,7 +86,7 @@ def main() -> None:
         for name, choice in selection.representations.items():
             card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
             check_card(card, description, histories)
-            if card.chosen != choice:
+            if (card.representation, card.chosen) != (name, choice):
                 raise UserError(mixed(SELECTED))
             logits = answer(load_chosen(card), data["test_x"])
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
@@ -98,10 +105,12 @@ def main() -> None:
         write_json(path, records)
 
 
-@torch.inference_mode()
-def answer(model: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+def answer(model: "torch.nn.Sequential", x: "torch.Tensor") -> "torch.Tensor":
     """Return a network's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
-    return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
+    import torch
+
+    with torch.inference_mode():
+        return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
 
 
 def judge(
@@ -112,6 +121,8 @@ def judge(
     tracks_known: bool,
 ) -> Judgement:
     """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
+    import torch
+
     probabilities = answers.probabilities
     scored = scores(count(answers.actual, answers.predicted, len(answers.classes)))
     by_class = {key: dict(zip(answers.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
@@ -136,7 +147,7 @@ def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarr
     return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
 
 
-def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.ndarray) -> OverRuns:
+def judge_runs(card: Card, runs: list[list[Epoch]], x: "torch.Tensor", actual: np.ndarray) -> OverRuns:
     """Return mean and standard deviation over the runs of the best epoch and of its macro F1 on the test part."""
     best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
     f1 = []

@@ -16,7 +16,9 @@ from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
 from stages.files import MODEL, UserError
+from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
+from stages.listening import check_front_end
 from stages.records import Card
 from stages.running import run_command
 from stages.writing import replacing
@@ -108,10 +110,11 @@ def main() -> None:
         raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    cards = [card for card in map(Card.read, sorted(MODEL.glob("*.json"))) if card.front_end]
+    cards = [card for card in read_cards().values() if card.front_end]
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
     for card in cards:
+        check_front_end(card)
         model = SoundToProbabilities(card, load_chosen(card)).eval()
         path = MODEL / f"{card.representation}.onnx"
         sample_rate = card.front_end.sample_rate

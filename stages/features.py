@@ -9,13 +9,14 @@ Every header is read before any song. What is then worked out stays in data/tmp/
 the data set stands: a stage that was killed, or failed for a song, goes on where it stopped.
 """
 
-import json
 import os
 import shutil
 import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stages import tasks
@@ -23,9 +24,10 @@ from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import SUFFIXES, find_sounds
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, TEMPORARY, UserError
+from stages.files import FEATURES, TEMPORARY, UserError, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
+from stages.records import checked
 from stages.running import run_stage
 from stages.writing import replacing_folder, write_csv, write_json
 
@@ -44,7 +46,7 @@ def main() -> None:
     refuse([track for track in headers if track.problem], len(headers), params)
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
     analyse_all(pieces, {track.file: track.seconds for track in headers}, params.scheduler)
-    tracks = [Track(*line) for piece in pieces for line in json.loads(piece.done().read_text(encoding="utf-8"))]
+    tracks = [track for piece in pieces for track in tracks_of(piece)]
     left_out = [track for track in tracks if track.problem]
     refuse(left_out, len(tracks), params)
     with replacing_folder(FEATURES) as folder:
@@ -54,7 +56,7 @@ def main() -> None:
         write_csv(folder / "tracks.csv", ["file", "class", "seconds", "clips", "rate", "problem"], rows)
     shutil.rmtree(PIECES)
     for track in left_out:
-        print(f"features: left out: {AUDIO / track.file} {track.problem}")
+        print(f"features: left out: {shown(AUDIO / track.file)} {shown(track.problem)}")
     samples = sum(track.clips for track in tracks)
     print(f"features: {samples} samples of {len(tracks) - len(left_out)} tracks in {FEATURES}")
 
@@ -131,11 +133,30 @@ def pieces_of(files: list[str], sample_rate: int, names: tuple[str, ...]) -> lis
         parts[-1].append(file)
     pieces = []
     for part in parts:
-        found = [(AUDIO / file).stat() for file in part]
-        states = [[file, state.st_size, state.st_mtime_ns] for file, state in zip(part, found, strict=True)]
+        states = [[file, *state_of(AUDIO / file)] for file in part]
         place = PIECES.absolute() / fingerprint(states, made_by)
         pieces.append(Piece(part, AUDIO.absolute(), place, sample_rate, names))
     return pieces
+
+
+def state_of(track: Path) -> tuple[int, int]:
+    """Return a track's size and time; zeros where a link leads nowhere, which its line of tracks.csv will say."""
+    try:
+        state = track.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
+def tracks_of(piece: Piece) -> list[Track]:
+    """Return a piece's lines of tracks.csv if it stands, whole: a machine that goes down may leave less."""
+    try:
+        tracks = checked(TypeAdapter(list[Track]), piece.done())
+        sizes = {name: piece.numbers(name).stat().st_size for name in piece.representations}
+    except (UserError, OSError):
+        return []
+    clips = sum(track.clips for track in tracks)
+    return tracks if all(size == clips * prod(SHAPES[name]) * 4 for name, size in sizes.items()) else []
 
 
 def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str | None) -> None:
@@ -146,7 +167,7 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
     from threadpoolctl import threadpool_limits
 
     PIECES.mkdir(parents=True, exist_ok=True)
-    todo = [piece for piece in pieces if not piece.done().exists()]
+    todo = [piece for piece in pieces if not tracks_of(piece)]
     standing = sum(seconds.values()) - sum(seconds[file] for piece in todo for file in piece.files)
     if standing:
         print(f"features: goes on where it stopped: {standing / 60:.1f} minutes of music stand")

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -84,6 +84,19 @@ def kind(path: Path) -> str | None:
         return None
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at `path`, also a link that leads nowhere: whoever reads that is told.
+
+    Raises:
+        OSError: naming `path`, if its folder may not be read.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading, but nothing that might never end: no pipe, no device, and where links lead to neither.
 
@@ -140,20 +153,8 @@ def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]
         if head != list(columns):
             raise ValueError(f"found the columns {', '.join(head)}, expected {', '.join(columns)}")
         return [[make(cell) for make, cell in zip(columns.values(), row, strict=True)] for row in rows]
-    except (ValueError, KeyError, csv.Error) as error:
+    except (ValueError, KeyError, OverflowError, csv.Error) as error:
         raise UserError(f"{path}: no such table ({shown(error)}); remove it and run `dvc repro`") from None
-
-
-def read_rows(path: Path, columns: Collection[str]) -> list[dict[str, Any]]:
-    """Read JSON that is a list of rows, each with these columns among others.
-
-    Raises:
-        UserError: if the file is missing or holds anything else.
-    """
-    rows = read_json(path)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= set(columns) for row in rows):
-        raise UserError(f"{path}: expected rows of {', '.join(columns)}; remove it and run `dvc repro`")
-    return rows
 
 
 def shown(content: Any, most: int = 200) -> str:

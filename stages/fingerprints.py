@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.files import DESCRIPTION, UserError, card_path, history_path, open_regular, shown
+from stages.files import DESCRIPTION, MODEL, UserError, card_path, history_path, open_regular, shown
 from stages.params import PARAMS, PREPARING, TRAINING, load_params
-from stages.records import DEVICES, Card, Description, History, read_or_skipped
+from stages.records import Card, Description, History, Shape, read_or_skipped
 from stages.tensors import mixed
 
 
@@ -34,7 +34,9 @@ def check_card(card: Card, description: Description, histories: dict[str, Histor
     """
     history = histories.get(card.chosen.device)
     trained = history and history.fingerprint == card.fingerprint
-    if not trained or card.data.fingerprint != description.fingerprint:
+    about = description.representations.get(card.representation)
+    says = (card.data.fingerprint, card.classes, card.data.counts, Shape(shape=card.shape))
+    if not trained or says != (description.fingerprint, description.classes, description.counts, about):
         raise UserError(mixed(card_path(card.representation)))
 
 
@@ -73,12 +75,29 @@ def read_histories(description: Description) -> dict[str, History]:
     Raises:
         UserError: if one learnt from other data or with other parameters.
     """
-    histories = {device: read_or_skipped(History, history_path(device)) for device in DEVICES}
+    histories = {"cpu": History.read(history_path("cpu")), "gpu": read_or_skipped(History, history_path("gpu"))}
     learnt = {device: history for device, history in histories.items() if isinstance(history, History)}
     for device, history in learnt.items():
         check_params(history_path(device), history.params, TRAINING)
-        whole = {name for name, learnt in history.representations.items() if any(learnt.runs)}
+        runs, epochs = history.params["runs"], history.params["epochs"]
         belongs = history.fingerprint == of_training(description.fingerprint, history.params)
-        if not belongs or whole != description.representations.keys():
+        belongs &= history.representations.keys() == description.representations.keys()
+        for each in history.representations.values():
+            belongs &= len(each.runs) == runs and 0 < max(map(len, each.runs)) <= epochs
+        if not belongs:
             raise UserError(mixed(history_path(device)))
     return learnt
+
+
+def read_cards() -> dict[str, Card]:
+    """Return the cards of the chosen models by representation; none where there are no models.
+
+    Raises:
+        UserError: if one is damaged, or of another representation than its name says.
+    """
+    paths = sorted(path for path in MODEL.iterdir() if path.suffix == ".json") if MODEL.is_dir() else []
+    cards = {path.stem: Card.read(path) for path in paths}
+    for path, (name, card) in zip(paths, cards.items(), strict=True):
+        if card.representation != name:
+            raise UserError(mixed(path))
+    return cards

@@ -11,6 +11,7 @@ from stages import tasks
 from stages.audio.decode import DecodeError, open_sound, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.files import MODEL, UserError, card_path, shown
+from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
 from stages.records import Card
 
@@ -29,7 +30,7 @@ def load_card(representation: str | None) -> Card:
     Raises:
         UserError: if there is no such model, or none that hears sound as this program does.
     """
-    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
+    cards = read_cards()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
@@ -43,13 +44,21 @@ def load_card(representation: str | None) -> Card:
             "those alone can be made from sound here"
         )
     best = max(able, key=lambda card: card.chosen.val_f1_macro)
-    ours = settings(best.representation, best.shape, best.front_end.sample_rate)
-    if ours != best.front_end.model_dump():
-        raise UserError(
-            f"{card_path(best.representation)}: was trained behind another front end than the one here "
-            f"({shown(best.front_end)}); run `make repro`"
-        )
+    check_front_end(best)
     return best
+
+
+def check_front_end(card: Card) -> None:
+    """Hold that a model that hears sound was trained behind the front end here.
+
+    Raises:
+        UserError: if it was not.
+    """
+    if settings(card.representation, card.shape, card.front_end.sample_rate) != card.front_end.model_dump():
+        raise UserError(
+            f"{card_path(card.representation)}: was trained behind another front end than the one here "
+            f"({shown(card.front_end)}); run `make repro`"
+        )
 
 
 def make_listener(card: Card, hop_seconds: float):

@@ -1,6 +1,7 @@
 """params.yaml as one checked model: every knob of the pipeline, with its type and its range."""
 
 import math
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
@@ -20,6 +21,7 @@ TRAINING = (
     *("epochs", "batch_size", "runs", "seed", "snapshots"),
 )
 MOST_COMPLAINTS = 20
+MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds for as many
 MOST_WEIGHTS = 2**30  # between hidden layers: 4 GiB
 
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -128,7 +130,7 @@ def _number(value: Any) -> Any:
 
 
 class Loader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for more than fits into memory."""
+    """YAML without aliases, a few lines of which can stand for more than fits into memory, and with every key once."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
         """Refuse an alias."""
@@ -136,6 +138,13 @@ class Loader(yaml.SafeLoader):
             event = self.peek_event()
             raise yaml.composer.ComposerError(None, None, f"found the alias *{event.anchor}", event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
+        """Refuse a key that is given twice: the second would win in silence."""
+        for key, n in Counter(str(key.value) for key, _ in node.value).items():
+            if n > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"found the key {key} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -146,7 +155,11 @@ def load_params(path: Path = PARAMS) -> Params:
     """
     try:
         with open_regular(path) as file:
-            content = yaml.load(file.read().decode("utf-8"), Loader)
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"found more than {MOST_BYTES:,} bytes")
+        content = yaml.load(text.decode("utf-8"), Loader)
+        repr(content)  # refuses a number of more digits than Python prints
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run this from the repository's root") from None
     except OSError:

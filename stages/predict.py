@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, find_sounds
-from stages.files import UserError, shown
+from stages.files import UserError, kind, shown
 from stages.learning.scoring import verdict
 from stages.listening import Song, listen_to_all, load_card, make_listener
 from stages.reporting import pictures
@@ -31,15 +31,16 @@ def main() -> None:
     if arguments.plot and len(paths) > 1:
         raise UserError(f"--plot: found {len(paths)} songs, expected one")
     card = load_card(arguments.representation)
+    listen = make_listener(card, arguments.hop)
     if card.data.sample_rate is None:
         print(
             f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "
-            f"{card.front_end.sample_rate} Hz: {card.data.dataset} holds no audio.json that says so",
+            f"{card.front_end.sample_rate} Hz: {shown(card.data.dataset)} holds no audio.json that says so",
             file=sys.stderr,
         )
     songs, failures = [], []
     with tqdm(total=len(paths), desc="predict", unit="song", disable=None if len(paths) > 1 else True) as progress:
-        for path, heard in listen_to_all(paths, make_listener(card, arguments.hop), progress):
+        for path, heard in listen_to_all(paths, listen, progress):
             if isinstance(heard, Song):
                 songs.append(heard)
                 progress.write(describe(heard, card.classes, arguments.seconds))
@@ -58,9 +59,17 @@ def main() -> None:
         raise UserError("; ".join(failures))
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong command line in one line, as any other error."""
+
+    def error(self, message: str) -> None:
+        """Raise a UserError."""
+        raise UserError(f"{message}; see python -m stages.predict --help")
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m stages.predict", description="Name a song's genre, second by second.")
+    parser = Parser("python -m stages.predict", description="Name a song's genre, second by second.")
     parser.add_argument("songs", nargs="+", type=Path, help="sound files (wav, flac, ogg, mp3), or folders of them")
     parser.add_argument("--representation", help="which model listens (default: the best on the validation part)")
     parser.add_argument("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
@@ -88,9 +97,10 @@ def find_songs(places: list[Path]) -> list[Path]:
     """
     songs = []
     for place in places:
-        if not place.is_dir():
-            if not place.exists():
-                raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+        there = kind(place)
+        if not there:
+            raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+        if there != "folder":
             songs.append(place)
             continue
         found = find_sounds(place)

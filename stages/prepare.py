@@ -12,18 +12,16 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, read_json, shown
+from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
 from stages.fingerprints import digest, fingerprint
 from stages.learning.columns import between, survey, tiles
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
 from stages.learning.split import part_counts, resampling_units, split_rows
 from stages.params import PREPARING, Params, load_params
-from stages.records import Description, Shape, Source
+from stages.records import RATES, Description, Shape, Source
 from stages.running import run_stage
 from stages.tensors import TensorFile
 from stages.writing import replacing_folder
-
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz, of any sound
 
 
 class Samples(NamedTuple):
@@ -170,11 +168,11 @@ def sample_rate(dataset: Path, params: Params) -> int | None:
         UserError: if audio.json gives none, or one that params.yaml did not ask for.
     """
     path = dataset / "audio.json"
-    if not path.exists():
+    if not is_there(path):
         return None
     content = read_json(path)
     rate = content.get("sample_rate") if isinstance(content, dict) else None
-    if type(rate) is not int or not MIN_RATE <= rate <= MAX_RATE:
+    if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
         raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
     wanted = params.audio.sample_rate
     if dataset == FEATURES and rate != wanted:

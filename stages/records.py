@@ -4,10 +4,20 @@ What is in metrics/ is in stages/results.py.
 Names that people give (of representations, classes) never share a level of a record with keys of our own.
 """
 
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from stages.files import UserError, read_json, shown
 from stages.writing import write_json
@@ -16,10 +26,25 @@ PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
 NETWORKS = ("mlp", "cnn")
 Count = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=10**9)]
+RATES = (1000, 768_000)  # Hz, of any sound
+Rate = Annotated[int, Field(ge=RATES[0], le=RATES[1])]
 Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a run that has just diverged
-Classes = Annotated[list[str], Field(min_length=2)]
+Name = Annotated[str, Field(min_length=1)]  # in Unicode
+Classes = Annotated[list[Name], Field(min_length=2)]
+Counts = Annotated[  # samples by part and class
+    dict[Literal[PARTS], Annotated[dict[Name, Size], Field(min_length=2)]], Field(min_length=len(PARTS))
+]
 Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
+
+
+def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if prod(shape) > 2**30:
+        raise ValueError(f"{prod(shape):,} numbers a sample are too many")
+    return shape
+
+
+Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one sample's axes
 
 
 class Record(BaseModel):
@@ -47,21 +72,30 @@ def checked(kind: TypeAdapter, path: Path) -> Any:
         raise UserError(f"{path}: {shown(key)}: {problem['msg']}; remove it and run `dvc repro`") from None
 
 
+class Drawn(Record):
+    """How a split was drawn."""
+
+    seed: int
+    train: int | float
+    val: int | float
+    test: int | float
+
+
 class Source(Record):
     """Where prepared arrays came from."""
 
     dataset: str  # the folder
-    sample_rate: int | None  # Hz, of the sound behind the arrays
+    sample_rate: Rate | None  # of the sound behind the arrays
     groups: int | None  # how many tracks, or None if they are unknown
     unit: Literal["track", "block"]  # what a bootstrap draws: tracks, or blocks of neighbouring samples of a class
-    split: Literal["given"] | dict[str, int | float]
+    split: Literal["given"] | Drawn
     standardize: bool
 
 
 class Shape(Record):
     """What a representation's samples look like."""
 
-    shape: tuple[Size, ...]  # of one sample
+    shape: Lengths
 
 
 class Description(Record):
@@ -70,9 +104,15 @@ class Description(Record):
     fingerprint: Fingerprint  # of the arrays and the parameters
     params: dict[str, Any]
     classes: Classes
-    counts: dict[Literal[PARTS], dict[str, Size]]  # samples by part and class
-    representations: dict[str, Shape]
+    counts: Counts
+    representations: Annotated[dict[Name, Shape], Field(min_length=1)]
     source: Source
+
+    @model_validator(mode="after")
+    def _every_class_is_counted(self) -> Self:
+        if any(sorted(counts) != sorted(self.classes) for counts in self.counts.values()):
+            raise ValueError("classes and counts: expected the same names, each once")
+        return self
 
 
 class Epoch(Record):
@@ -118,7 +158,7 @@ class CardData(Source):
     """What a model was trained on: its source, and the samples by part and class."""
 
     fingerprint: Fingerprint  # of the prepared data
-    counts: dict[Literal[PARTS], dict[str, Size]]
+    counts: Counts
 
 
 class FrontEnd(Record):
@@ -127,7 +167,7 @@ class FrontEnd(Record):
     model_config = ConfigDict(extra="allow")
 
     definition: str
-    sample_rate: Size  # Hz
+    sample_rate: Rate
 
 
 class Card(Record):
@@ -137,8 +177,8 @@ class Card(Record):
     weights: Fingerprint  # SHA-256 of the weights' file
     representation: str
     network: Literal[NETWORKS]
-    shape: tuple[Size, ...]
-    hidden: list[Size]
+    shape: Lengths
+    hidden: Annotated[list[Size], Field(max_length=100)]
     classes: Classes
     mean: list  # of the training part's columns, nested as `shape` says; std likewise
     std: list
@@ -160,4 +200,13 @@ def write_by_name(path: Path, records: dict[str, Record]) -> None:
 
 def read_or_skipped(kind: type[Record], path: Path) -> Any:
     """Read a record that a device without hardware replaces by the reason why it was skipped."""
-    return checked(TypeAdapter(Skipped | kind), path)
+    try:
+        return Skipped.read(path)
+    except UserError:
+        return kind.read(path)
+
+
+def read_table(path: Path, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read JSON that is a list of rows with these columns, given each one's type."""
+    row = create_model("Row", __base__=Record, **{name: (kind, ...) for name, kind in columns.items()})
+    return [each.model_dump() for each in checked(TypeAdapter(Annotated[list[row], Field(min_length=1)]), path)]

@@ -6,11 +6,11 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
-from stages.files import EVALUATED, METRICS, MODEL, SELECTED, UserError
-from stages.fingerprints import check_card, read_description, read_histories
+from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
+from stages.fingerprints import check_card, read_cards, read_description, read_histories
 from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
-from stages.results import Judgement, Selection
+from stages.results import Comparison, Judgement, Selection, Timing
 from stages.running import run_command
 from stages.tensors import mixed
 from stages.writing import write_bytes
@@ -30,7 +30,7 @@ def main() -> None:
         return
     if sys.argv[1:]:
         raise UserError(f"usage: python -m stages.report [readme], found {' '.join(sys.argv[1:])}")
-    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
+    cards = read_cards()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `dvc repro` first")
     judged = read_by_name(Judgement, EVALUATED)
@@ -51,10 +51,15 @@ def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None
     histories = read_histories(description)
     for name, card in cards.items():
         check_card(card, description, histories)
-        if name not in judged or chosen.get(name) != card.chosen:
+        if chosen.get(name) != card.chosen:
             raise UserError(mixed(SELECTED))
-    if judged.keys() != cards.keys():
-        raise UserError(mixed(EVALUATED))
+        if name in judged and judged[name].f1.keys() != set(card.classes):
+            raise UserError(mixed(EVALUATED))
+    told = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}
+    told |= {timing_path(device): Timing.read(timing_path(device)).representations for device in histories}
+    for path, names in told.items():
+        if names.keys() != cards.keys():
+            raise UserError(mixed(path))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Results: what the stages leave in metrics/, as types; how they are read and written is in stages/records.py."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from stages.records import Choice, Fingerprint, Record
 
@@ -18,7 +20,9 @@ class Spread(Record):
 class Timed(Record):
     """How long training on one representation took."""
 
-    seconds: dict[Literal[PARTS_OF_TIME], Spread]  # of one run, whoever ran beside it
+    seconds: Annotated[  # of one run, whoever ran beside it
+        dict[Literal[PARTS_OF_TIME], Spread], Field(min_length=len(PARTS_OF_TIME))
+    ]
     runs_at_once: int
     all_runs_seconds: float  # wall clock from the first run's start to the last one's end
     steps_per_second: float  # of training proper, all runs at once
@@ -26,10 +30,23 @@ class Timed(Record):
     threads: int
 
 
+class Hardware(Record):
+    """What times were measured on."""
+
+    cpu: str
+    cores: int
+    instruction_set: str
+    versions: dict[str, str]
+    hosts: list[str] | None = None  # of a cluster
+    gpu: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
 class Timing(Record):
     """How long a device took: metrics/train_DEVICE.json."""
 
-    hardware: dict[str, Any]
+    hardware: Hardware
     start_seconds: float  # importing torch, starting the device, rehearsing: once, before any run
     representations: dict[str, Timed]
     peak_mib: float | None = None  # of a GPU's memory
@@ -93,7 +110,7 @@ class Judgement(Scored):
     expected_calibration_error: float
     true_class_probability: float
     runs: OverRuns
-    baselines: dict[str, Baseline]
+    baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
     track: Tracks | None = None  # only where tracks are known
 
 

@@ -1,6 +1,7 @@
 """Running: what every stage and every command does around its work: one lock, and errors as one line."""
 
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,11 @@ from stages.writing import NO_SPACE, clear
 
 LOCK = TEMPORARY / "lock"
 MOST = 4000  # characters of an error
-NO_MEMORY = ("can't allocate memory", "not enough memory", "failed to map segment", "cannot allocate memory")
+NO_MEMORY = (
+    *("can't allocate memory", "not enough memory", "failed to map segment", "cannot allocate memory"),
+    "can't start new thread",
+)
+LEAST = 2**31  # bytes that may be asked for: with less, libraries wait for ever, or end in a traceback
 
 
 def run_stage(stage: Callable[[], None]) -> None:
@@ -30,6 +35,7 @@ def run_command(command: Callable[[], None]) -> None:
         # for is shown by escapes.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
+        check_limit()
         command()
         if sys.stdout:
             sys.stdout.flush()
@@ -42,6 +48,17 @@ def run_command(command: Callable[[], None]) -> None:
         sys.exit(130)
     except (OSError, MemoryError, ImportError, RuntimeError) as error:
         sys.exit(f"error: {shown(_mendable(error), MOST)}")
+
+
+def check_limit() -> None:
+    """Hold that `ulimit -v` leaves room for what every stage imports.
+
+    Raises:
+        UserError: if it does not.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST:
+        raise UserError(f"ulimit -v: found {limit >> 10} KiB, expected {LEAST >> 10} or more, or unlimited")
 
 
 def _mendable(error: Exception) -> str:

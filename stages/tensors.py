@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -101,12 +101,21 @@ def read_prepared(
         expected |= {f"{part}_{name}": ((n,), "int64") for name in ("y", "unit")}
     found = {name: (tuple(tensor.shape), str(tensor.dtype).split(".")[-1]) for name, tensor in tensors.items()}
     fits = found == {name: expected[name] for name in names or expected}
-    if fits:
-        classes = [tensors[name] for name in ("train_y", "val_y", "test_y") if name in tensors]
-        fits = all(y.min() >= 0 and y.max() < len(description.classes) for y in classes)
-    if not fits:
-        raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+    if not fits or not all(_are_usual(tensors[name], name, description) for name in tensors):
+        raise UserError(_not_as_described(path))
     return tensors
+
+
+def _not_as_described(path: Path) -> str:
+    return f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`"
+
+
+def _are_usual(numbers: Any, name: str, description: Description) -> bool:
+    """Return whether a prepared tensor holds what one of its name may hold."""
+    least, most = float(numbers.min()), float(numbers.max())  # NaN if there is any
+    if name.endswith("_y"):
+        return least >= 0 and most < len(description.classes)
+    return isfinite(least) and isfinite(most) and (name != "std" or least > 0)
 
 
 def read_rows(representation: str, description: Description, rows: np.ndarray) -> np.ndarray:
@@ -129,9 +138,12 @@ def read_rows(representation: str, description: Description, rows: np.ndarray) -
         for part in PARTS:
             length, x = sum(description.counts[part].values()), file.get_slice(f"{part}_x")
             if (tuple(x.get_shape()), x.get_dtype()) != ((length, *shape), "F32"):
-                raise UserError(f"{path}: is not as dataset.json beside it says; remove it and run `dvc repro`")
+                raise UserError(_not_as_described(path))
             own = rows[(start <= rows) & (rows < start + length)] - start
             runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1) if len(own) else []
             pieces += [x[int(run[0]) : int(run[-1]) + 1] for run in runs]
             start += length
-    return np.concatenate(pieces)
+    found = np.concatenate(pieces)
+    if not _are_usual(found, "x", description):
+        raise UserError(_not_as_described(path))
+    return found

@@ -86,7 +86,7 @@ def _replacing(path: Path, wanted: str) -> Iterator[Path]:
             target.rename(old)
         new.replace(target)
     except OSError as error:
-        ours = error.filename and Path(error.filename).is_relative_to(new)
+        ours = error.filename and any(Path(error.filename).is_relative_to(each) for each in (new, old, target))
         if ours or error.errno in NO_SPACE or (error.errno and not error.filename and error.errno != EPIPE):
             raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         raise
@@ -113,7 +113,8 @@ def _temporary(target: Path, what: str) -> Path:
     with suppress(OSError):  # say of a project that may not be written
         if TEMPORARY.parent.is_dir():
             TEMPORARY.mkdir(exist_ok=True)
-            if TEMPORARY.stat().st_dev == target.parent.stat().st_dev:
+            writable = os.access(TEMPORARY, os.W_OK, effective_ids=True)
+            if writable and TEMPORARY.stat().st_dev == target.parent.stat().st_dev:
                 return TEMPORARY.absolute() / name
     clear(target.parent, f".{glob.escape(target.name[:40])}.*")
     return target.with_name(f".{name}")

@@ -112,7 +112,7 @@ LIES = {
     "no dictionary": (npy("{'descr': "), "truncated or not a .npy file"),
     "no Python": (npy("\x00\x01(((("), "truncated or not a .npy file"),
     "no type": (npy("{'descr': 'zebra', 'fortran_order': False, 'shape': (5,)}"), "truncated or not a .npy file"),
-    "no size": (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "of no size"),
+    "no size": (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "found <U0 of shape"),
     "70 dimensions": (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 70}}}"), "truncated or not"),
     "version 9": (npy("{}", version=9), "truncated or not a .npy file"),
     "a header beyond the end": (b"\x93NUMPY\x01\x00\xff\xff{}", "truncated or not a .npy file"),

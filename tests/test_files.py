@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stages.files import UserError, kind, open_regular, read_csv, read_json, read_rows, shown
+from stages.files import UserError, is_there, kind, open_regular, read_csv, read_json, shown
 
 
 def test_only_files_are_read(tmp_path):
@@ -57,14 +57,11 @@ def test_an_unreadable_table_is_named(tmp_path, content, says):
         read_csv(tmp_path / "a.csv", {"run": int, "f1": float})
 
 
-def test_rows_without_their_columns_are_named(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text('[{"a": 1, "b": 2, "c": 3}]')
-    assert read_rows(path, ("a", "b")) == [{"a": 1, "b": 2, "c": 3}]
-    for content in ("{}", "[1]", '[{"a": 1}]'):
-        path.write_text(content)
-        with pytest.raises(UserError, match=r"a.json: expected rows of a, b; "):
-            read_rows(path, ("a", "b"))
+def test_a_link_that_leads_nowhere_is_there(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to("x")
+    found = {name: is_there(tmp_path / name) for name in ("file", "nowhere", "x", "file/x")}
+    assert found == {"file": True, "nowhere": True, "x": False, "file/x": False}
 
 
 def test_what_is_shown_is_one_short_line():

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from stages.arrays import ArrayFile
 from stages.audio.decode import DecodeError, open_sound, read_blocks, windows
-from stages.files import UserError, read_csv, read_json, read_rows
+from stages.files import UserError, read_csv, read_json
 from stages.learning.dataset import load_dataset
 from stages.params import load_params
 from stages.records import Card, Description, History, read_by_name
@@ -128,7 +128,6 @@ READERS = {
     "card": (committed("metrics/select.json"), Card.read),
     "baselines": (committed("metrics/select.json"), Baselines.read),
     "json": (committed("metrics/plots/f1.json"), read_json),
-    "rows": (committed("metrics/plots/f1.json"), lambda path: read_rows(path, ("class", "f1"))),
     "table": (committed("metrics/confusion/mfccs.csv"), None),
     "wav": (wav, hear),
     "flac": (flac, hear),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import UserError, shown
+from stages.files import UserError, is_there, shown
 from stages.records import PARTS
 
 
@@ -84,7 +84,7 @@ def open_arrays(folders: list[Path]) -> Arrays:
     for folder in folders:
         X.append(_open_samples(folder / "X.npy"))
         labels.append(_open_names(folder / "labels.npy", len(X[-1])))
-        if (folder / "groups.npy").exists():
+        if is_there(folder / "groups.npy"):
             groups.append(_open_names(folder / "groups.npy", len(X[-1])))
     for folder, x, names in zip(folders, X, labels, strict=True):
         if x.shape[1:] != X[0].shape[1:] or names.dtype.kind != labels[0].dtype.kind:
@@ -116,9 +116,14 @@ def _open_names(path: Path, length: int) -> ArrayFile:
 
 
 def _find(folder: Path) -> dict[str, Path]:
-    if (folder / "X.npy").exists():
-        return {folder.resolve().name: folder}
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/X.npy"))}
+    if is_there(folder / "X.npy"):
+        found = {folder.resolve().name: folder}
+    else:
+        found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
+    for name in found:
+        if not _is_name(name):
+            raise UserError(f"{folder}: found the folder {shown(name)!r}, expected a name in Unicode; rename it")
+    return found
 
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
@@ -172,7 +177,7 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     classes, numbers = _numbered(labels)
     names = [str(name) for name in classes]
     for name in names:
-        if not name or (not name.isascii() and _lone(name)):
+        if not _is_name(name):
             raise UserError(f"labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it")
     return names, numbers
 
@@ -206,9 +211,9 @@ def _distinct(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return names, np.repeat(number_of_run, np.diff(heads, append=len(entries)))
 
 
-def _lone(name: str) -> bool:
-    """Return whether a name holds half of a pair of surrogates, as one of a folder that is not UTF-8 does."""
-    return any("\ud800" <= each <= "\udfff" for each in name)
+def _is_name(name: str) -> bool:
+    """Return whether a name is one: with no half of a pair of surrogates, as one of a folder that is not UTF-8 has."""
+    return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))
 
 
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:

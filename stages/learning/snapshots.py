@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import UserError, card_path, weights_path
+from stages.files import UserError, card_path, shown, weights_path
 from stages.fingerprints import digest
-from stages.learning.network import build_network
+from stages.learning.network import build_network, check_network
 from stages.records import Card, Epoch
 from stages.tensors import mixed, read_tensors
 from stages.writing import write_bytes
@@ -32,6 +32,10 @@ def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
     """
     import torch
 
+    try:
+        check_network(card.network, card.shape)
+    except ValueError as error:
+        raise UserError(f"{card_path(card.representation)}: {card.network}, {error}; run `dvc repro`") from None
     found = read_tensors(weights, "pt", card.fingerprint)
     with torch.device("meta"):  # takes no memory, whatever the card claims
         model = build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0)
@@ -64,8 +68,8 @@ def standardization_of(card: Card) -> tuple[np.ndarray, np.ndarray]:
     path = card_path(card.representation)
     try:
         mean, std = (np.array(numbers, np.float64) for numbers in (card.mean, card.std))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: mean, std: {error}; remove it and run `dvc repro`") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: mean, std: {shown(error)}; remove it and run `dvc repro`") from None
     if not mean.shape == std.shape == card.shape or not np.isfinite(mean).all() or not (std > 0).all():
         raise UserError(f"{path}: mean, std: expected numbers of shape {card.shape}; remove it and run `dvc repro`")
     return mean, std

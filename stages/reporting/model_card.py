@@ -18,7 +18,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     card = next(iter(cards.values()))
     data, classes = card.data, ", ".join(map(text, card.classes))
     rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
-    versions = Timing.read(timing_path("cpu")).hardware["versions"]
+    versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
     head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])

@@ -51,10 +51,10 @@ def results() -> str:
         f"{text(name)} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs"
         for name, row in compared.items()
     )
-    versions = hardware["versions"]
+    versions = hardware.versions
     return "\n".join(headline(judged)) + (
         f"\n\nThe best of the baselines on the same split, macro F1: {rivals}.\n\n"
-        f"<sub>{hardware['cpu']}, {hardware['cores']} cores; Python {versions['python']}, torch {versions['torch']}. "
+        f"<sub>{hardware.cpu}, {hardware.cores} cores; Python {versions['python']}, torch {versions['torch']}. "
         f"Seconds on the CPU: {seconds}. Runs and epochs count from 0.</sub>\n"
     )
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from stages.files import COMPARED, SELECTED, shown, timing_path
-from stages.records import DEVICES, read_by_name, read_or_skipped
+from stages.records import read_by_name, read_or_skipped
 from stages.results import Comparison, Judgement, Scored, Selection, Timing
 
 # What Markdown would take for markup; an underscore within a word is none.
@@ -40,7 +40,7 @@ def listed(content: dict[str, Any]) -> str:
 
 def read_timings() -> dict[str, Any]:
     """Return each device's Timing, or why it was skipped."""
-    return {device: read_or_skipped(Timing, timing_path(device)) for device in DEVICES}
+    return {"cpu": Timing.read(timing_path("cpu")), "gpu": read_or_skipped(Timing, timing_path("gpu"))}
 
 
 def headline(judged: dict[str, Judgement]) -> list[str]:

@@ -1,16 +1,16 @@
 """The model card's page: it claims nothing of the demo corpus where the data are one's own."""
 
-from reporting.judged import JUDGED
+from reporting.judged import HARDWARE, JUDGED
 
 from stages.files import timing_path
-from stages.records import Card
+from stages.records import PARTS, Card
 from stages.reporting.model_card import model_card
 from stages.results import Timing
 
 
 def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Timing(hardware={"versions": {"torch": "2"}}, start_seconds=0, representations={}).write(timing_path("cpu"))
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
     card = Card(
         fingerprint="t",
         weights="w",
@@ -32,7 +32,7 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
             "unit": "block",
             "split": "given",
             "standardize": True,
-            "counts": {"train": {"a": 5, "b": 6}},
+            "counts": {part: {"a": 5, "b": 6} for part in PARTS},
         },
     )
     page = model_card({"other": card}, {"other": JUDGED})
