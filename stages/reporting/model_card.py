@@ -91,6 +91,6 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
 
 def describe_split(data: CardData) -> str:
     """Return how the data were split, as a phrase."""
-    how = "as given" if data.split == "given" else f"drawn with seed {data.split['seed']}, stratified by class"
+    how = "as given" if data.split == "given" else f"drawn with seed {data.split.seed}, stratified by class"
     tracks = "tracks unknown" if data.groups is None else f"none of {data.groups} tracks in two parts"
     return f"{how}, {tracks}"
