@@ -4,27 +4,35 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test lint mutants bench report readme lock
+.PHONY: help repro test fuzz lint mutants soak bench report readme lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1 \2/' | column -t -l 3
 
 repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
+	@python -m stages.mend
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests
 	python -m pytest
 
+fuzz: $(INSTALLED)  ## give every reader some 6,000 broken files, 100,000 in all (about half an hour)
+	FUZZ_EXAMPLES=6000 python -m pytest tests/test_fuzz.py
+
 lint: $(INSTALLED)  ## check style and format
 	ruff check . && ruff format --check .
 
 mutants: $(INSTALLED)  ## change the code in small ways and see whether the tests notice (about an hour)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
+	@# Without the hashes: with one in the constraints, pip would ask for one of every package.
+	python -m pip install --quiet --disable-pip-version-check --constraint <(sed '/--hash/d; s/ \\$$//' requirements.txt) \
 		"$$(grep -o 'cosmic-ray==[0-9.]*' pyproject.toml)"
 	python tests/mutants.py
 
+soak: $(INSTALLED)  ## kill the pipeline at random 100 times and compare every byte (about 15 minutes; ROUNDS=10)
+	python tests/soak.py $(ROUNDS)
+
 bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
-	python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	.ci/install bench/requirements.txt requirements-torch.txt
 	python -m bench.training
 	python -m bench.front_end
 
@@ -34,13 +42,16 @@ report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md,
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
 	python -m stages.report readme
 
-lock:  ## compile pyproject.toml into requirements.txt (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test pyproject.toml -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --no-header --extra test --extra bench \
-		--constraint requirements.txt pyproject.toml -o bench/requirements.txt
+LOCK := uv pip compile --quiet --config-file .ci/lock.toml --universal --python-version 3.11 --no-header \
+	--generate-hashes --no-emit-package torch
+lock:  ## compile pyproject.toml into the pinned lists, with hashes for all but torch (needs uv)
+	$(LOCK) --extra test pyproject.toml -o requirements.txt
+	$(LOCK) --extra test --extra bench --constraint requirements.txt pyproject.toml -o bench/requirements.txt
+	grep -o 'torch==[0-9.]*' pyproject.toml > requirements-torch.txt
+	grep -o 'uv==[0-9.]*' pyproject.toml | $(LOCK) --no-annotate - -o .ci/uv.txt
 
-$(INSTALLED): requirements.txt
+$(INSTALLED): requirements.txt requirements-torch.txt
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: $(PYTHON): found Python " + v + ", expected 3.11, 3.12 or 3.13; name one, say make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.ci/install requirements.txt requirements-torch.txt
 	@touch $@

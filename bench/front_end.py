@@ -2,10 +2,11 @@
 
 The peers decode and resample with `librosa.load` and take each clip by their own calls, in two processes; this project
 does what its stage `features` does, in two threads. Songs are 64 s of the demo corpus each: WAV as in GTZAN (22,050 Hz,
-mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in seconds of music a second. Prints a table
-and writes bench/results/front_end.json.
+mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in seconds of music a second. Beside it what
+`predict` makes of the same songs with the best model of `make repro`. Prints a table and writes
+bench/results/front_end.json.
 
-    pip install -r bench/requirements.txt && python -m bench.front_end        (about 4 minutes)
+    pip install -r bench/requirements.txt && python -m bench.front_end        (about 5 minutes)
 """
 
 import os
@@ -27,10 +28,13 @@ import soxr
 from tqdm import tqdm
 
 from stages import demo
-from stages.audio.decode import read_blocks, to_clips
+from stages.analyser import Piece, Track, analyse
+from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
-from stages.features import analyse
-from stages.files import run_stage, write_json
+from stages.files import read_json
+from stages.listening import Song, listen_to_all, load_card, make_listener
+from stages.running import run_command
+from stages.writing import write_json
 
 RESULTS = Path("bench/results/front_end.json")
 FORMATS = {  # suffix, sampling rate, channels
@@ -78,14 +82,26 @@ def peers(path: Path) -> int:
 
 def ours(path: Path) -> int:
     """Analyse a song as the stage does; return the number of clips."""
-    return analyse(path, Path(path.stem) / path.name, Path(f"{path}.{get_ident()}"), SAMPLE_RATE).clips
+    place = path.with_name(f"{path.stem} {get_ident()}")
+    piece = Piece([path.name], path.parent, place, SAMPLE_RATE, tuple(FRONT_ENDS))
+    analyse(piece)
+    return Track(*read_json(piece.done())[0]).clips
+
+
+def predicted(listen: Callable[[Path], Song], songs: list[Path]) -> float:
+    """Return the seconds of music a second at which `predict` hears songs, side by side."""
+    start = perf_counter()
+    with tqdm(disable=True) as silent:
+        seconds = sum(len(song.starts) for _, song in listen_to_all(songs, listen, silent))
+    return seconds / (perf_counter() - start)
 
 
 def parts(path: Path) -> dict[str, float]:
     """Return the seconds that decoding, resampling and the front ends take of a song, one after the other."""
     times = [perf_counter()]
     rate = soundfile.info(path).samplerate
-    sound = np.concatenate(list(read_blocks(path, rate)))  # at its own rate there is nothing to resample
+    with open_sound(path) as opened:  # at its own rate there is nothing to resample
+        sound = np.concatenate(list(read_blocks(opened, rate)))
     times.append(perf_counter())
     clips = to_clips(sound, rate, SAMPLE_RATE)
     times.append(perf_counter())
@@ -104,6 +120,7 @@ def timed(run: Callable[[Callable, list[Path]], Iterable[int]], work: Callable, 
 
 def main() -> None:
     """Measure and write."""
+    listen = make_listener(load_card(None), 1.0)
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(2, get_context("spawn")) as processes,
@@ -114,24 +131,31 @@ def main() -> None:
         result = {}
         for name in tqdm(FORMATS, "features", disable=None):
             rounds = [
-                (timed(processes.map, peers, songs[name]), timed(threads.map, ours, TIMES * songs[name]))
+                (
+                    timed(processes.map, peers, songs[name]),
+                    timed(threads.map, ours, TIMES * songs[name]),
+                    predicted(listen, TIMES * songs[name]),
+                )
                 for _ in range(ROUNDS)
             ]
             shares = [parts(path) for path in songs[name]]
             seconds = {part: sum(share[part] for share in shares) for part in shares[0]}
             result[name] = {
-                "pyAudioAnalysis and librosa": statistics.median(theirs for theirs, _ in rounds),
-                "ours": statistics.median(mine for _, mine in rounds),
-                "ratio": statistics.median(mine / theirs for theirs, mine in rounds),
+                "pyAudioAnalysis and librosa": statistics.median(theirs for theirs, _, _ in rounds),
+                "ours": statistics.median(mine for _, mine, _ in rounds),
+                "ratio": statistics.median(mine / theirs for theirs, mine, _ in rounds),
+                "predict": statistics.median(heard for _, _, heard in rounds),
+                "predict_to_ours": statistics.median(heard / mine for _, mine, heard in rounds),
                 "shares": {part: value / sum(seconds.values()) for part, value in seconds.items()},
             }
     for name, row in result.items():
         print(
             f"{name:18}: peers {row['pyAudioAnalysis and librosa']:7.0f} x real time, ours {row['ours']:7.0f} x, "
-            f"ratio {row['ratio']:5.1f}; of ours " + ", ".join(f"{k} {v:.0%}" for k, v in row["shares"].items())
+            f"ratio {row['ratio']:5.1f}; predict {row['predict_to_ours']:.2f} of ours; of ours "
+            + ", ".join(f"{k} {v:.0%}" for k, v in row["shares"].items())
         )
     write_json(RESULTS, result)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 from stages.check import COMMON_OPTIMIZERS
-from stages.files import UserError, run_stage, write_json
+from stages.files import UserError
+from stages.running import run_command
+from stages.writing import write_json
 
 RESULTS = Path("bench/results/recipes.json")
 JOBS = 2
@@ -97,4 +99,4 @@ def run(folder: Path, *command: str) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

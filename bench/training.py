@@ -10,8 +10,8 @@ Three tables, written to bench/results/training.json:
 
 Where there is a GPU, a fourth table, and the file is bench/results/training-GPU.json.
 
-    make bench                                          (data/demo, made by `make repro`; about 10 minutes)
-    python -m bench.training --dataset data/mine --repeat 3
+    make bench                                          (on data/prepared, made by `make repro`; about 10 minutes)
+    python -m bench.training --repeat 3
 """
 
 import argparse
@@ -29,23 +29,21 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from safetensors.torch import load
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from stages.files import run_stage, write_json
+from stages.fingerprints import read_description
 from stages.learning import autograd, closed_form, graphs
-from stages.learning.dataset import encode, load_dataset
 from stages.learning.devices import start as start_device
 from stages.learning.fit import fit
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
 from stages.learning.snapshots import best_epoch, save_snapshot
-from stages.learning.split import resampling_units, split_rows
 from stages.learning.timing import Clock, hardware
-from stages.params import load_params
-from stages.prepare import tensors
+from stages.running import run_command
+from stages.tensors import read_prepared
+from stages.writing import write_json
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")
@@ -144,17 +142,17 @@ def ours(train: Part, val: Part, n_classes: int) -> dict[str, float]:
             epochs.append(epoch)
             if best_epoch(epochs) == len(epochs) - 1:
                 with clock.part("snapshot"):
-                    save_snapshot(Path(folder) / f"{len(epochs)}.safetensors", model.state_dict())
+                    save_snapshot(Path(folder) / f"{len(epochs)}.safetensors", model.state_dict(), "bench")
     return clock.seconds
 
 
 PEERS = {"plain PyTorch loop": plain_loop, "scikit-learn": scikit_learn, "PyTorch Lightning": lightning, "ours": ours}
 
 
-def peers(folder: Path, repeat: int) -> dict[str, dict]:
+def peers(repeat: int) -> dict[str, dict]:
     """Return, by representation and peer, the median seconds and the ratio to the plain loop's."""
     result = {}
-    for name, (train, val, n_classes) in prepared(folder).items():
+    for name, (train, val, n_classes) in prepared().items():
         small = [(x[:64], y[:64]) for x, y in (train, val)]
         for peer in PEERS.values():
             peer(*small, n_classes)  # untimed: imports and first kernels
@@ -193,26 +191,18 @@ def peers(folder: Path, repeat: int) -> dict[str, dict]:
     return result
 
 
-def prepared(folder: Path) -> dict[str, tuple[Part, Part, int]]:
-    """Return by representation the train and val parts, made as the pipeline makes them, and the number of classes."""
-    params = load_params()
-    dataset = load_dataset(folder)
-    first = next(iter(dataset.representations.values()))
-    classes, labels = encode(first.labels)
-    parts = dataset.given_parts
-    if parts is None:
-        counts = params.split.model_dump()
-        split = {part: count / sum(counts.values()) for part, count in counts.items()}
-        parts = split_rows(classes, labels, first.groups, split, params.split_seed)
-    units = resampling_units(labels, first.groups, dataset.given_parts)
+def prepared() -> dict[str, tuple[Part, Part, int]]:
+    """Return by representation the train and val parts that the pipeline has prepared, and the number of classes."""
+    description = read_description()
     result = {}
-    for name, arrays in dataset.representations.items():
-        data = load(tensors(arrays.X, labels, units, parts, standardize=True))
-        result[name] = ((data["train_x"], data["train_y"]), (data["val_x"], data["val_y"]), len(classes))
+    for name in description.representations:
+        tensors = read_prepared(name, description, "pt", ["train_x", "train_y", "val_x", "val_y"])
+        train, val = ((tensors[f"{part}_x"], tensors[f"{part}_y"]) for part in ("train", "val"))
+        result[name] = (train, val, len(description.classes))
     return result
 
 
-def gpu(folder: Path, repeat: int) -> dict[str, dict]:
+def gpu(repeat: int) -> dict[str, dict]:
     """Return seconds on the GPU of a plain loop and of ours for 1, 5 and 132 runs at once, and the floor.
 
     The floor is what no program that launches these kernels one after the other can beat: their number times the time
@@ -223,10 +213,10 @@ def gpu(folder: Path, repeat: int) -> dict[str, dict]:
     start_device(device)
     kernel, rate = gpu_floor(device)
     result = {}
-    for name, (train, val, n_classes) in prepared(folder).items():
+    for name, (train, val, n_classes) in prepared().items():
         shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
         model = build_network("mlp", shape, HIDDEN, n_classes, seed=0)
-        adds = 3 * multiply_adds(model, shape) - model[1].weight.numel()
+        adds = 3 * multiply_adds("mlp", shape, HIDDEN, n_classes) - model[1].weight.numel()
         on_gpu = {
             part: tuple(tensor.to(device) for tensor in both) for part, both in {"train": train, "val": val}.items()
         }
@@ -357,7 +347,7 @@ def threads(repeat: int) -> list[dict]:
                 "network": network,
                 "shape": list(shape),
                 "hidden": hidden,
-                "multiply_adds_per_step": RECIPE.batch_size * multiply_adds(model, shape),
+                "multiply_adds_per_step": RECIPE.batch_size * multiply_adds(network, shape, hidden, 4),
                 "microseconds_per_step": {
                     str(count): statistics.median(measured) / (n / RECIPE.batch_size) * 1e6
                     for count, measured in seconds.items()
@@ -380,7 +370,6 @@ def threads(repeat: int) -> list[dict]:
 def main() -> None:
     """Measure all three and write them."""
     parser = argparse.ArgumentParser(description="Measure training against its peers.")
-    parser.add_argument("--dataset", type=Path, default=Path("data/demo"), help="folder of arrays, any layout")
     parser.add_argument("--repeat", type=int, default=5, help="rounds, of which the median counts")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
     parser.add_argument("--grow", type=int, nargs="+", help=argparse.SUPPRESS)  # growth() calls this file with it
@@ -389,13 +378,17 @@ def main() -> None:
         grow(arguments.grow[0], arguments.grow[1:])
         return
     torch.set_num_threads(1)
-    result = {"hardware": hardware(CPU), "recipe": RECIPE._asdict(), "dataset": arguments.dataset.name}
-    result["peers"] = peers(arguments.dataset, arguments.repeat)
+    result = {
+        "hardware": hardware(CPU),
+        "recipe": RECIPE._asdict(),
+        "dataset": Path(read_description().source.dataset).name,
+    }
+    result["peers"] = peers(arguments.repeat)
     if os.cpu_count() > 1:
         result["threads"] = threads(arguments.repeat)
     result["growth"] = growth()
     if torch.cuda.is_available():
-        result["gpu"] = gpu(arguments.dataset, arguments.repeat)
+        result["gpu"] = gpu(arguments.repeat)
         result["hardware"] = hardware(torch.device("cuda"))
         name = "-".join(result["hardware"]["gpu"].lower().split())
         arguments.output = arguments.output.with_stem(f"{arguments.output.stem}-{name}")
@@ -404,4 +397,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

@@ -8,13 +8,19 @@ flatter. Of more than 10,000 samples they learn from so many, drawn at random, a
 tracks or blocks, one of each class at least; no others are read. Writes data/baselines.json.
 """
 
-import numpy as np
-from safetensors import safe_open
+from collections.abc import Callable
+from functools import partial
 
-from stages.files import BASELINES, DESCRIPTION, run_stage, tensors_path
+import numpy as np
+
+from stages.files import BASELINES
+from stages.fingerprints import read_description
 from stages.learning.scoring import count, intervals, scores
 from stages.learning.split import MOST_SAMPLES, split_rows, whole_units
-from stages.records import PARTS, Baseline, Baselines, Description
+from stages.records import PARTS, Description
+from stages.results import Baseline, Baselines
+from stages.running import run_stage
+from stages.tensors import read_prepared, read_rows
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 SEED = 0  # of the split at random, and of the samples drawn where there are more
@@ -22,50 +28,49 @@ SEED = 0  # of the split at random, and of the samples drawn where there are mor
 
 def main() -> None:
     """Fit and judge the baselines on every representation."""
-    description = Description.read(DESCRIPTION)
-    classes, tracks_known = description.classes, description.source.groups is not None
+    description = read_description()
     results = {}
     for name in description.representations:
-        with safe_open(tensors_path(name), "np") as file:
-            results[name] = judge(file, classes, tracks_known)
+        results[name] = judge(name, description)
         scored = ", ".join(f"{each} {result.f1_macro:.3f}" for each, result in results[name].items())
         print(f"baselines: {name}: test macro F1: {scored}")
-    Baselines(representations=results).write(BASELINES)
+    Baselines(fingerprint=description.fingerprint, representations=results).write(BASELINES)
 
 
-def judge(file: safe_open, classes: list[str], tracks_known: bool) -> dict[str, Baseline]:
-    """Return accuracy and macro F1 of every baseline with their intervals, and macro F1 on a split at random.
+def judge(name: str, description: Description) -> dict[str, Baseline]:
+    """Return accuracy and macro F1 of every baseline on a representation with their intervals.
 
-    Args:
-        file: a representation's prepared tensors.
-        classes: the classes' names.
-        tracks_known: whether to judge on a split at random too.
+    Where tracks are known, macro F1 on a split at random too.
     """
-    labels, units = (np.concatenate([file.get_tensor(f"{part}_{axis}") for part in PARTS]) for axis in ("y", "unit"))
-    counts = lengths(file)
+    classes, small = description.classes, [f"{part}_{axis}" for part in PARTS for axis in ("y", "unit")]
+    data = read_prepared(name, description, "np", small)
+    labels, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("y", "unit"))
+    counts = {part: len(data[f"{part}_y"]) for part in PARTS}
     ends = np.cumsum(list(counts.values()))
     given = {part: np.arange(end - counts[part], end) for part, end in zip(PARTS, ends, strict=True)}
-    test, predictions = answers(file, labels, units, given)
+
+    read = partial(read_rows, name, description)
+    test, predictions = answers(read, labels, units, given)
     results = {}
-    for name, predicted in predictions.items():
+    for each, predicted in predictions.items():
         found = scores(count(labels[test], predicted, len(classes)))
         found |= intervals(labels[test], predicted, units[test], len(classes))
-        results[name] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
-    if tracks_known:
-        test, predictions = answers(file, labels, units, split_rows(classes, labels, None, counts, SEED))
-        for name, predicted in predictions.items():
+        results[each] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
+    if description.source.groups is not None:
+        test, predictions = answers(read, labels, units, split_rows(classes, labels, None, counts, SEED))
+        for each, predicted in predictions.items():
             found = scores(count(labels[test], predicted, len(classes)))
-            results[name]["f1_macro_split_at_random"] = found["f1_macro"]
-    return {name: Baseline(**result) for name, result in results.items()}
+            results[each]["f1_macro_split_at_random"] = found["f1_macro"]
+    return {each: Baseline(**result) for each, result in results.items()}
 
 
 def answers(
-    file: safe_open, labels: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray]
+    read: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
 
     Args:
-        file: prepared tensors; their rows count from the first of the first part to the last of the last.
+        read: gives the samples of rows.
         labels: class numbers, shape (n,).
         units: the track or block of each sample, shape (n,).
         rows: of the parts, at least train and test, ascending.
@@ -74,29 +79,8 @@ def answers(
     if len(train) > MOST_SAMPLES:
         train = np.sort(np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False))
     test = test[whole_units(labels[test], units[test], MOST_SAMPLES, SEED)]
-    train_x, test_x = read_rows(file, train), read_rows(file, test)
-    return test, {name: predict(name, train_x, labels[train], test_x) for name in BASELINE_NAMES}
-
-
-def lengths(file: safe_open) -> dict[str, int]:
-    """Return how many samples each part has."""
-    return {part: file.get_slice(f"{part}_y").get_shape()[0] for part in PARTS}
-
-
-def read_rows(file: safe_open, rows: np.ndarray) -> np.ndarray:
-    """Return the samples of some rows, shape (len(rows), ...), and read no others.
-
-    Args:
-        file: prepared tensors.
-        rows: ascending, as `answers` counts them.
-    """
-    pieces, start = [], 0
-    for part, length in lengths(file).items():
-        x, own = file.get_slice(f"{part}_x"), rows[(start <= rows) & (rows < start + length)] - start
-        runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1) if len(own) else []
-        pieces += [x[int(run[0]) : int(run[-1]) + 1] for run in runs]
-        start += length
-    return np.concatenate(pieces)
+    train_x, test_x = read(train), read(test)
+    return test, {each: predict(each, train_x, labels[train], test_x) for each in BASELINE_NAMES}
 
 
 def predict(baseline: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray) -> np.ndarray:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from stages.files import UserError, run_stage, write_json
+from stages.files import UserError
 from stages.params import Params, load_params
+from stages.running import run_stage
+from stages.writing import write_json
 
 CHECKED = Path("data/checked.json")
 

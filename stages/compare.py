@@ -4,18 +4,25 @@ Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by
 plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 """
 
-import csv
 from pathlib import Path
 
-from stages.files import COMPARED, CURVES, SECONDS, replacing_folder, run_stage, timing_path, write_json
-from stages.records import DEVICES, Comparison, Epoch, History, Timing, read_histories, write_by_name
+from stages.files import COMPARED, CURVES, SECONDS, UserError, timing_path
+from stages.fingerprints import read_description, read_histories
+from stages.records import DEVICES, Epoch, History, write_by_name
+from stages.results import Comparison, Timing
+from stages.running import run_stage
+from stages.tensors import mixed
+from stages.writing import replacing_folder, write_csv, write_json
 
 
 def main() -> None:
     """Write the comparison, the seconds by part and the learning curves."""
-    histories = read_histories()
+    histories = read_histories(read_description())
     timings = {device: Timing.read(timing_path(device)) for device in histories}
     names = histories["cpu"].representations
+    for device, timing in timings.items():
+        if timing.representations.keys() != names.keys():
+            raise UserError(mixed(timing_path(device)))
     write_by_name(COMPARED, {name: compare(name, histories, timings) for name in names})
     write_json(SECONDS, seconds_by_part(histories, timings))
     with replacing_folder(CURVES) as folder:
@@ -28,7 +35,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
     """Return each device's seconds, how much faster the GPU is, and how far validation macro F1 drifted apart.
 
     `..._seconds` are those of the median run from its start to its end, `..._all_runs_seconds` the wall clock of all
-    runs: the CPU trains one after the other, the GPU side by side what gains by it. The speed-up is that of all runs.
+    runs: the CPU trains a run a core, the GPU side by side what gains by it. The speed-up is that of all runs.
     """
     timed = {device: timing.representations[representation] for device, timing in timings.items()}
     one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}
@@ -39,7 +46,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
         gpu_seconds=one["gpu"],
         cpu_all_runs_seconds=every["cpu"],
         gpu_all_runs_seconds=every["gpu"],
-        gpu_speedup=every["cpu"] / every["gpu"] if both else None,
+        gpu_speedup=every["cpu"] / every["gpu"] if both and every["gpu"] else None,
         max_val_f1_difference=drift(representation, histories) if both else None,
     )
 
@@ -72,11 +79,8 @@ def seconds_by_part(histories: dict[str, History], timings: dict[str, Timing]) -
 
 def write_curves(path: Path, runs: list[list[Epoch]]) -> None:
     """Write one line a run and epoch."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["run", "epoch", *Epoch.model_fields], lineterminator="\n")
-        writer.writeheader()
-        for run, epochs in enumerate(runs):
-            writer.writerows({"run": run, "epoch": i, **epoch.model_dump()} for i, epoch in enumerate(epochs))
+    rows = [[run, i, *epoch.model_dump().values()] for run, epochs in enumerate(runs) for i, epoch in enumerate(epochs)]
+    write_csv(path, ["run", "epoch", *Epoch.model_fields], rows)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,23 @@
 """demo: compose, render and analyse the demo corpus, the data set that is always there.
 
 168 tracks x 8 s x 4 genres = 5376 one-second samples, so that 3200 / 800 / 1376 comes out exactly with no track in two
-parts. Writes data/demo/{mfccs,melgrams}/{X,labels,groups}.npy and two tracks a genre to listen to.
+parts. Writes data/demo/{mfccs,melgrams}/{X,labels,groups}.npy, audio.json and two tracks a genre to listen to.
 """
 
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from stages.arrays import write_array
 from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
-from stages.files import replacing_folder, run_stage, write_array
+from stages.running import run_stage
+from stages.tasks import cores, on_processes
+from stages.writing import replacing_folder, write_json
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -30,13 +31,14 @@ def sound(genre: str, index: int) -> np.ndarray:
     return render(compose(genre, index, SEED, SECONDS), SECONDS)
 
 
-def analyse(track: tuple[str, int]) -> dict[str, np.ndarray]:
-    """Return every representation of a track, 8 samples each: computed in float64, kept as float32.
+def analyse(numbered: tuple[int, tuple[str, int]]) -> tuple[int, dict[str, np.ndarray]]:
+    """Return a track's number and every representation of it, 8 samples each: computed in float64, kept as float32.
 
     Float64 differs between processors in its last bits, which the rounding takes away.
     """
+    number, track = numbered
     clips = to_clips(sound(*track) / 32768, RATE, SAMPLE_RATE)
-    return {name: front_end(clips).astype(np.float32) for name, front_end in FRONT_ENDS.items()}
+    return number, {name: front_end(clips).astype(np.float32) for name, front_end in FRONT_ENDS.items()}
 
 
 def main() -> None:
@@ -47,15 +49,17 @@ def main() -> None:
     # The arrays are small: threads of the linear algebra in two processes would only get in each other's way.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool, replacing_folder(FOLDER) as folder:
-        results = pool.map(analyse, tracks, chunksize=4)
-        features = list(tqdm(results, "demo", len(tracks), unit="track", disable=None))
+    with replacing_folder(FOLDER) as folder:
+        results = on_processes(analyse, list(enumerate(tracks)), cores(), ["scipy.signal", "stages.audio.composer"])
+        done = dict(tqdm(results, "demo", len(tracks), unit="track", disable=None))
+        features = [done[i] for i in range(len(tracks))]
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)
         groups = np.repeat([f"{genre}_{index:03}" for genre, index in tracks], SECONDS)
         for representation in FRONT_ENDS:
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
                 write_array(folder / representation / f"{name}.npy", array)
+        write_json(folder / "audio.json", {"sample_rate": SAMPLE_RATE})
         (folder / "listen").mkdir()
         for genre in GENRES:
             for index in range(LISTEN):
@@ -64,4 +68,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    from stages.demo import main  # by its own name, under which other processes find what they are to call
+
     run_stage(main)

@@ -9,58 +9,46 @@ Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.
 records in metrics/plots/f1.json, reliability.json and models.json.
 """
 
-import csv
 import statistics
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from stages.files import (
     BASELINES,
     CONFUSION,
-    DESCRIPTION,
     EVALUATED,
     F1,
     MODELS,
     RELIABILITY,
     SELECTED,
+    UserError,
     card_path,
-    replacing_folder,
-    run_stage,
     snapshot_path,
-    tensors_path,
-    weights_path,
-    write_json,
 )
+from stages.fingerprints import check_card, read_description, read_histories
 from stages.learning.network import samples_at_once
 from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
-from stages.learning.snapshots import best_epoch, load_model
+from stages.learning.snapshots import best_epoch, load_chosen, load_model
 from stages.learning.units import class_of_units
-from stages.records import (
-    Baseline,
-    Baselines,
-    Card,
-    Description,
-    Epoch,
-    Judgement,
-    OverRuns,
-    Selection,
-    Tracks,
-    read_histories,
-    write_by_name,
-)
+from stages.records import Card, Epoch, write_by_name
+from stages.results import Baseline, Baselines, Judgement, OverRuns, Selection, Tracks
+from stages.running import run_stage
+from stages.tensors import mixed, read_prepared
+from stages.writing import replacing_folder, write_csv, write_json
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Answers(NamedTuple):
     """A model's answers on the test part, and what would have been right."""
 
     classes: list[str]
-    y: torch.Tensor  # class numbers, shape (n,)
+    y: "torch.Tensor"  # class numbers, shape (n,)
     units: np.ndarray  # the track or block of each sample, shape (n,)
-    logits: torch.Tensor  # shape (n, classes)
+    logits: "torch.Tensor"  # shape (n, classes)
 
     @property
     def actual(self) -> np.ndarray:
@@ -75,25 +63,37 @@ class Answers(NamedTuple):
     @property
     def probabilities(self) -> np.ndarray:
         """Shape (n, classes), float64."""
+        import torch
+
         return torch.softmax(self.logits.double(), dim=1).numpy()
 
 
 def main() -> None:
     """Judge every chosen model."""
+    import torch
+
     torch.set_num_threads(1)
-    selection, histories = Selection.read(SELECTED), read_histories()
-    baselines = Baselines.read(BASELINES).representations
-    tracks_known = Description.read(DESCRIPTION).source.groups is not None
+    description, selection = read_description(), Selection.read(SELECTED)
+    histories, baselines = read_histories(description), Baselines.read(BASELINES)
+    names = description.representations.keys()
+    if baselines.fingerprint != description.fingerprint or baselines.representations.keys() != names:
+        raise UserError(mixed(BASELINES))
+    if selection.representations.keys() != names:
+        raise UserError(mixed(SELECTED))
+    tracks_known = description.source.groups is not None
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder:
         for name, choice in selection.representations.items():
-            card, data = Card.read(card_path(name)), load_file(tensors_path(name))
-            logits = run_network(card, weights_path(name), data["test_x"])
+            card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
+            check_card(card, description, histories)
+            if (card.representation, card.chosen) != (name, choice):
+                raise UserError(mixed(SELECTED))
+            logits = answer(load_chosen(card), data["test_x"])
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
             epochs = histories[choice.device].representations[name].runs
             over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)
             ranges = intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
-            judged[name] = judge(answers, ranges, over_runs, baselines[name], tracks_known)
+            judged[name] = judge(answers, ranges, over_runs, baselines.representations[name], tracks_known)
             write_confusion(folder / f"{name}.csv", answers)
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
@@ -105,11 +105,12 @@ def main() -> None:
         write_json(path, records)
 
 
-@torch.inference_mode()
-def run_network(card: Card, weights: Path, x: torch.Tensor) -> torch.Tensor:
-    """Return the logits that the card's network with these weights gives, shape (n, classes)."""
-    model = load_model(card, weights)
-    return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
+def answer(model: "torch.nn.Sequential", x: "torch.Tensor") -> "torch.Tensor":
+    """Return a network's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
+    import torch
+
+    with torch.inference_mode():
+        return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
 
 
 def judge(
@@ -120,6 +121,8 @@ def judge(
     tracks_known: bool,
 ) -> Judgement:
     """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
+    import torch
+
     probabilities = answers.probabilities
     scored = scores(count(answers.actual, answers.predicted, len(answers.classes)))
     by_class = {key: dict(zip(answers.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
@@ -144,13 +147,13 @@ def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarr
     return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
 
 
-def judge_runs(card: Card, runs: list[list[Epoch]], x: torch.Tensor, actual: np.ndarray) -> OverRuns:
+def judge_runs(card: Card, runs: list[list[Epoch]], x: "torch.Tensor", actual: np.ndarray) -> OverRuns:
     """Return mean and standard deviation over the runs of the best epoch and of its macro F1 on the test part."""
     best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
     f1 = []
     for run, epoch in best.items():
         weights = snapshot_path(card.chosen.device, card.representation, run, epoch)
-        predicted = run_network(card, weights, x).argmax(dim=1).numpy()
+        predicted = answer(load_model(card, weights), x).argmax(dim=1).numpy()
         f1.append(scores(count(actual, predicted, len(card.classes)))["f1_macro"])
     return OverRuns(
         f1_macro_mean=statistics.mean(f1),
@@ -178,15 +181,12 @@ def write_confusion(path: Path, answers: Answers) -> None:
 
     A class and itself always make a pair, if with a count of 0: every class then stands on both axes of the plot.
     """
-    n_classes = len(answers.classes)
+    classes, n_classes = answers.classes, len(answers.classes)
     cells = answers.actual * n_classes + answers.predicted
     cells, counts = np.unique(np.concatenate([cells, np.arange(n_classes) * (n_classes + 1)]), return_counts=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["actual", "predicted", "count"])
-        for cell, samples in zip(cells.tolist(), counts.tolist(), strict=True):
-            actual, predicted = divmod(cell, n_classes)
-            writer.writerow([answers.classes[actual], answers.classes[predicted], samples - (actual == predicted)])
+    pairs = [(*divmod(cell, n_classes), samples) for cell, samples in zip(cells.tolist(), counts.tolist(), strict=True)]
+    rows = [(classes[actual], classes[predicted], n - (actual == predicted)) for actual, predicted, n in pairs]
+    write_csv(path, ["actual", "predicted", "count"], rows)
 
 
 def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:

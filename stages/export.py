@@ -15,9 +15,13 @@ import torch
 from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
-from stages.files import MODEL, UserError, replacing, run_stage, weights_path
-from stages.learning.snapshots import load_model
+from stages.files import MODEL, UserError
+from stages.fingerprints import read_cards
+from stages.learning.snapshots import load_chosen, standardization_of
+from stages.listening import check_front_end
 from stages.records import Card
+from stages.running import run_command
+from stages.writing import replacing
 
 
 class Mfccs(nn.Module):
@@ -75,10 +79,10 @@ class SoundToProbabilities(nn.Module):
     def __init__(self, card: Card, network: nn.Module) -> None:
         """Put the parts together as the model's card says."""
         super().__init__()
-        self.front_end, self.network = MODULES[card.representation](card.front_end["sample_rate"]), network
+        self.front_end, self.network = MODULES[card.representation](card.front_end.sample_rate), network
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
-            nn.Buffer(torch.tensor(numbers, dtype=torch.float64)) for numbers in (card.mean, card.std)
+            nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card)
         )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
@@ -106,13 +110,14 @@ def main() -> None:
         raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    cards = [card for card in map(Card.read, sorted(MODEL.glob("*.json"))) if card.front_end]
+    cards = [card for card in read_cards().values() if card.front_end]
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
     for card in cards:
-        model = SoundToProbabilities(card, load_model(card, weights_path(card.representation))).eval()
+        check_front_end(card)
+        model = SoundToProbabilities(card, load_chosen(card)).eval()
         path = MODEL / f"{card.representation}.onnx"
-        sample_rate = card.front_end["sample_rate"]
+        sample_rate = card.front_end.sample_rate
         with replacing(path) as temporary:
             program = torch.onnx.export(
                 model,
@@ -126,10 +131,10 @@ def main() -> None:
             )
             proto = program.model_proto
             metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate)}
-            onnx.helper.set_model_props(proto, metadata | {"front_end": json.dumps(card.front_end)})
+            onnx.helper.set_model_props(proto, metadata | {"front_end": card.front_end.model_dump_json()})
             onnx.save(proto, temporary)
         print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card.classes)}")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

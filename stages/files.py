@@ -1,21 +1,16 @@
-"""Files: where the stages leave them, written whole or not at all, and errors as one line."""
+"""Files: where the stages leave them, how they are read, and errors as something that people can mend."""
 
+import csv
 import json
 import os
-import shutil
 import stat
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from errno import EDQUOT, EFBIG, ENOSPC
-from io import BytesIO
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-if TYPE_CHECKING:
-    import numpy as np
-
-
+TEMPORARY = Path("data/tmp")  # what is being written, and the lock; git does not see it
+FEATURES = Path("data/features")
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
 BASELINES = Path("data/baselines.json")
@@ -66,54 +61,6 @@ class UserError(Exception):
     """Something the user can mend; its message names the file or key, what was found, what was expected."""
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write a file at, which then replaces `path`, or nothing does.
-
-    If the block raises, the temporary is removed and `path` stays as it was.
-
-    Raises:
-        UserError: if `path` is there and is no file: a folder, a link, a pipe or a device is never replaced.
-        OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
-    """
-    with _replacing(path, "file") as temporary:
-        yield temporary
-
-
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary, empty folder beside `path`, which then replaces `path` as a whole, or nothing does.
-
-    Raises:
-        UserError: if `path` is there and is no folder.
-        OSError: as `replacing`.
-    """
-    with _replacing(path, "folder") as temporary:
-        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
-        temporary.mkdir()
-        yield temporary
-
-
-def check_replaceable(path: Path, wanted: str) -> None:
-    """Hold that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
-
-    Raises:
-        UserError: naming what is there.
-    """
-    found = kind(path)
-    if found not in (None, wanted):
-        raise UserError(f"{path}: found a {found}, expected a {wanted} or nothing there; remove it or use another name")
-
-
-def kind(path: Path) -> str | None:
-    """Return what is at `path`, links not followed: "file", "folder", "symbolic link", "pipe", ...; None if nothing."""
-    try:
-        mode = path.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return KINDS[stat.S_IFMT(mode)]
-
-
 KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "folder",
@@ -121,53 +68,61 @@ KINDS = {
     stat.S_IFIFO: "pipe",
     stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
+    stat.S_IFBLK: "disk",
 }
 
 
-@contextmanager
-def _replacing(path: Path, wanted: str) -> Iterator[Path]:
-    check_replaceable(path, wanted)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("new", "old"))
+def kind(path: Path) -> str | None:
+    """Return what is at `path` or where its links lead: "file", "folder", "pipe", ...; None if nothing.
+
+    Raises:
+        OSError: naming `path`, if its links lead in a circle.
+    """
     try:
-        yield temporary
-        check_replaceable(path, wanted)  # the work may have taken hours
-        if wanted == "folder" and path.exists():
-            path.rename(replaced)
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename and not Path(error.filename).is_relative_to(temporary):
-            raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-    finally:
-        if replaced.exists() and not path.exists():
-            replaced.rename(path)
-        for leftover in (temporary, replaced):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink(missing_ok=True)
+        return KINDS[stat.S_IFMT(path.stat().st_mode)]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at `path`, also a link that leads nowhere: whoever reads that is told.
+
+    Raises:
+        OSError: naming `path`, if its folder may not be read.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
-def write_array(path: Path, array: "np.ndarray") -> None:
-    """Write a .npy file whole or not at all. (NumPy's own writing does not say that the disk is full.)"""
-    import numpy as np
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, but nothing that might never end: no pipe, no device, and where links lead to neither.
 
-    buffer = BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    Raises:
+        OSError: naming `path` and what it is.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for somebody to write
+    found = KINDS[stat.S_IFMT(os.fstat(descriptor).st_mode)]
+    if found != "file":
+        os.close(descriptor)
+        raise OSError(None, f"found a {found}, expected a file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys, indented, whole or not at all."""
-    write_bytes(path, (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+def read_bytes(path: Path) -> bytes:
+    """Read a file of an earlier stage.
+
+    Raises:
+        UserError: if it is missing.
+        OSError: as `open_regular`.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
 
 
 def read_json(path: Path) -> Any:
@@ -177,24 +132,33 @@ def read_json(path: Path) -> Any:
         UserError: if the file is missing or holds no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
-    except ValueError as error:
+        return json.loads(read_bytes(path), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: no JSON ({error}); remove it and run `dvc repro`") from None
 
 
-def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage; an error that the user can mend becomes one line on stderr and exit code 1."""
-    # Line by line, so that messages and the progress bar come in order.
-    sys.stdout.reconfigure(line_buffering=True)
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
+    """Read the rows of a CSV that holds these columns, given what makes something of each one's text.
+
+    Raises:
+        UserError: if the file is missing or holds anything else.
+    """
     try:
-        stage()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        where = f"{os.fspath(error.filename)}: " if error.filename else ""
-        advice = "; free some space and run this again" if error.errno in (ENOSPC, EDQUOT, EFBIG) else ""
-        sys.exit(f"error: {where}{error.strerror or error}{advice}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+        text = StringIO(read_bytes(path).decode("utf-8", "surrogateescape"), newline="")
+        head, *rows = csv.reader(text, strict=True)
+        if head != list(columns):
+            raise ValueError(f"found the columns {', '.join(head)}, expected {', '.join(columns)}")
+        return [[make(cell) for make, cell in zip(columns.values(), row, strict=True)] for row in rows]
+    except (ValueError, KeyError, OverflowError, csv.Error) as error:
+        raise UserError(f"{path}: no such table ({shown(error)}); remove it and run `dvc repro`") from None
+
+
+def shown(content: Any, most: int = 200) -> str:
+    """Return something as text for one line: what cannot be printed as an escape, not more than so many characters."""
+    text = str(content)
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: most + 1])
+    return line if len(line) <= most else f"{line[: most - 1]}…"

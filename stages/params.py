@@ -1,20 +1,34 @@
 """params.yaml as one checked model: every knob of the pipeline, with its type and its range."""
 
 import math
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from stages.files import UserError
+from stages.files import UserError, open_regular, shown
 
 PARAMS = Path("params.yaml")
 NETWORKS = ("mlp", "cnn")
+# What the data are prepared with, and what training reads.
+PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
+TRAINING = (
+    *("network", "hidden", "optimizer", "optimizer_args", "lr"),
+    *("epochs", "batch_size", "runs", "seed", "snapshots"),
+)
+MOST_COMPLAINTS = 20
+MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds for as many
+MOST_WEIGHTS = 2**30  # between hidden layers: 4 GiB
 
-Name = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[int | float, Field(gt=0, le=10**12)]
+Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
 class Split(BaseModel):
@@ -22,9 +36,9 @@ class Split(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    train: Annotated[int | float, Field(gt=0)]
-    val: Annotated[int | float, Field(gt=0)]
-    test: Annotated[int | float, Field(gt=0)]
+    train: Share
+    val: Share
+    test: Share
 
 
 class Audio(BaseModel):
@@ -34,7 +48,6 @@ class Audio(BaseModel):
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000, multiple_of=20)]
     on_error: Literal["fail", "skip"]
-    scheduler: Name | None
 
 
 class Params(BaseModel):
@@ -48,16 +61,17 @@ class Params(BaseModel):
     split_seed: Seed
     standardize: bool
     network: str | dict[str, str]
-    hidden: Annotated[list[Count], Field(min_length=1)]
+    hidden: Annotated[list[Count], Field(min_length=1, max_length=100)]
     optimizer: Name
-    optimizer_args: dict[str, Any]
+    optimizer_args: dict[Name, Plain | Annotated[list[Plain], Field(max_length=100)]]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    epochs: Count
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
-    runs: Count
+    runs: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     snapshots: Literal["improved", "every"]
     audio: Audio
+    scheduler: Name | None
 
     @field_validator("split")
     @classmethod
@@ -83,6 +97,19 @@ class Params(BaseModel):
             raise ValueError(f"expected one of {', '.join(NETWORKS)}, or a mapping from representation to one of them")
         return network
 
+    @field_validator("hidden")
+    @classmethod
+    def _weights_fit_in_memory(cls, hidden: list[int]) -> list[int]:
+        weights = max(hidden[0], sum(inputs * outputs for inputs, outputs in pairwise(hidden)))
+        if weights > MOST_WEIGHTS:
+            raise ValueError(f"expected at most {MOST_WEIGHTS:,} weights in all, not {weights:,}")
+        return hidden
+
+    @field_validator("optimizer_args", mode="before")
+    @classmethod
+    def _numbers_written_as_text(cls, arguments: Any) -> Any:
+        return {key: _number(value) for key, value in arguments.items()} if isinstance(arguments, dict) else arguments
+
     @field_validator("optimizer_args")
     @classmethod
     def _lr_has_its_own_key(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +121,32 @@ class Params(BaseModel):
 KEYS = {*Params.model_fields, *Split.model_fields, *Audio.model_fields}
 
 
+def _number(value: Any) -> Any:
+    """Return what a text says if it is a number, 1e-06 say."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+class Loader(yaml.SafeLoader):
+    """YAML without aliases, a few lines of which can stand for more than fits into memory, and with every key once."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        """Refuse an alias."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f"found the alias *{event.anchor}", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
+        """Refuse a key that is given twice: the second would win in silence."""
+        for key, n in Counter(str(key.value) for key, _ in node.value).items():
+            if n > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"found the key {key} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_params(path: Path = PARAMS) -> Params:
     """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers.
 
@@ -101,11 +154,18 @@ def load_params(path: Path = PARAMS) -> Params:
         UserError: naming every key that is unknown, missing, mistyped or out of range.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"found more than {MOST_BYTES:,} bytes")
+        content = yaml.load(text.decode("utf-8"), Loader)
+        repr(content)  # refuses a number of more digits than Python prints
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run this from the repository's root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except OSError:
+        raise
+    except Exception as error:  # PyYAML ends in many ways: a date of the 31st of February is a ValueError
+        raise UserError(f"{path}: not YAML: {shown(' '.join(str(error).split()), 1000)}") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -121,4 +181,14 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
         message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected.setdefault(key, []).append(message[0].lower() + message[1:])
         found.setdefault(key, problem["input"])
-    return [f"{path}: {key}: found {found[key]!r}: {' or '.join(dict.fromkeys(expected[key]))}" for key in expected]
+    short = Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    lines = [
+        f"{path}: {shown(key)}: found {short.repr(found[key])}: {' or '.join(dict.fromkeys(expected[key]))}"
+        for key in expected
+    ]
+    return (
+        lines
+        if len(lines) <= MOST_COMPLAINTS
+        else [*lines[:MOST_COMPLAINTS], f"and {len(lines) - MOST_COMPLAINTS} more"]
+    )

@@ -5,33 +5,23 @@ Needs nothing but data/model/.
 """
 
 import argparse
-import csv
-import io
 import json
 import string
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, DecodeError, find_sounds, read_blocks, why_unusable, windows
-from stages.audio.front_end import FRONT_ENDS, SHAPES
-from stages.files import MODEL, UserError, check_replaceable, run_stage, weights_path, write_bytes
+from stages.audio.decode import SUFFIXES, find_sounds
+from stages.files import UserError, kind, shown
 from stages.learning.scoring import verdict
-from stages.records import Card
+from stages.listening import Song, listen_to_all, load_card, make_listener
 from stages.reporting import pictures
+from stages.running import run_command
+from stages.writing import check_replaceable, write_bytes, write_csv
 
 LINE = 60  # characters of a song's timeline at most
-
-
-class Song(NamedTuple):
-    """What was heard in a song: where its windows start (s) and each one's probabilities, shape (windows, classes)."""
-
-    path: Path
-    starts: np.ndarray
-    probabilities: np.ndarray
 
 
 def main() -> None:
@@ -42,21 +32,26 @@ def main() -> None:
         raise UserError(f"--plot: found {len(paths)} songs, expected one")
     card = load_card(arguments.representation)
     listen = make_listener(card, arguments.hop)
+    if card.data.sample_rate is None:
+        print(
+            f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "
+            f"{card.front_end.sample_rate} Hz: {shown(card.data.dataset)} holds no audio.json that says so",
+            file=sys.stderr,
+        )
     songs, failures = [], []
-    progress = tqdm(paths, "predict", unit="song", disable=None if len(paths) > 1 else True)
-    for path in progress:
-        try:
-            songs.append(listen(path))
-        except (DecodeError, OSError) as error:
-            failures.append(f"{path}: {why_unusable(error)}")
-            continue
-        progress.write(describe(songs[-1], card.classes, arguments.seconds))
+    with tqdm(total=len(paths), desc="predict", unit="song", disable=None if len(paths) > 1 else True) as progress:
+        for path, heard in listen_to_all(paths, listen, progress):
+            if isinstance(heard, Song):
+                songs.append(heard)
+                progress.write(describe(heard, card.classes, arguments.seconds))
+            else:
+                failures.append(f"{path}: {heard}")
     if arguments.json:
         write_bytes(
             arguments.json, (json.dumps([as_json(song, card.classes) for song in songs], indent=2) + "\n").encode()
         )
     if arguments.csv:
-        write_bytes(arguments.csv, as_csv(songs, card.classes).encode())
+        write_csv(arguments.csv, ["file", "start", *card.classes], as_rows(songs))
     if arguments.plot and songs:
         song = songs[0]
         pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card.classes)
@@ -64,9 +59,17 @@ def main() -> None:
         raise UserError("; ".join(failures))
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong command line in one line, as any other error."""
+
+    def error(self, message: str) -> None:
+        """Raise a UserError."""
+        raise UserError(f"{message}; see python -m stages.predict --help")
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m stages.predict", description="Name a song's genre, second by second.")
+    parser = Parser("python -m stages.predict", description="Name a song's genre, second by second.")
     parser.add_argument("songs", nargs="+", type=Path, help="sound files (wav, flac, ogg, mp3), or folders of them")
     parser.add_argument("--representation", help="which model listens (default: the best on the validation part)")
     parser.add_argument("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
@@ -94,9 +97,10 @@ def find_songs(places: list[Path]) -> list[Path]:
     """
     songs = []
     for place in places:
-        if not place.is_dir():
-            if not place.exists():
-                raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+        there = kind(place)
+        if not there:
+            raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+        if there != "folder":
             songs.append(place)
             continue
         found = find_sounds(place)
@@ -106,78 +110,33 @@ def find_songs(places: list[Path]) -> list[Path]:
     return songs
 
 
-def load_card(representation: str | None) -> Card:
-    """Return the card of the model asked for, or of the one with the best validation macro F1.
-
-    Raises:
-        UserError: if there is no such model, or none that hears sound.
-    """
-    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
-    if not cards:
-        raise UserError(f"{MODEL}: found no model; run `make repro` first")
-    if representation and representation not in cards:
-        raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
-    asked = [cards[representation]] if representation else list(cards.values())
-    able = [card for card in asked if card.front_end]
-    if not able:
-        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
-        raise UserError(
-            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {known}: "
-            "those alone can be made from sound here"
-        )
-    return max(able, key=lambda card: card.chosen.val_f1_macro)
-
-
-def make_listener(card: Card, hop_seconds: float):
-    """Return a function that hears a file as the model heard its training data, and returns a Song."""
-    import torch
-
-    from stages.learning.snapshots import load_model
-
-    model = load_model(card, weights_path(card.representation))
-    front_end = FRONT_ENDS[card.representation]
-    mean, std = np.array(card.mean), np.array(card.std)
-    sample_rate = card.front_end["sample_rate"]
-    hop = round(hop_seconds * sample_rate)
-
-    @torch.inference_mode()
-    def listen(path: Path) -> Song:
-        heard = []
-        for clips in windows(read_blocks(path, sample_rate), sample_rate, hop):
-            x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
-            heard.append(torch.softmax(model(x).double(), dim=1).numpy())
-        if not heard:
-            raise DecodeError("is shorter than half a second")
-        probabilities = np.concatenate(heard)
-        return Song(path, np.arange(len(probabilities)) * hop / sample_rate, probabilities)
-
-    return listen
-
-
 def describe(song: Song, classes: list[str], every_second: bool) -> str:
     """Return a song's genre, its probability and its timeline, and every second's probabilities if wanted."""
     whole = verdict(song.probabilities)
     letters = initials(classes)
-    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, classes, strict=True))
+    names = [shown(name) for name in classes]
+    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, names, strict=True))
     lines = [
-        f"{song.path}: {classes[whole.argmax()]} {whole.max():.2f}",
+        f"{shown(song.path)}: {names[whole.argmax()]} {whole.max():.2f}",
         f"  {timeline(song.probabilities, letters)}  {pictures.clock(song.starts[-1] + 1)}  {legend}",
     ]
     if every_second:
-        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in classes)]))
+        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))
         for start, row in zip(song.starts, song.probabilities, strict=True):
             lines.append("  " + " ".join([f"{start:8.2f}", *(f"{value:10.3f}" for value in row)]))
     return "\n".join(lines)
 
 
 def initials(classes: list[str]) -> list[str]:
-    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order."""
+    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order.
+
+    Where there are more classes than letters the last have none: a dot.
+    """
     first = [name[:1].lower() for name in classes]
-    return (
-        first
-        if len(set(first)) == len(first)
-        else list((string.ascii_lowercase + string.ascii_uppercase)[: len(classes)])
-    )
+    if len(set(first)) == len(first) and all(letter.isalnum() for letter in first):
+        return first
+    letters = string.ascii_letters + string.digits
+    return [*letters[: len(classes)], *"." * (len(classes) - len(letters))]
 
 
 def timeline(probabilities: np.ndarray, letters: list[str]) -> str:
@@ -200,16 +159,14 @@ def as_json(song: Song, classes: list[str]) -> dict:
     }
 
 
-def as_csv(songs: list[Song], classes: list[str]) -> str:
-    """Return what --csv writes: a line a window."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "start", *classes])
-    for song in songs:
-        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True):
-            writer.writerow([song.path, start, *row])
-    return text.getvalue()
+def as_rows(songs: list[Song]) -> list[list]:
+    """Return what --csv writes below its head: a line a window."""
+    return [
+        [str(song.path), start, *row]
+        for song in songs
+        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)
+    ]
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

@@ -5,57 +5,113 @@ same of val and test, mean std) and data/prepared/dataset.json (classes, shapes,
 sample's unit is its track, or, where tracks are unknown, its block of neighbours: what a bootstrap resamples.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from stages.files import DESCRIPTION, PREPARED, UserError, read_json, replacing_folder, run_stage, write_bytes
-from stages.learning.dataset import Dataset, check_classes, encode, load_dataset
-from stages.learning.split import part_counts, resampling_units, split_rows, standardization
-from stages.params import Params, load_params
-from stages.records import PARTS, Description, Shape, Source
+from stages.arrays import ArrayFile, blocks_of
+from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
+from stages.fingerprints import digest, fingerprint
+from stages.learning.columns import between, survey, tiles
+from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
+from stages.learning.split import part_counts, resampling_units, split_rows
+from stages.params import PREPARING, Params, load_params
+from stages.records import RATES, Description, Shape, Source
+from stages.running import run_stage
+from stages.tensors import TensorFile
+from stages.writing import replacing_folder
+
+
+class Samples(NamedTuple):
+    """What is the same in every representation."""
+
+    classes: list[str]
+    labels: np.ndarray  # class numbers (n,)
+    units: np.ndarray  # what a bootstrap resamples (n,)
+    tracks: int | None  # how many; None if they are unknown
+    parts: dict[str, np.ndarray]  # rows of each, ascending
 
 
 def main() -> None:
-    """Prepare all representations with one and the same split, and replace data/prepared as a whole."""
+    """Prepare all representations with one and the same split, and replace data/prepared as a whole.
+
+    The arrays are read twice, block by block, and the blocks go to their places in the files: neither arrays nor files
+    are ever in memory as a whole.
+    """
     params = load_params()
     dataset = load_dataset(Path(params.dataset), params.representations)
+    samples = divide(params, dataset)
+    train = samples.parts["train"][: None if params.standardize else 0]
+    scales = {name: survey(arrays.X, train) for name, arrays in dataset.representations.items()}
+    with replacing_folder(PREPARED) as folder:
+        description = describe(params, dataset, samples)
+        for name, arrays in dataset.representations.items():
+            write_prepared(folder / f"{name}.safetensors", description.fingerprint, arrays.X, scales[name], samples)
+        description.write(folder / DESCRIPTION.name)
+        for file in dataset.files:
+            file.check_unchanged()
+    counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
+    print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(samples.classes)}")
+
+
+def divide(params: Params, dataset: Dataset) -> Samples:
+    """Return the samples' classes and parts, read from labels and groups; errors as those of what is called."""
     first = next(iter(dataset.representations.values()))
-    classes, labels = encode(first.labels)
-    parts = dataset.given_parts
+    classes, labels = encode(block for _, block in blocks_of(first.labels))
+    groups, parts = read_groups(first.groups), dataset.given_parts
     if parts is None:
-        parts = draw_split(params, classes, labels, first.groups)
-        if first.groups is None:
+        parts = draw_split(params, classes, labels, groups)
+        if groups is None:
             print(
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
                 "split, which flatters every score; see 'your own arrays' in the README"
             )
     check_classes(classes, labels, parts)
-    units = resampling_units(labels, first.groups, dataset.given_parts)
-
-    with replacing_folder(PREPARED) as folder:
-        for name, arrays in dataset.representations.items():
-            write_bytes(folder / f"{name}.safetensors", tensors(arrays.X, labels, units, parts, params.standardize))
-        describe(params, dataset, classes, labels, parts).write(folder / DESCRIPTION.name)
-    counts = " / ".join(f"{len(parts[part])} {part}" for part in PARTS)
-    print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(classes)}")
+    units = resampling_units(labels, None, dataset.given_parts) if groups is None else groups
+    return Samples(classes, labels, units, None if groups is None else int(groups.max()) + 1, parts)
 
 
-def tensors(
-    X: np.ndarray, labels: np.ndarray, units: np.ndarray, parts: dict[str, np.ndarray], standardize: bool
-) -> bytes:
-    """Return one representation as safetensors: each part's x (float32), y and unit (int64), mean and std (float32)."""
-    from safetensors.numpy import save
+def write_prepared(
+    path: Path, fingerprint: str, X: list[ArrayFile], scale: tuple[np.ndarray, np.ndarray], samples: Samples
+) -> None:
+    """Write a representation's tensors, those of X standardized with mean and deviation, as float32.
 
-    mean, std = np.zeros(X.shape[1:]), np.ones(X.shape[1:])
-    if standardize:
-        mean, std = standardization(X[parts["train"]])
-    arrays = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
-    for part in PARTS:
-        arrays[f"{part}_x"] = ((X[parts[part]] - mean) / std).astype(np.float32)
-        arrays[f"{part}_y"] = labels[parts[part]]
-        arrays[f"{part}_unit"] = units[parts[part]]
-    return save(arrays)
+    Raises:
+        UserError: if a column's numbers are so small or so far apart that float32 cannot hold them standardized.
+    """
+    shape, (mean, std) = X[0].shape[1:], scale
+    shapes = {"mean": ("float32", shape), "std": ("float32", shape)}
+    for part, rows in samples.parts.items():
+        shapes |= {f"{part}_x": ("float32", (len(rows), *shape))}
+        shapes |= {f"{part}_{name}": ("int64", (len(rows),)) for name in ("y", "unit")}
+    with path.open("wb") as opened, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        file = TensorFile(opened, fingerprint, shapes)
+        for name, first, numbers in standardized(X, samples.parts, mean, std):
+            if not np.isfinite(numbers).all() or (name == "std" and not numbers.all()):
+                raise UserError(
+                    f"{path.stem}/X.npy: found columns whose numbers float32 cannot hold once they are standardized "
+                    f"(deviation {std.min():.3g} to {std.max():.3g}), expected a usual range; scale them first"
+                )
+            file.write(name, first, numbers)
+        for part, rows in samples.parts.items():
+            for first, some in tiles(rows, 1):
+                file.write(f"{part}_y", first, samples.labels[some])
+                file.write(f"{part}_unit", first, samples.units[some])
+
+
+def standardized(
+    X: list[ArrayFile], parts: dict[str, np.ndarray], mean: np.ndarray, std: np.ndarray
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield mean, deviation and all standardized samples: the tensor's name, the first of its rows, rows in float32."""
+    yield "mean", 0, mean.astype(np.float32)
+    yield "std", 0, std.astype(np.float32)
+    for start, block in blocks_of(X):
+        for part, rows in parts.items():
+            before, own = between(rows, start, block)
+            for first, some in tiles(own, mean.size):
+                yield f"{part}_x", before + first, ((block[some] - mean) / std).astype(np.float32)
 
 
 def draw_split(
@@ -81,40 +137,46 @@ def draw_split(
         raise UserError(f"{params.dataset}: labels.npy: {error}; add some or drop the class") from None
 
 
-def describe(
-    params: Params, dataset: Dataset, classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]
-) -> Description:
+def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
     """Return what dataset.json says."""
-    first = next(iter(dataset.representations.values()))
-    counted = {part: np.bincount(labels[parts[part]], minlength=len(classes)).tolist() for part in PARTS}
+    classes = samples.classes
+    used, rate = params.model_dump(mode="json", include=set(PREPARING)), sample_rate(Path(params.dataset), params)
+    counted = {
+        part: np.bincount(samples.labels[rows], minlength=len(classes)).tolist() for part, rows in samples.parts.items()
+    }
     return Description(
+        fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, used),
+        params=used,
         classes=classes,
         counts={part: dict(zip(classes, numbers, strict=True)) for part, numbers in counted.items()},
-        representations={name: Shape(shape=arrays.X.shape[1:]) for name, arrays in dataset.representations.items()},
+        representations={name: Shape(shape=arrays.X[0].shape[1:]) for name, arrays in dataset.representations.items()},
         source=Source(
             dataset=params.dataset,
-            sample_rate=sample_rate(Path(params.dataset)),
-            groups=None if first.groups is None else len(np.unique(first.groups)),
-            unit="block" if first.groups is None else "track",
+            sample_rate=rate,
+            groups=samples.tracks,
+            unit="block" if samples.tracks is None else "track",
             split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
             standardize=params.standardize,
         ),
     )
 
 
-def sample_rate(dataset: Path) -> int | None:
+def sample_rate(dataset: Path, params: Params) -> int | None:
     """Return the sampling rate (Hz) that audio.json gives for the sound behind the arrays; None without it.
 
     Raises:
-        UserError: if audio.json gives none.
+        UserError: if audio.json gives none, or one that params.yaml did not ask for.
     """
     path = dataset / "audio.json"
-    if not path.exists():
+    if not is_there(path):
         return None
     content = read_json(path)
     rate = content.get("sample_rate") if isinstance(content, dict) else None
-    if type(rate) is not int or rate < 1:
-        raise UserError(f"{path}: found sample_rate {rate!r}, expected a number of Hz, say 8000")
+    if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
+        raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
+    wanted = params.audio.sample_rate
+    if dataset == FEATURES and rate != wanted:
+        raise UserError(f"{path}: was made with audio.sample_rate: {rate}, params.yaml has {wanted}; run `dvc repro`")
     return rate
 
 

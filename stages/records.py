@@ -1,24 +1,56 @@
-"""Records: what the stages hand each other as JSON, as types; the only place where it is read, checked and written.
+"""Records: what stages leave in data/ for each other, as types; the only place where JSON is read, checked and written.
 
+What is in metrics/ is in stages/results.py.
 Names that people give (of representations, classes) never share a level of a record with keys of our own.
 """
 
+from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
-from stages.files import UserError, history_path, read_json, write_json
+from stages.files import UserError, read_json, shown
+from stages.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
-PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
+NETWORKS = ("mlp", "cnn")
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1, le=10**9)]
+RATES = (1000, 768_000)  # Hz, of any sound
+Rate = Annotated[int, Field(ge=RATES[0], le=RATES[1])]
+Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a run that has just diverged
+Name = Annotated[str, Field(min_length=1)]  # in Unicode
+Classes = Annotated[list[Name], Field(min_length=2)]
+Counts = Annotated[  # samples by part and class
+    dict[Literal[PARTS], Annotated[dict[Name, Size], Field(min_length=2)]], Field(min_length=len(PARTS))
+]
+Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
+
+
+def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if prod(shape) > 2**30:
+        raise ValueError(f"{prod(shape):,} numbers a sample are too many")
+    return shape
+
+
+Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one sample's axes
 
 
 class Record(BaseModel):
     """Something that one stage writes and others read; once made it does not change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -37,40 +69,57 @@ def checked(kind: TypeAdapter, path: Path) -> Any:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
-        raise UserError(f"{path}: {key}: {problem['msg']}; remove it and run `dvc repro`") from None
+        raise UserError(f"{path}: {shown(key)}: {problem['msg']}; remove it and run `dvc repro`") from None
+
+
+class Drawn(Record):
+    """How a split was drawn."""
+
+    seed: int
+    train: int | float
+    val: int | float
+    test: int | float
 
 
 class Source(Record):
     """Where prepared arrays came from."""
 
     dataset: str  # the folder
-    sample_rate: int | None  # Hz, of the sound behind the arrays
+    sample_rate: Rate | None  # of the sound behind the arrays
     groups: int | None  # how many tracks, or None if they are unknown
     unit: Literal["track", "block"]  # what a bootstrap draws: tracks, or blocks of neighbouring samples of a class
-    split: Literal["given"] | dict[str, int | float]
+    split: Literal["given"] | Drawn
     standardize: bool
 
 
 class Shape(Record):
     """What a representation's samples look like."""
 
-    shape: tuple[int, ...]  # of one sample
+    shape: Lengths
 
 
 class Description(Record):
     """The prepared data set: data/prepared/dataset.json."""
 
-    classes: list[str]
-    counts: dict[str, dict[str, int]]  # samples by part and class
-    representations: dict[str, Shape]
+    fingerprint: Fingerprint  # of the arrays and the parameters
+    params: dict[str, Any]
+    classes: Classes
+    counts: Counts
+    representations: Annotated[dict[Name, Shape], Field(min_length=1)]
     source: Source
+
+    @model_validator(mode="after")
+    def _every_class_is_counted(self) -> Self:
+        if any(sorted(counts) != sorted(self.classes) for counts in self.counts.values()):
+            raise ValueError("classes and counts: expected the same names, each once")
+        return self
 
 
 class Epoch(Record):
     """What one epoch of one run gave; losses are in nats a sample."""
 
-    train_loss: float
-    val_loss: float
+    train_loss: Loss
+    val_loss: Loss
     val_accuracy: float
     val_f1_macro: float
 
@@ -78,13 +127,14 @@ class Epoch(Record):
 class Runs(Record):
     """All runs on one representation, a list of epochs each."""
 
-    network: str
+    network: Literal[NETWORKS]
     runs: list[list[Epoch]]
 
 
 class History(Record):
     """What a device learnt, epoch by epoch: data/snapshots/DEVICE/history.json. No seconds: those change every time."""
 
+    fingerprint: Fingerprint  # of the prepared data and the parameters
     params: dict[str, Any]
     representations: dict[str, Runs]
 
@@ -95,141 +145,47 @@ class Skipped(Record):
     skipped: str  # why
 
 
-def read_histories() -> dict[str, History]:
-    """Return what each device learnt, leaving out a device that was skipped."""
-    histories = {device: read_or_skipped(History, history_path(device)) for device in DEVICES}
-    return {device: history for device, history in histories.items() if isinstance(history, History)}
-
-
-class Spread(Record):
-    """Seconds over the runs."""
-
-    median: float
-    min: float
-    max: float
-
-
-class Timed(Record):
-    """How long training on one representation took."""
-
-    seconds: dict[Literal[PARTS_OF_TIME], Spread]  # of one run, whoever ran beside it
-    runs_at_once: int
-    all_runs_seconds: float  # wall clock from the first run's start to the last one's end
-    steps_per_second: float  # of training proper, all runs at once
-    samples_per_second: float
-    threads: int
-
-
-class Timing(Record):
-    """How long a device took: metrics/train_DEVICE.json."""
-
-    hardware: dict[str, Any]
-    start_seconds: float  # importing torch, starting the device, rehearsing: once, before any run
-    representations: dict[str, Timed]
-    peak_mib: float | None = None  # of a GPU's memory
-
-
 class Choice(Record):
     """A snapshot; runs and epochs count from 0."""
 
-    device: str
-    run: int
-    epoch: int
+    device: Literal[DEVICES]
+    run: Count
+    epoch: Count
     val_f1_macro: float
-
-
-class Selection(Record):
-    """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
-
-    best: str
-    representations: dict[str, Choice]
 
 
 class CardData(Source):
     """What a model was trained on: its source, and the samples by part and class."""
 
-    counts: dict[str, dict[str, int]]
+    fingerprint: Fingerprint  # of the prepared data
+    counts: Counts
+
+
+class FrontEnd(Record):
+    """Settings of the front end, whatever it has beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    definition: str
+    sample_rate: Rate
 
 
 class Card(Record):
     """What rebuilds a model and says where it came from: data/model/REPRESENTATION.json."""
 
+    fingerprint: Fingerprint  # of the training, as its history.json says
+    weights: Fingerprint  # SHA-256 of the weights' file
     representation: str
-    network: str
-    shape: tuple[int, ...]
-    hidden: list[int]
-    classes: list[str]
+    network: Literal[NETWORKS]
+    shape: Lengths
+    hidden: Annotated[list[Size], Field(max_length=100)]
+    classes: Classes
     mean: list  # of the training part's columns, nested as `shape` says; std likewise
     std: list
-    front_end: dict[str, Any] | None  # settings of the front end; None if sound cannot be brought into this form here
+    front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]
     chosen: Choice
     data: CardData
-
-
-class Scored(Record):
-    """Accuracy and macro F1 with their 95 % intervals."""
-
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    f1_macro: float
-    f1_macro_low: float
-    f1_macro_high: float
-
-
-class Baseline(Scored):
-    """How a simpler model did."""
-
-    f1_macro_split_at_random: float | None = None  # only where tracks are known
-
-
-class Baselines(Record):
-    """How every baseline did on every representation: data/baselines.json."""
-
-    representations: dict[str, dict[str, Baseline]]
-
-
-class Tracks(Record):
-    """Scores of whole tracks' verdicts, and how many tracks there are."""
-
-    accuracy: float
-    f1_macro: float
-    tracks: int
-
-
-class OverRuns(Record):
-    """Mean and standard deviation over the runs, each judged by its own best snapshot."""
-
-    f1_macro_mean: float
-    f1_macro_std: float
-    best_epoch_mean: float
-    best_epoch_std: float
-
-
-class Judgement(Scored):
-    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
-
-    loss: float
-    f1: dict[str, float]  # by class, as the two below
-    precision: dict[str, float]
-    recall: dict[str, float]
-    expected_calibration_error: float
-    true_class_probability: float
-    runs: OverRuns
-    baselines: dict[str, Baseline]
-    track: Tracks | None = None  # only where tracks are known
-
-
-class Comparison(Record):
-    """The CPU against the GPU; metrics/compare.json has one a representation."""
-
-    cpu_seconds: float  # of the median run
-    gpu_seconds: float | None
-    cpu_all_runs_seconds: float
-    gpu_all_runs_seconds: float | None
-    gpu_speedup: float | None  # of all runs
-    max_val_f1_difference: float | None
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:
@@ -244,4 +200,13 @@ def write_by_name(path: Path, records: dict[str, Record]) -> None:
 
 def read_or_skipped(kind: type[Record], path: Path) -> Any:
     """Read a record that a device without hardware replaces by the reason why it was skipped."""
-    return checked(TypeAdapter(Skipped | kind), path)
+    try:
+        return Skipped.read(path)
+    except UserError:
+        return kind.read(path)
+
+
+def read_table(path: Path, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read JSON that is a list of rows with these columns, given each one's type."""
+    row = create_model("Row", __base__=Record, **{name: (kind, ...) for name, kind in columns.items()})
+    return [each.model_dump() for each in checked(TypeAdapter(Annotated[list[row], Field(min_length=1)]), path)]

@@ -6,9 +6,14 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
-from stages.files import EVALUATED, METRICS, MODEL, UserError, run_stage, write_bytes
-from stages.records import Card, Judgement, read_by_name
+from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
+from stages.fingerprints import check_card, read_cards, read_description, read_histories
+from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
+from stages.results import Comparison, Judgement, Selection, Timing
+from stages.running import run_command
+from stages.tensors import mixed
+from stages.writing import write_bytes
 
 REPORT = METRICS / "report.md"
 MODEL_CARD = METRICS / "model_card.md"
@@ -25,15 +30,37 @@ def main() -> None:
         return
     if sys.argv[1:]:
         raise UserError(f"usage: python -m stages.report [readme], found {' '.join(sys.argv[1:])}")
-    cards = {path.stem: Card.read(path) for path in sorted(MODEL.glob("*.json"))}
+    cards = read_cards()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `dvc repro` first")
     judged = read_by_name(Judgement, EVALUATED)
+    check_together(cards, judged)
     page.draw(judged)
     write_bytes(REPORT, page.report(judged).encode())
     write_bytes(MODEL_CARD, model_card.model_card(cards, judged).encode())
     print(f"report: {REPORT}, {MODEL_CARD}, pictures in {page.PICTURES}")
 
 
+def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None:
+    """Hold that the models, the parameters and the figures in metrics/ are of one run.
+
+    Raises:
+        UserError: if one of them is of another.
+    """
+    description, chosen = read_description(), Selection.read(SELECTED).representations
+    histories = read_histories(description)
+    for name, card in cards.items():
+        check_card(card, description, histories)
+        if chosen.get(name) != card.chosen:
+            raise UserError(mixed(SELECTED))
+        if name in judged and judged[name].f1.keys() != set(card.classes):
+            raise UserError(mixed(EVALUATED))
+    told = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}
+    told |= {timing_path(device): Timing.read(timing_path(device)).representations for device in histories}
+    for path, names in told.items():
+        if names.keys() != cards.keys():
+            raise UserError(mixed(path))
+
+
 if __name__ == "__main__":
-    run_stage(main)
+    run_command(main)

@@ -1,62 +1,54 @@
 """train: train the networks on one device, `python -m stages.train cpu` or `gpu`, and time it.
 
 For every representation and each of `runs` seeds: snapshots under data/snapshots/DEVICE, their history.json, and the
-times in metrics/train_DEVICE.json.
+times in metrics/train_DEVICE.json. On a CPU the runs train side by side, one in a process (stages/trainer.py).
 """
 
-import fcntl
 import os
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from time import perf_counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from time import time
+from typing import Any
 
-from stages.files import (
-    DESCRIPTION,
-    SNAPSHOTS,
-    UserError,
-    history_path,
-    run_stage,
-    snapshot_path,
-    tensors_path,
-    timing_path,
-)
-from stages.learning.devices import DeviceError, start, why_missing
+from tqdm import tqdm
+
+from stages import tasks
+from stages.files import SNAPSHOTS, UserError, history_path, timing_path
+from stages.fingerprints import of_training, read_description
+from stages.learning.devices import DeviceError, why_missing
 from stages.learning.network import check_network
-from stages.learning.recipe import Recipe
-from stages.params import Params, load_params
-from stages.records import DEVICES, Description, Epoch, History, Runs, Skipped, Timed, Timing
+from stages.learning.recipe import Job, Recipe
+from stages.learning.timing import Trained, timed
+from stages.params import MOST_WEIGHTS, TRAINING, Params, load_params
+from stages.records import DEVICES, Description, History, Runs, Skipped
+from stages.results import Timing
+from stages.running import run_stage
+from stages.trainer import Done, Task, groups, train_task
 
-if TYPE_CHECKING:
-    import torch
-
-    from stages.learning.runs import Hooks, Job
-
-USED = ("network", "hidden", "optimizer", "optimizer_args", "lr", "epochs", "batch_size", "runs", "seed", "snapshots")
+PRELOAD = ["stages.learning.runs", "stages.learning.snapshots", "safetensors.torch"]  # what takes long to import
 
 
 def main() -> None:
     """Train on the device that the command line names."""
     if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
         raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
-    device, params = sys.argv[1], load_params()
-    with sole_writer(device):
-        started = perf_counter()
-        shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
-        why = why_skipped(device)
-        if why:
-            print(f"train_{device}: skipped: {why}")
-            history, timing = Skipped(skipped="no GPU"), Skipped(skipped=why)
-        else:
-            # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
-            # the same cores, say of a queue with two workers, take many times as long as one after the other.
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            history, timing = train_all(device, params, started)
-        history.write(history_path(device))
-        timing.write(timing_path(device))
+    device, params, started = sys.argv[1], load_params(), time()
+    shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
+    why = why_skipped(device)
+    if why:
+        print(f"train_{device}: skipped: {why}")
+        history, timing = Skipped(skipped="no GPU"), Skipped(skipped=why)
+    else:
+        # Before torch is imported: OpenMP's threads wait by spinning, by default for so long that two trainings on
+        # the same cores, say of a queue with two workers, take many times as long as one after the other.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        history, timing = train_all(device, params, started)
+    history.write(history_path(device))
+    timing.write(timing_path(device))
 
 
 def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
@@ -65,47 +57,86 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
     Args:
         device: "cpu" or "gpu".
         params: the parameters.
-        started: when the stage started, by `perf_counter`.
+        started: when the stage started, seconds since 1970.
 
     Raises:
         UserError: if a representation cannot have the network asked for, or all its runs diverged, or the GPU has not
             enough memory.
     """
-    import torch
-    from safetensors.torch import load_file
-    from tqdm import tqdm
-
-    from stages.learning import runs, timing
-
-    place = torch.device("cuda" if device == "gpu" else "cpu")
-    jobs = jobs_of(params, Description.read(DESCRIPTION))
-    start(place)
-    start_seconds, learnt, timed = perf_counter() - started, {}, {}
+    description = read_description()
+    jobs, used = jobs_of(params, description), params.model_dump(mode="json", include=set(TRAINING))
+    learns = of_training(description.fingerprint, used)
+    done: dict[str, list[Done]] = {name: [] for name in jobs}
     with tqdm(total=len(jobs) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
-        for name, job in jobs.items():
-            progress.set_description(f"{device} {name}")
-            data = load_file(tensors_path(name))
-            with failures_as_one_line(place, data, params):
-                start_seconds += runs.warm_up(job, data, place)
-                epochs, timed[name] = runs.train_job(job, data, place, hooks(device, name, progress))
-            learnt[name] = Runs(network=job.network, runs=epochs)
-            for line in outcome(f"train_{device}: {name}", epochs, timed[name], params):
-                progress.write(line)
-    peak = {"peak_mib": torch.cuda.max_memory_allocated(place) / 2**20} if device == "gpu" else {}
+        for each in carry_out(device, params, (Path.cwd(), device, description, jobs, learns), teller(progress)):
+            done[each.name].append(each)
+            if sum(len(one.trained.numbers) for one in done[each.name]) == params.runs:
+                done[each.name].sort(key=lambda one: one.trained.numbers.start)
+                for line in outcome(f"train_{device}: {each.name}", [one.trained for one in done[each.name]], params):
+                    progress.write(line)
+    epochs = {name: [own for each in all_runs for own in each.trained.epochs] for name, all_runs in done.items()}
     return (
-        History(params=params.model_dump(include=set(USED)), representations=learnt),
-        Timing(hardware=timing.hardware(place), start_seconds=start_seconds, representations=timed, **peak),
+        History(
+            fingerprint=learns,
+            params=used,
+            representations={name: Runs(network=job.network, runs=epochs[name]) for name, job in jobs.items()},
+        ),
+        times(done, jobs, sum(description.counts["train"].values()), started),
     )
 
 
-def jobs_of(params: Params, description: Description) -> dict[str, "Job"]:
+def carry_out(device: str, params: Params, common: tuple, told: Callable[[Any], None]):
+    """Yield each group of runs as it is done, the longest first: on a GPU here, else on all cores or a cluster."""
+    jobs = common[3]
+    todo = [(name, numbers) for name, job in jobs.items() for numbers in groups(device, job)]
+    todo.sort(key=lambda item: -jobs[item[0]].multiply_adds())
+    address = tasks.cluster_address(params.scheduler) if device == "cpu" else None
+    processes = min(tasks.cores(), len(todo)) if device == "cpu" else 1
+    share = 1 if address else tasks.cores() // processes
+    items = [Task(*common, share, name, numbers) for name, numbers in todo]
+    if address:
+        return tasks.on_cluster(train_task, items, address, told)
+    if processes == 1:
+        return tasks.in_this_process(train_task, items, told)
+    return tasks.on_processes(train_task, items, processes, PRELOAD, told)
+
+
+def teller(progress: tqdm) -> Callable[[Any], None]:
+    """Return what moves the bar as the runs tell of their epochs; one that a dying worker began is told of again."""
+    told: dict[tuple[str, int], int] = {}
+
+    def tell(said: list) -> None:
+        name, first, epochs, loss, f1 = said
+        told[name, first] = epochs
+        progress.set_description(f"{name} run {first + 1}", refresh=False)
+        progress.set_postfix(loss=f"{loss:.3f}", f1=f"{f1:.3f}", refresh=False)
+        progress.update(sum(told.values()) - progress.n)
+
+    return tell
+
+
+def times(done: dict[str, list[Done]], jobs: dict[str, Job], n_train: int, started: float) -> Timing:
+    """Return how long the runs took, on what; `started` is when the stage did, seconds since 1970."""
+    every = [each for all_runs in done.values() for each in all_runs]
+    hosts = sorted({each.host for each in every})
+    peak = max(each.peak_mib for each in every)
+    return Timing(
+        hardware=every[0].hardware | ({"hosts": hosts} if len(hosts) > 1 else {}),
+        start_seconds=min(each.trained.started for each in every) - started,
+        representations={
+            name: timed(job, [each.trained for each in done[name]], len({each.process for each in done[name]}), n_train)
+            for name, job in jobs.items()
+        },
+        **({"peak_mib": peak} if peak else {}),
+    )
+
+
+def jobs_of(params: Params, description: Description) -> dict[str, Job]:
     """Return what to train on each representation.
 
     Raises:
         UserError: if a representation cannot have the network asked for.
     """
-    from stages.learning.runs import Job
-
     jobs = {}
     for name, about in description.representations.items():
         recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
@@ -124,6 +155,12 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     if isinstance(params.network, dict) and name not in params.network:
         raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
     network = params.network[name] if isinstance(params.network, dict) else params.network
+    first = prod(shape) * params.hidden[0]
+    if network == "mlp" and first > MOST_WEIGHTS:
+        raise UserError(
+            f"params.yaml: hidden: found {params.hidden[0]} units behind the {prod(shape)} numbers of {name}, expected "
+            f"at most {MOST_WEIGHTS:,} weights in all, not {first:,}"
+        )
     try:
         check_network(network, shape)
     except ValueError as error:
@@ -134,26 +171,13 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     return network
 
 
-def hooks(device: str, name: str, progress) -> "Hooks":
-    """Return what saves snapshots and moves the progress bar as a representation's runs train."""
-    from stages.learning.runs import Hooks
-    from stages.learning.snapshots import save_snapshot
-
-    def tick(runs: list) -> None:
-        epoch = runs[0].epochs[-1]
-        progress.set_description(f"{device} {name} run {runs[-1].number + 1}", refresh=False)
-        progress.set_postfix(loss=f"{epoch.train_loss:.3f}", f1=f"{epoch.val_f1_macro:.3f}", refresh=False)
-        progress.update(len(runs))
-
-    return Hooks(lambda run, epoch, weights: save_snapshot(snapshot_path(device, name, run, epoch), weights), tick)
-
-
-def outcome(what: str, runs: list[list[Epoch]], timed: Timed, params: Params) -> list[str]:
+def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
     """Return how the runs went and which of them diverged, as lines.
 
     Raises:
         UserError: if all did.
     """
+    runs = [epochs for group in groups for epochs in group.epochs]
     lines = [
         f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots stand"
         for run, epochs in enumerate(runs)
@@ -165,49 +189,12 @@ def outcome(what: str, runs: list[list[Epoch]], timed: Timed, params: Params) ->
             f"{params.lr / 10:g}"
         )
     scores = [max(epoch.val_f1_macro for epoch in epochs) for epochs in runs if epochs]
+    seconds = statistics.median(group.seconds["total"] for group in groups)
     return [
         *lines,
-        f"{what}: {timed.seconds['total'].median:.2f} s a run, best validation macro F1 {statistics.mean(scores):.3f} "
+        f"{what}: {seconds:.2f} s a run, best validation macro F1 {statistics.mean(scores):.3f} "
         f"(mean of {len(scores)} runs)",
     ]
-
-
-@contextmanager
-def sole_writer(device: str) -> Iterator[None]:
-    """Wait until no other training, orphaned by a killed `dvc`, writes the same snapshots."""
-    SNAPSHOTS.mkdir(parents=True, exist_ok=True)
-    with (SNAPSHOTS / f"{device}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"train_{device}: waiting for an earlier training to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def failures_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"], params: Params) -> Iterator[None]:
-    """Turn what can go wrong in training into one line: an optimizer's objections, a GPU's lack of memory.
-
-    The latter says how much was free and how much the samples alone take.
-    """
-    import torch
-
-    from stages.learning.optimizer import OptimizerError
-
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-    try:
-        yield
-    except OptimizerError as error:
-        raise UserError(
-            f"params.yaml: optimizer_args: found {params.optimizer_args}, which {params.optimizer} refuses: {error}"
-        ) from None
-    except torch.OutOfMemoryError as error:
-        samples = sum(data[f"{part}_x"].nbytes for part in ("train", "val"))
-        raise UserError(
-            f"train_gpu: not enough GPU memory: found {free / 2**20:,.0f} MiB free; the samples alone take "
-            f"{samples / 2**20:,.0f} MiB ({str(error).split('.')[0]}); free the GPU, or train fewer runs at once (runs)"
-        ) from None
 
 
 def why_skipped(device: str) -> str | None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
+from stages import tasks
+
 ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
@@ -22,6 +24,12 @@ def workplace(tmp_path, monkeypatch):
     (tmp_path / "data" / "dvc.yaml").write_text((ROOT / "data" / "dvc.yaml").read_text())
     write_params()
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """Let stages that a test calls as functions work in its own process, where it can watch them."""
+    monkeypatch.setattr(tasks, "cores", lambda: 1)
 
 
 def write_params(**changes):

@@ -1,5 +1,6 @@
 """A copy of the project in a folder of its own, and its command line, for tests that use it as people do."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
+import yaml
+from conftest import ROOT, save_dataset, write_params
 
 
 class Repository:
@@ -67,3 +69,20 @@ def copy_of_the_project(folder: Path) -> Repository:
     for lock in ("dvc.lock", "data/dvc.lock"):
         (folder / lock).unlink(missing_ok=True)
     return Repository(folder)
+
+
+def small_project(folder: Path) -> Repository:
+    """Copy the project and give it a small data set of its own; nothing has run yet, and nothing is committed."""
+    repository = copy_of_the_project(folder)
+    save_dataset(folder / "data" / "mine")
+    with contextlib.chdir(folder):
+        write_params(epochs=3)
+    repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.dvc("add", "data/mine")
+    return repository
+
+
+def set_params(repository: Repository, **changes) -> None:
+    """Change some of the parameters."""
+    path = repository.folder / "params.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, sort_keys=False))

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 from conftest import save_dataset
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from memory import runs_within
-from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -16,7 +13,7 @@ from sklearn.svm import SVC
 
 from stages import baselines, prepare
 from stages.files import BASELINES, tensors_path
-from stages.records import Baselines
+from stages.results import Baselines
 
 
 def test_they_are_scikit_learns_on_the_same_split(workplace):
@@ -41,27 +38,19 @@ def test_they_are_scikit_learns_on_the_same_split(workplace):
     assert all(result.f1_macro_split_at_random is not None for result in results["mfccs"].values())
 
 
-@pytest.fixture
-def prepared(tmp_path):
-    """Prepared tensors: 60 samples to train, 20 to validate, 50 to test, in units of 5; x says which row it is."""
-    ends = {"train": (0, 60), "val": (60, 80), "test": (80, 130)}
-    rows = {part: np.arange(*each) for part, each in ends.items()}
-    tensors = {f"{part}_x": each[:, None] * np.ones(3, np.float32) for part, each in rows.items()}
-    tensors |= {f"{part}_unit": each // 5 for part, each in rows.items()}
-    tensors |= {f"{part}_y": each // 5 % 2 for part, each in rows.items()}
-    save_file(tensors, tmp_path / "a.safetensors")
-    with safe_open(tmp_path / "a.safetensors", "np") as file:
-        yield file
+def rows_of(rows):
+    """Return samples that say which row they are."""
+    return rows[:, None] * np.ones(3, np.float32)
 
 
 @pytest.mark.parametrize(("most", "learnt", "judged"), [(60, 60, 50), (59, 59, 50), (50, 50, 50), (49, 49, 45)])
-def test_no_more_samples_are_learnt_from_and_judged_on_than_that(monkeypatch, prepared, most, learnt, judged):
+def test_no_more_samples_are_learnt_from_and_judged_on_than_that(monkeypatch, most, learnt, judged):
     monkeypatch.setattr(baselines, "MOST_SAMPLES", most)
     asked, real = [], baselines.predict
     monkeypatch.setattr(baselines, "predict", lambda *given: asked.append(given) or real(*given))
     labels, units = np.arange(130) // 5 % 2, np.arange(130) // 5
     rows = {"train": np.arange(60), "test": np.arange(80, 130)}
-    test, predictions = baselines.answers(prepared, labels, units, rows)
+    test, predictions = baselines.answers(rows_of, labels, units, rows)
     assert [name for name, *_ in asked] == list(predictions) == list(baselines.BASELINE_NAMES)
     for _, train_x, train_y, test_x in asked:
         assert (len(train_x), len(test_x)) == (learnt, judged)
@@ -70,27 +59,28 @@ def test_no_more_samples_are_learnt_from_and_judged_on_than_that(monkeypatch, pr
     assert set(np.bincount(units[test])) <= {0, 5}, "units are judged whole"
 
 
-@given(chosen=st.sets(st.integers(0, 129), min_size=1))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_rows_are_read_from_all_parts(prepared, chosen):
-    rows = np.array(sorted(chosen))
-    np.testing.assert_array_equal(baselines.read_rows(prepared, rows), rows[:, None] * np.ones(3, np.float32))
-
-
 def test_memory_does_not_grow_with_the_data(tmp_path):
     rng, parts = np.random.default_rng(0), {"train": 60_000, "val": 20_000, "test": 40_000}
     tensors = {f"{part}_x": rng.standard_normal((n, 300), np.float32) for part, n in parts.items()}
     tensors |= {f"{part}_unit": np.arange(n) // 100 for part, n in parts.items()}
     tensors |= {f"{part}_y": np.arange(n) // 100 % 2 for part, n in parts.items()}
-    save_file(tensors, tmp_path / "a.safetensors")
+    tensors |= {"mean": np.zeros(300, np.float32), "std": np.ones(300, np.float32)}
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    save_file(tensors, tmp_path / "data" / "prepared" / "a.safetensors", {"fingerprint": "f"})
     setup = """
 import sklearn.dummy, sklearn.linear_model, sklearn.pipeline, sklearn.preprocessing, sklearn.svm
-from safetensors import safe_open
 from stages import baselines
+from stages.records import Description
 baselines.MOST_SAMPLES = 1000
 baselines.BASELINE_NAMES = ["majority_class"]
+half = {"train": 30_000, "val": 10_000, "test": 20_000}
+description = Description(
+    fingerprint="f", params={}, classes=["a", "b"], representations={"a": {"shape": [300]}},
+    counts={part: {"a": n, "b": n} for part, n in half.items()},
+    source={"dataset": "d", "sample_rate": None, "groups": 9, "unit": "track", "split": "given", "standardize": True},
+)
 """
-    runs_within(40, setup, 'baselines.judge(safe_open("a.safetensors", "np"), ["a", "b"], True)', tmp_path)
+    runs_within(40, setup, 'baselines.judge("a", description)', tmp_path)
 
 
 def test_the_svm_hears_mean_and_deviation_over_time():

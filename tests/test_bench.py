@@ -8,8 +8,10 @@ import pytest
 import torch
 from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
+from test_export import make_model
 
 from bench import front_end, training
+from stages import prepare
 from stages.files import read_json
 from stages.learning.network import build_network
 from stages.reporting import readme
@@ -17,12 +19,13 @@ from stages.reporting import readme
 
 def test_training(workplace, monkeypatch):
     save_dataset(workplace / "data" / "mine")
+    prepare.main()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
     monkeypatch.setattr(training, "GROWTH", (32, 320))
     # Lightning is not installed for the tests; its place is taken by a loop that has one.
     monkeypatch.setitem(training.PEERS, "PyTorch Lightning", training.plain_loop)
-    monkeypatch.setattr(sys, "argv", ["bench", "--dataset", "data/mine", "--repeat", "1", "--output", "out.json"])
+    monkeypatch.setattr(sys, "argv", ["bench", "--repeat", "1", "--output", "out.json"])
     training.main()
     measured = read_json(Path("out.json"))
     assert {name: about["samples"] for name, about in measured["peers"].items()} == {"mfccs": 72, "melgrams": 72}
@@ -44,8 +47,9 @@ def test_the_kernels_of_a_step_are_counted():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_training_on_a_gpu(workplace, monkeypatch):
     save_dataset(workplace / "data" / "mine")
+    prepare.main()
     monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
-    measured = training.gpu(Path("data/mine"), 1)
+    measured = training.gpu(1)
     assert measured.keys() == {"mfccs", "melgrams"}
 
 
@@ -54,8 +58,8 @@ def stand_in(path):
     return front_end.ours(path)
 
 
-def test_front_end(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_front_end(workplace, monkeypatch):
+    make_model("melgrams")
     monkeypatch.setattr(front_end, "TRACKS", 1)
     monkeypatch.setattr(front_end, "ROUNDS", 1)
     monkeypatch.setattr(front_end, "TIMES", 1)
@@ -66,8 +70,10 @@ def test_front_end(tmp_path, monkeypatch):
     assert measured.keys() == front_end.FORMATS.keys()
     for row in measured.values():
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
+        assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
     assert readme.front_end().count("| ratio |") == 1
+    assert readme.front_end().count("| `predict`, to ours |") == 1
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ import csv
 import pytest
 
 from stages import compare
-from stages.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path, write_json
-from stages.records import Comparison, read_by_name
+from stages.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path
+from stages.records import read_by_name
+from stages.results import Comparison
+from stages.writing import write_json
 
 
 def test_two_devices(trained):

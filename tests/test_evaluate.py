@@ -8,13 +8,15 @@ import pytest
 import torch
 from conftest import ROOT
 from memory import runs_within
+from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
 from stages import baselines, evaluate, select
 from stages.evaluate import Answers
 from stages.files import CONFUSION, EVALUATED
 from stages.learning import network
-from stages.records import Judgement, OverRuns, read_by_name
+from stages.records import read_by_name
+from stages.results import Judgement, OverRuns
 
 CLASSES = ["a, b", 'quoted "c"', "d\ne"]
 
@@ -80,8 +82,8 @@ def test_dvcs_plot_adds_up_the_counts_of_each_revision():
 def test_tracks_are_judged_only_where_they_are_known():
     over_runs = OverRuns(f1_macro_mean=0, f1_macro_std=0, best_epoch_mean=0, best_epoch_std=0)
     ranges = dict.fromkeys(("accuracy_low", "accuracy_high", "f1_macro_low", "f1_macro_high"), 0.5)
-    assert evaluate.judge(answers(), ranges, over_runs, {}, tracks_known=False).track is None
-    judged = evaluate.judge(answers(), ranges, over_runs, {}, tracks_known=True)
+    assert evaluate.judge(answers(), ranges, over_runs, JUDGED.baselines, tracks_known=False).track is None
+    judged = evaluate.judge(answers(), ranges, over_runs, JUDGED.baselines, tracks_known=True)
     probabilities = answers().probabilities
     verdicts = [np.log(probabilities[rows : rows + 3]).sum(axis=0).argmax() for rows in range(0, 12, 3)]
     assert judged.track.tracks == 4
@@ -102,9 +104,8 @@ def test_samples_go_through_the_network_in_pieces(monkeypatch):
     model, x, pieces = torch.nn.Sequential(torch.nn.Linear(3, 5)), torch.randn(17, 3), []
     expected = model(x).detach()
     model.register_forward_hook(lambda _, given, answered: pieces.append(len(answered)))
-    monkeypatch.setattr(evaluate, "load_model", lambda card, weights: model)
     monkeypatch.setattr(network, "AT_ONCE", 5 * 8)
-    torch.testing.assert_close(evaluate.run_network(None, None, x), expected)
+    torch.testing.assert_close(evaluate.answer(model, x), expected)
     assert pieces == [8, 8, 1]
 
 

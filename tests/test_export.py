@@ -10,12 +10,14 @@ import onnxruntime
 import pytest
 import torch
 from conftest import ROOT
-from safetensors.torch import save_file
 
 from stages import export
 from stages.audio.front_end import FRONT_ENDS, settings
-from stages.files import MODEL, UserError, write_json
+from stages.files import MODEL, UserError, card_path, weights_path
+from stages.fingerprints import digest
 from stages.learning.network import build_network
+from stages.learning.snapshots import save_snapshot
+from stages.writing import write_json
 
 CLASSES = ["blues", "classical", "pop"]
 
@@ -26,9 +28,11 @@ def make_model(representation, network="mlp", rate=8000):
     model = build_network(network, shape, [16], len(CLASSES), seed=1)
     rng = np.random.default_rng(0)
     card = {
+        "fingerprint": "t",
         "params": {},
         "chosen": {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5},
         "data": {
+            "fingerprint": "d",
             "dataset": "data/mine",
             "sample_rate": rate,
             "groups": None,
@@ -46,8 +50,9 @@ def make_model(representation, network="mlp", rate=8000):
         "std": rng.uniform(1, 3, shape).tolist(),
         "front_end": settings(representation, shape, rate),
     }
-    write_json(MODEL / f"{representation}.json", card)
-    save_file(model.state_dict(), MODEL / f"{representation}.safetensors")
+    weights = weights_path(representation)
+    save_snapshot(weights, model.state_dict(), "t")
+    write_json(card_path(representation), card | {"weights": digest(weights)})
     return model, card
 
 
@@ -83,7 +88,9 @@ def test_no_model_says_what_to_do(workplace):
 
 
 def test_a_missing_exporter_says_what_to_install(workplace):
-    code = "import sys; sys.modules['onnx'] = None; from stages import export, files; files.run_stage(export.main)"
+    code = (
+        "import sys; sys.modules['onnx'] = None; from stages import export, running; running.run_command(export.main)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.endswith("error: export needs the package onnx: pip install onnx onnxscript\n")

@@ -1,8 +1,11 @@
 """features: songs to arrays, locally and on a real cluster, and every bad song named."""
 
 import csv
+import errno
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +16,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from conftest import ROOT, write_params
+from safetensors.torch import load_file as load_snapshot
 
-from stages import features, predict, prepare, select, train
+from stages import analyser, features, listening, prepare, select, train
 from stages.audio.front_end import melgrams, mfccs
-from stages.files import MODEL, UserError, read_json
+from stages.files import MODEL, TEMPORARY, UserError, read_json
 from stages.learning.dataset import load_dataset
 from stages.learning.network import build_network
-from stages.learning.snapshots import load_snapshot
 from stages.records import Card
 
 
@@ -47,18 +51,19 @@ def arrays():
 
 def test_songs_become_a_data_set_in_a_fixed_order(songs):
     features.main()
-    dataset = load_dataset(features.FEATURES)
-    X, labels, groups = dataset.representations["mfccs"]
-    assert (X.shape, X.dtype) == ((36, 26), np.float32)
-    assert dataset.representations["melgrams"].X.shape == (36, 21, 128)
+    assert list(load_dataset(features.FEATURES).representations) == ["melgrams", "mfccs"]
+    X, labels, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "labels", "groups"))
+    spectrograms = np.load(features.FEATURES / "melgrams" / "X.npy")
+    assert (X.shape, X.dtype, spectrograms.shape) == ((36, 26), np.float32, (36, 21, 128))
     assert labels.tolist() == ["folk"] * 12 + ["jazz"] * 12 + ["soul"] * 12
-    assert groups.tolist()[::3][:4] == ["folk/a.wav", "folk/album one/c.wav", "folk/b.flac", "folk/naïve song.ogg"]
+    assert groups.tolist() == [i for i in range(12) for _ in range(3)]
     sound = soundfile.read(features.AUDIO / "folk" / "a.wav")[0][:24000].reshape(3, 8000)
     np.testing.assert_allclose(X[:3], mfccs(sound), atol=1e-4)
-    np.testing.assert_allclose(dataset.representations["melgrams"].X[:3], melgrams(sound), atol=4e-3)
+    np.testing.assert_allclose(spectrograms[:3], melgrams(sound), atol=4e-3)
     with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["file"] for row in rows] == list(dict.fromkeys(groups))
+    names = ["a.wav", "album one/c.wav", "b.flac", "naïve song.ogg"]
+    assert [row["file"] for row in rows] == [f"{genre}/{name}" for genre in ("folk", "jazz", "soul") for name in names]
     assert rows[0] == {
         "file": "folk/a.wav", "class": "folk", "seconds": "3.5", "clips": "3", "rate": "8000", "problem": ""
     }  # fmt: skip
@@ -70,7 +75,7 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
 
 
 def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, monkeypatch):
-    changes = {"audio": {"sample_rate": 16000, "on_error": "fail", "scheduler": None}, "epochs": 1, "runs": 1}
+    changes = {"audio": {"sample_rate": 16000, "on_error": "fail"}, "epochs": 1, "runs": 1}
     write_params(dataset="data/features", split={"train": 0.5, "val": 0.25, "test": 0.25}, **changes)
     features.main()
     prepare.main()
@@ -81,9 +86,9 @@ def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, m
     card = read_json(MODEL / "mfccs.json")
     assert (card["front_end"]["sample_rate"], card["front_end"]["hop_length"]) == (16000, 800)
     sound = soundfile.read(features.AUDIO / "folk" / "b.flac")[0].mean(axis=1)[:48000].reshape(3, 16000)
-    X, _, groups = load_dataset(features.FEATURES).representations["mfccs"]
-    np.testing.assert_allclose(X[groups == "folk/b.flac"], mfccs(sound), atol=1e-4)
-    song = predict.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
+    X, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "groups"))
+    np.testing.assert_allclose(X[groups == 2], mfccs(sound), atol=1e-4)
+    song = listening.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
     model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=0)
     model.load_state_dict(load_snapshot(MODEL / "mfccs.safetensors"))
     x = torch.tensor((mfccs(sound) - card["mean"]) / card["std"], dtype=torch.float32)
@@ -108,17 +113,81 @@ def bad_songs(songs):
 
 
 def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
-    with pytest.raises(UserError, match=r"^4 of 16 tracks cannot be used: ") as refusal:
+    """Those whose header says so at once, before any song is heard; the others when all have been."""
+    for n, names in ((16, ("text.wav", "zero.wav")), (14, ("short.wav", "silent.wav"))):
+        with pytest.raises(UserError, match=rf"^2 of {n} tracks cannot be used: ") as refusal:
+            features.main()
+        for name in names:
+            assert f"data/audio/jazz/{name} {BAD[name]}" in re.sub("is no .*? that ", "", str(refusal.value))
+            (features.AUDIO / "jazz" / name).unlink()
+        assert features.PIECES.exists() == (n == 14)
+        assert sorted(path.name for path in Path("data").iterdir()) == (["audio", "dvc.yaml", "tmp"][: 2 + (n == 14)])
+    features.main()
+    assert list(TEMPORARY.iterdir()) == []
+
+
+def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
+    """After a failure and a song mended, only that song's piece is worked out anew; after another setting, all are."""
+    monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
+    soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
+    heard, real = [], analyser.analyse_track
+    monkeypatch.setattr(
+        analyser, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
+    )
+    with pytest.raises(UserError, match=r"1 of 12 tracks cannot be used: data/audio/jazz/a\.wav is silent"):
         features.main()
-    for name, reason in BAD.items():
-        assert f"data/audio/jazz/{name} " in str(refusal.value)
-        assert reason in str(refusal.value)
-    assert not features.FEATURES.exists()
-    assert sorted(path.name for path in Path("data").iterdir()) == ["audio", "dvc.yaml"]
+    assert len(heard) == 12
+    write_song(features.AUDIO / "jazz" / "a.wav", seed=99)
+    killed = features.pieces_of(["folk/a.wav"], 8000, ("mfccs", "melgrams"))[0]
+    killed.done().unlink()  # as a kill leaves a piece: raw samples, perhaps half, without a list
+    killed.numbers("mfccs").write_bytes(b"half")
+    features.main()
+    assert len(heard) == 12 + 2
+    assert heard.count("jazz/a.wav") == 2
+    assert "features: goes on where it stopped" in capsys.readouterr().out
+    in_pieces = arrays()
+    assert not features.PIECES.exists()
+    features.main()
+    assert len(heard) == 12 + 2 + 12
+    assert arrays() == in_pieces
+    assert "goes on" not in capsys.readouterr().out
+
+
+def test_pieces_do_not_shift_when_a_track_goes():
+    for path in (features.AUDIO / genre / f"{i:03}.wav" for genre in ("folk", "jazz") for i in range(100)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    names = sorted(str(path.relative_to(features.AUDIO)) for path in features.AUDIO.rglob("*.wav"))
+    whole = {piece.place for piece in features.pieces_of(names, 8000, ("mfccs",))}
+    assert len(whole) > 5
+    for gone in names[::20]:
+        left = [name for name in names if name != gone]
+        assert len(whole - {piece.place for piece in features.pieces_of(left, 8000, ("mfccs",))}) <= 2
+    assert whole.isdisjoint(piece.place for piece in features.pieces_of(names, 16000, ("mfccs",)))
+    assert whole.isdisjoint(piece.place for piece in features.pieces_of(names, 8000, ("mfccs", "melgrams")))
+
+
+def test_only_the_representations_asked_for_are_made(songs):
+    write_params(dataset="data/features", representations=["mfccs"])
+    features.main()
+    assert {path.name for path in features.FEATURES.iterdir()} == {"mfccs", "tracks.csv", "audio.json"}
+    write_params(dataset="data/features", representations=["mfccs", "wav"])
+    with pytest.raises(UserError, match="representations: found wav, expected one of mfccs, melgrams"):
+        features.main()
+
+
+def test_a_full_disk_is_no_problem_of_a_tracks(songs, monkeypatch):
+    def full(raw, samples):
+        raise analyser.NotWrittenError from OSError(errno.ENOSPC, "No space left on device")
+
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
+    monkeypatch.setattr(analyser, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        features.main()
 
 
 def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
-    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip", "scheduler": None})
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
     features.main()
     said = capsys.readouterr().out
     with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
@@ -127,12 +196,12 @@ def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
     assert problems.keys() == BAD.keys()
     assert {row["clips"] for row in bad} == {"0"}
     assert {Path(row["file"]).name: row["rate"] for row in bad} == {
-        "text.wav": "0", "zero.wav": "0", "silent.wav": "0", "short.wav": "8000"
+        "text.wav": "0", "zero.wav": "0", "silent.wav": "8000", "short.wav": "8000"
     }  # fmt: skip
     for name, reason in BAD.items():
         assert reason in problems[name]
         assert f"left out: data/audio/jazz/{name} {problems[name]}" in said
-    assert load_dataset(features.FEATURES).representations["mfccs"].X.shape == (36, 26)
+    assert np.load(features.FEATURES / "mfccs" / "X.npy").shape == (36, 26)
     assert "features: 36 samples of 12 tracks in data/features" in said
 
 
@@ -161,12 +230,13 @@ def cluster_elsewhere(songs):
         yield address
 
 
-def start_cluster(variables):
+def start_cluster(variables, protocol="tcp", security=None):
     environment = os.environ | variables
     dask = Path(sys.executable).with_name("dask")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", "cluster.json"]
-    processes = [subprocess.Popen([dask, "scheduler", "--no-dashboard", *where], **quiet)]
+    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    where = ["--protocol", protocol, "--port", "0", "--scheduler-file", "cluster.json"]
+    processes = [subprocess.Popen([dask, "scheduler", *here, *where], **quiet)]
     deadline = time.monotonic() + 60
     while not (Path("cluster.json").exists() and Path("cluster.json").stat().st_size):
         assert time.monotonic() < deadline
@@ -174,16 +244,47 @@ def start_cluster(variables):
     time.sleep(0.2)
     address = json.loads(Path("cluster.json").read_text())["address"]
     for _ in range(2):
-        command = [dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        command = [dask, "worker", address, *here, "--nthreads", "1", "--no-nanny"]
         processes.append(subprocess.Popen(command, **quiet))
     from distributed import Client
 
-    with Client(address) as client:
+    with Client(address, security=security) as client:
         client.wait_for_workers(2, timeout=60)
     yield address, processes[1:]
     for process in processes[::-1]:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def guide():
+    """What docs/own-music.md says on TLS: the command that makes a certificate, and Dask's settings."""
+    text = (ROOT / "docs" / "own-music.md").read_text(encoding="utf-8")
+    return re.search(r"^openssl .*", text, re.MULTILINE)[0], re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+
+
+def as_variables(settings, name="DASK"):
+    """Return Dask's settings as the variables that stand for them."""
+    if not isinstance(settings, dict):
+        return {name: str(settings)}
+    parts = [as_variables(value, f"{name}__{key}".upper().replace("-", "_")) for key, value in settings.items()]
+    return {key.replace("DASK__", "DASK_"): value for part in parts for key, value in part.items()}
+
+
+@pytest.fixture
+def cluster_by_tls(songs, guide):
+    """The address of one that asks for a certificate, made as the guide says, and the variables that give it."""
+    openssl, settings = guide
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl to make a certificate with")
+    subprocess.run(openssl.split(), check=True, capture_output=True)
+    pem = str(songs / "dask.pem")
+    variables = as_variables(yaml.safe_load(settings.replace("/home/you/dask.pem", pem)))
+    from distributed import Security
+
+    security = Security(tls_ca_file=pem, tls_client_cert=pem, require_encryption=True)
+    for address, _ in start_cluster(variables | {"PYTHONPATH": str(ROOT)}, "tls", security):
+        yield address, variables
 
 
 def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
@@ -197,12 +298,12 @@ def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
         "stdout": subprocess.PIPE,
         "text": True,
     }
-    assert "features: 2 workers at tcp" in subprocess.run(**stage, check=True).stdout
+    assert "2 workers at tcp" in subprocess.run(**stage, check=True).stdout
     assert arrays() == local
     for i in range(60):  # enough work that a worker dies in its midst
         write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
     with subprocess.Popen(**stage) as process:
-        while len(list(Path("data").glob(".features.*.new/pieces/*"))) < 20:
+        while not list(features.PIECES.glob("*.mfccs")):
             assert process.poll() is None
         workers[0].send_signal(signal.SIGKILL)
         assert process.wait(timeout=120) == 0
@@ -223,3 +324,29 @@ def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere):
     assert "start its scheduler and its workers in a checkout of this repository" in done.stderr
     assert "Traceback" not in done.stderr
     assert not features.FEATURES.exists()
+
+
+def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate(cluster_by_tls, guide):
+    address, variables = cluster_by_tls
+    assert variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "True"
+    assert variables["DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"].endswith("dask.pem")
+
+    def run(address, **others):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address} | others
+        return subprocess.run(
+            [sys.executable, "-m", "stages.features"], env=environment, capture_output=True, text=True
+        )  # fmt: skip
+
+    subprocess.run(guide[0].replace("dask.pem", "another.pem").split(), check=True, capture_output=True)
+    another = {name: value.replace("dask.pem", "another.pem") for name, value in variables.items()}
+    tcp = address.replace("tls", "tcp")
+    for refused in (run(address), run(address, **another), run(tcp), run(tcp, **variables)):
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert re.match(r"error: t(ls|cp)://127\.0\.0\.1:\d+: found no Dask scheduler \(", line)
+        assert line.endswith("start one with: dask scheduler, and the same TLS settings")
+        assert not features.FEATURES.exists()
+    assert "2 workers at tls" in run(address, **variables).stdout
+    by_tls = arrays()
+    features.main()
+    assert arrays() == by_tls

@@ -10,7 +10,21 @@ from conftest import ROOT
 STAGES = ROOT / "stages"
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in STAGES.rglob("*.py"))
 ROOMS = ("learning", "audio", "reporting")
-GROUND = ("stages/records.py", "stages/params.py", "stages/files.py")
+GROUND = tuple(
+    f"stages/{name}.py"
+    for name in (
+        "arrays",
+        "files",
+        "fingerprints",
+        "params",
+        "records",
+        "results",
+        "running",
+        "tasks",
+        "tensors",
+        "writing",
+    )
+)
 LARGEST, LONGEST, MOST_PARAMETERS = 250, 45, 5
 
 

@@ -10,7 +10,7 @@ from conftest import make_arrays, save_arrays, save_dataset, write_params
 from pydantic import BaseModel
 from safetensors.numpy import load_file
 
-from stages import features, prepare, train
+from stages import features, prepare, tasks, train
 from stages.files import PREPARED, SNAPSHOTS, UserError, read_json
 from stages.params import Params
 
@@ -35,7 +35,7 @@ CHANGES = {
     "snapshots": ({"snapshots": "every"}, "learnt"),
 }
 USUAL = {"epochs": 4}  # so many that not every epoch is an improvement
-ELSEWHERE = {"audio.sample_rate", "audio.on_error", "audio.scheduler"}  # held by the last tests of this file
+ELSEWHERE = {"audio.sample_rate", "audio.on_error", "scheduler"}  # held by the last tests of this file
 
 
 def leaves(model: type[BaseModel], before: str = "") -> set[str]:
@@ -112,9 +112,9 @@ def songs(workplace):
             soundfile.write(path, sound, 16000)
 
 
-def hear(**audio):
-    defaults = {"sample_rate": 8000, "on_error": "fail", "scheduler": None}
-    write_params(dataset="data/features", audio=defaults | audio)
+def hear(scheduler=None, **audio):
+    defaults = {"sample_rate": 8000, "on_error": "fail"}
+    write_params(dataset="data/features", audio=defaults | audio, scheduler=scheduler)
     features.main()
     return np.load(features.FEATURES / "mfccs" / "X.npy")
 
@@ -133,6 +133,6 @@ def test_what_a_bad_song_does(songs):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://127.0.0.1:9"])
 def test_the_scheduler(songs, monkeypatch, address):
-    monkeypatch.setattr(features, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(tasks, "CONNECT_SECONDS", 0.5)
     with pytest.raises(UserError, match=rf"^{address}: found no Dask scheduler"):
         hear(scheduler=address)

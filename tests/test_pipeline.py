@@ -1,6 +1,5 @@
 """The whole chain under DVC, on a small configuration, as its users use it."""
 
-import contextlib
 import csv
 import io
 import json
@@ -11,8 +10,8 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import make_arrays, save_arrays, save_dataset, write_params
-from repository import Repository, copy_of_the_project
+from conftest import make_arrays, save_arrays
+from repository import Repository, set_params, small_project
 
 CHAIN = ["check", "prepare", "baselines", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
 
@@ -25,12 +24,7 @@ def stages_run(output: str) -> list[str]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Repository:
     """The project with a small data set of its own, run once and committed."""
-    repository = copy_of_the_project(tmp_path_factory.mktemp("base") / "clone")
-    save_dataset(repository.folder / "data" / "mine")
-    with contextlib.chdir(repository.folder):
-        write_params(epochs=3)
-    repository.run("git", "init", "--quiet", "--initial-branch=main")
-    repository.dvc("add", "data/mine")
+    repository = small_project(tmp_path_factory.mktemp("base") / "clone")
     assert stages_run(repository.dvc("repro")) == CHAIN
     repository.commit()
     return repository
@@ -41,11 +35,6 @@ def repository(base, tmp_path) -> Repository:
     """A copy of it to change."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
     return Repository(tmp_path / "clone")
-
-
-def set_params(repository: Repository, **changes) -> None:
-    path = repository.folder / "params.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, sort_keys=False))
 
 
 def test_run_again_does_nothing(base):
@@ -70,6 +59,22 @@ def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_di
     loss = rows["metrics/evaluate.json"]["mfccs.loss"]
     assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
     assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
+
+
+def test_with_hard_links_nothing_lies_on_the_disk_twice_and_nothing_is_written_into_the_cache(repository):
+    repository.dvc("config", "--local", "cache.type", "hardlink")
+    repository.dvc("checkout", "--relink", "--allow-missing")
+    cache = repository.folder / ".dvc" / "cache" / "files"
+    before = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+    for changes in ({}, {"split_seed": 4, "lr": 0.2}):
+        set_params(repository, **changes)
+        repository.dvc("repro")
+        for top in ("data/prepared", "data/snapshots/cpu", "data/model", "data/baselines.json"):
+            for path in [repository.folder / top, *(repository.folder / top).rglob("*")]:
+                if path.is_file():
+                    assert path.stat().st_nlink > 1, path
+                    assert not path.stat().st_mode & 0o222, path
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(repository):
@@ -157,7 +162,7 @@ def test_report_and_model_card(repository):
         assert f"**{result['runs']['f1_macro_mean']:.3f}**" in page
     assert "epochs: 3" in page
     assert page.count("-->") > 10  # the pipeline
-    assert "`data/mine`" in (repository.folder / "metrics" / "model_card.md").read_text()
+    assert "Data set: data/mine." in (repository.folder / "metrics" / "model_card.md").read_text()
     names = {path.name for path in (repository.folder / "metrics" / "pictures").iterdir()}
     assert names == set(re.findall(r"\(pictures/(.+?)\)", page))
 
@@ -197,7 +202,7 @@ def test_bad_arrays_stop_before_anything_is_lost(repository):
     path.unlink()
     np.save(path, np.full((120, 6), np.nan))
     output = repository.dvc("repro", fails=True)
-    assert "error: data/mine/mfccs/X.npy: found NaN or infinity in 120 of 120 samples" in output
+    assert "error: data/mine/mfccs/X.npy: found NaN, infinity or numbers beyond float32 in 120 of 120 samples" in output
     assert "Traceback" not in output
     assert repository.results() == before
     shutil.rmtree(repository.folder / "data" / "mine")

@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import torch
 from conftest import write_params
+from safetensors.torch import load_file as load_snapshot
 
 from stages import demo, predict, prepare, select, train
 from stages.files import MODEL, UserError, read_json
 from stages.learning.network import build_network
-from stages.learning.snapshots import load_snapshot
 from stages.reporting import pictures
 
 

@@ -1,18 +1,25 @@
-"""prepare: tensors as the design says, and nothing lost when the data set is bad."""
+"""prepare: tensors as the design says, in little memory, and nothing lost when the data set is bad."""
 
 import os
 import resource
 import subprocess
 import sys
+from collections import Counter
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from conftest import ROOT, make_arrays, save_arrays, save_dataset, write_params
-from safetensors.numpy import load_file
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory import runs_within
+from safetensors.numpy import load_file, save
 
-from stages import prepare
+from stages import arrays, prepare
+from stages.arrays import ArrayFile
 from stages.files import PREPARED, UserError, read_json
-from stages.learning.dataset import PARTS
+from stages.learning import columns
+from stages.records import PARTS
 
 
 def test_tensors_are_split_and_standardized(workplace):
@@ -122,3 +129,134 @@ def test_a_full_disk_leaves_the_prepared_one(workplace):
     assert done.stderr == "error: data/prepared: File too large; free some space and run this again\n"
     assert {path.name: path.read_bytes() for path in PREPARED.iterdir()} == before
     assert not [path for path in (workplace / "data").iterdir() if path.name.startswith(".")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    n=st.integers(6, 200),
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    kind=st.sampled_from(["<f4", ">f8", "<f2", "i1", ">i4", "<u8"]),
+    order=st.sampled_from("CF"),
+    block=st.integers(1, 4000),
+    tile=st.integers(1, 2000),
+    files=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, order, block, tile, files, seed):
+    """Given mean and deviation: the very bytes that the library writes of what NumPy gives all at once."""
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("bytes")
+    X = np.asarray(rng.standard_normal((n, *shape)) * 9 + 40, kind, order=order)
+    of_row = rng.permutation(np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)]))
+    parts = {part: np.flatnonzero(of_row == i) for i, part in enumerate(PARTS)}
+    labels, units = rng.integers(0, 5, n), rng.integers(0, 99, n)
+    mean, std = rng.standard_normal(shape), rng.uniform(1, 9, shape)
+    opened = []
+    with patch.object(arrays, "BLOCK", block), patch.object(columns, "TILE", tile):
+        for i, piece in enumerate(np.array_split(X, files)):
+            np.save(folder / f"{i}.npy", piece)
+            opened.append(ArrayFile(folder / f"{i}.npy"))
+        samples = prepare.Samples(list("abcde"), labels, units, None, parts)
+        prepare.write_prepared(folder / "x.safetensors", "made from", opened, (mean, std), samples)
+    expected = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
+    for part, rows in parts.items():
+        expected |= {f"{part}_x": ((X[rows] - mean) / std).astype(np.float32)}
+        expected |= {f"{part}_y": labels[rows], f"{part}_unit": units[rows]}
+    assert (folder / "x.safetensors").read_bytes() == save(expected, {"fingerprint": "made from"})
+
+
+@pytest.mark.parametrize("changes", [{}, {"standardize": False}])
+def test_little_blocks_change_a_last_bit_at_most(workplace, changes):
+    save_dataset(workplace / "data" / "mine")
+    write_params(**changes)
+    found = {}
+    for block in (arrays.BLOCK, 64 * 7):
+        with patch.object(arrays, "BLOCK", block):
+            prepare.main()
+        found[block] = {path.stem: load_file(path) for path in PREPARED.glob("*.safetensors")}
+    whole, little = found.values()
+    for name, tensors in whole.items():
+        for key, tensor in tensors.items():
+            if key in ("mean", "std"):
+                np.testing.assert_array_max_ulp(little[name][key], tensor, 1)
+            else:  # a sample near the mean is a small difference of larger numbers
+                np.testing.assert_allclose(little[name][key], tensor, rtol=1e-6, atol=1e-12)
+        if changes:
+            assert all((tensors[key] == little[name][key]).all() for key in tensors)
+
+
+def test_every_sample_is_read_twice(workplace, monkeypatch):
+    """Once to check it and for mean and deviation, once to be written; labels and groups have no more readers."""
+    save_dataset(workplace / "data" / "mine")
+    read, rows_read = ArrayFile._read, Counter()
+
+    def counting(self, file, first, rows):
+        rows_read[f"{self.path.parent.name}/{self.path.stem}"] += rows
+        return read(self, file, first, rows)
+
+    monkeypatch.setattr(ArrayFile, "_read", counting)
+    monkeypatch.setattr(arrays, "BLOCK", 64 * 7)
+    prepare.main()
+    compared = {f"{name}/{file}": 120 for name in ("mfccs", "melgrams") for file in ("labels", "groups")}
+    numbered = {"melgrams/labels": 240, "melgrams/groups": 240}  # the first representation's, once more
+    assert rows_read == compared | numbered | {"mfccs/X": 240, "melgrams/X": 240}
+
+
+def zeros(path, shape, kind="<f4"):
+    """Write an array of zeros that takes no room on the disk, where the file system can do that."""
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + int(np.prod(shape)) * np.dtype(kind).itemsize)
+
+
+def test_samples_that_do_not_fit_into_memory(workplace):
+    """192 MiB of them; two blocks are in memory at once."""
+    n = 192 * 2**20 // (21 * 128 * 4)
+    zeros(workplace / "data/mine/melgrams/X.npy", (n, 21, 128))
+    np.save("data/mine/melgrams/labels.npy", np.arange(n) // 30 % 4)
+    np.save("data/mine/melgrams/groups.npy", np.arange(n) // 30)
+    runs_within(170, "from stages import prepare", "prepare.main()", workplace)
+    assert sum(map(sum, (each.values() for each in read_json(PREPARED / "dataset.json")["counts"].values()))) == n
+
+
+def test_names_that_do_not_fit_into_memory(workplace):
+    """153 MiB of names."""
+    n = 400_000
+    track = np.arange(n) // 30
+    zeros(workplace / "data/mine/numbers/X.npy", (n, 1), "i1")
+    np.save("data/mine/numbers/labels.npy", np.array(["blues", "pop"])[track % 2])
+    np.save("data/mine/numbers/groups.npy", track.astype("U100"))
+    runs_within(170, "from stages import prepare", "prepare.main()", workplace)
+    assert read_json(PREPARED / "dataset.json")["source"]["groups"] == track[-1] + 1
+
+
+def test_a_file_that_changes_meanwhile_leaves_the_prepared_one(workplace, monkeypatch):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    before = {path.name: path.read_bytes() for path in PREPARED.iterdir()}
+    described = prepare.describe
+
+    def describe(*arguments):
+        groups = np.load("data/mine/melgrams/groups.npy")
+        np.save("data/mine/melgrams/groups.npy", groups[::-1])
+        return described(*arguments)
+
+    monkeypatch.setattr(prepare, "describe", describe)
+    with pytest.raises(UserError, match=r"melgrams/groups.npy: was changed while it was read; run this again"):
+        prepare.main()
+    assert {path.name: path.read_bytes() for path in PREPARED.iterdir()} == before
+
+
+@pytest.mark.parametrize(("scale", "last"), [(1e-46, 0), (1e-300, 0), (1e-30, 1e20)])
+@pytest.mark.parametrize("block", [64, arrays.BLOCK])
+def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale, last, block):
+    """Too small, too small for the squares of deviations, and a last sample that is too far from the others."""
+    monkeypatch.setattr(arrays, "BLOCK", block)
+    for part in PARTS:
+        X, labels, _ = make_arrays(36)
+        X *= scale
+        X[-1] = last if part == "test" else X[-1]
+        save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels)
+    with pytest.raises(UserError, match=r"^mfccs/X.npy: found columns whose numbers float32 cannot hold once they are"):
+        prepare.main()
+    assert not PREPARED.exists()

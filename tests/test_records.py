@@ -5,8 +5,10 @@ import json
 import pytest
 
 from stages.files import UserError
-from stages.records import Choice, Judgement, Selection, Skipped, Timing, read_by_name, read_or_skipped, write_by_name
+from stages.records import Choice, Skipped, read_by_name, read_or_skipped, read_table, write_by_name
+from stages.results import Judgement, Selection, Timing
 
+HARDWARE = {"cpu": "a", "cores": 1, "instruction_set": "AVX2", "versions": {"torch": "2"}}
 CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)
 SELECTION = Selection(best="cpu", representations={"best": CHOICE, "cpu": CHOICE})  # names like keys of our own
 
@@ -21,7 +23,8 @@ def test_what_is_written_comes_back(tmp_path):
 
 
 def test_keys_that_were_never_given_are_not_written(tmp_path):
-    Timing(hardware={}, start_seconds=1, representations={}).write(tmp_path / "a.json")
+    Timing(hardware=HARDWARE, start_seconds=1, representations={}).write(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["hardware"] == HARDWARE
     assert set(json.loads((tmp_path / "a.json").read_text())) == {"hardware", "start_seconds", "representations"}
 
 
@@ -29,8 +32,29 @@ def test_a_device_may_have_been_skipped(tmp_path):
     path = tmp_path / "train_gpu.json"
     Skipped(skipped="no GPU").write(path)
     assert read_or_skipped(Timing, path) == Skipped(skipped="no GPU")
-    Timing(hardware={}, start_seconds=1, representations={}).write(path)
+    Timing(hardware=HARDWARE, start_seconds=1, representations={}).write(path)
     assert isinstance(read_or_skipped(Timing, path), Timing)
+    path.write_text('{"hardware": {}}')
+    with pytest.raises(UserError, match=r"train_gpu.json: hardware.cpu: Field required"):
+        read_or_skipped(Timing, path)
+
+
+def test_a_table_has_its_columns_of_their_types(tmp_path):
+    path, columns = tmp_path / "a.json", {"class": str, "f1": float, "low": float | None}
+    path.write_text('[{"class": "a", "f1": 1, "low": null}]')
+    assert read_table(path, columns) == [{"class": "a", "f1": 1, "low": None}]
+    for content, says in {
+        "{}": "the file: Input should be a valid list",
+        "[]": "the file: List should have at least 1 item",
+        "[1]": "0: Input should be a valid dictionary",
+        '[{"class": "a", "f1": 1}]': "0.low: Field required",
+        '[{"class": 1, "f1": 1, "low": 1}]': "0.class: Input should be a valid string",
+        '[{"class": "a", "f1": 1e999, "low": 1}]': "0.f1: Input should be a finite number",
+        '[{"class": "a", "f1": 1, "low": 1, "b": 1}]': "0.b: Extra inputs",
+    }.items():
+        path.write_text(content)
+        with pytest.raises(UserError, match=rf"a.json: {says}.*; remove it and run `dvc repro`"):
+            read_table(path, columns)
 
 
 @pytest.mark.parametrize(

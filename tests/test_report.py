@@ -10,8 +10,9 @@ from conftest import ROOT
 
 from stages import report
 from stages.files import EVALUATED, UserError
-from stages.records import Judgement, read_by_name
+from stages.records import read_by_name
 from stages.reporting import tables
+from stages.results import Judgement
 
 
 def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch):

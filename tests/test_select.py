@@ -13,12 +13,13 @@ from sklearn.metrics import f1_score
 from stages import select
 from stages.files import SELECTED, card_path, snapshot_path, tensors_path, weights_path
 from stages.learning.snapshots import load_model
-from stages.records import Card, Choice, Epoch, History, Runs, Selection
+from stages.records import Card, Choice, Epoch, History, Runs
+from stages.results import Selection
 
 
 def history(*runs):
     runs = [[Epoch(train_loss=0, val_loss=0, val_accuracy=0, val_f1_macro=f1) for f1 in run] for run in runs]
-    return History(params={}, representations={"mfccs": Runs(network="mlp", runs=runs)})
+    return History(fingerprint="t", params={}, representations={"mfccs": Runs(network="mlp", runs=runs)})
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ UNLIKE_THE_DEFAULTS = {
     "runs": 3,
     "seed": 11,
     "snapshots": "every",
-    "audio": {"sample_rate": 16000, "on_error": "skip", "scheduler": None},
+    "audio": {"sample_rate": 16000, "on_error": "skip"},
 }
 CLOSED_FORM = {
     "dataset": "data/given",

@@ -5,22 +5,38 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
+from stages.files import open_regular
+
+if TYPE_CHECKING:
+    import soundfile
+
 SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")
 BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cache
+BLOCK_BYTES = 2**22  # at most, whatever the header claims
+CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
+MAX_CHANNELS = 64
+LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
 
 
 class DecodeError(Exception):
     """A sound file that cannot be used; the message says why, without the file's name."""
 
 
-def why_unusable(error: DecodeError | OSError) -> str:
-    """Return why a file cannot be used, without its name."""
-    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+def why_unusable(error: Exception) -> str:
+    """Return why a file cannot be used, whatever went wrong, without its name."""
+    if isinstance(error, DecodeError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"cannot be used ({type(error).__name__}: {error})"
 
 
 def find_sounds(folder: Path) -> list[Path]:
@@ -53,40 +69,56 @@ def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     return resampled[: n * sample_rate].reshape(n, sample_rate)
 
 
-def read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
-    """Read a WAV, FLAC, OGG or MP3 file of any rate and yield it as mono float32 at `sample_rate`, in blocks.
+@contextmanager
+def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Open a WAV, FLAC, OGG or MP3 file.
+
+    Raises:
+        DecodeError: if it is no sound file, or its header claims what no sound file has.
+        OSError: if it cannot be opened, or is no file but a pipe, say.
+    """
+    import soundfile
+
+    with open_regular(path) as file:
+        try:
+            # By its descriptor: libsndfile would call Python again and again to read a Python file.
+            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+                if not (MIN_RATE <= sound.samplerate <= MAX_RATE and 1 <= sound.channels <= MAX_CHANNELS):
+                    raise DecodeError(
+                        f"claims {sound.channels} channels at {sound.samplerate} Hz, expected 1 to {MAX_CHANNELS} at "
+                        f"{MIN_RATE} to {MAX_RATE} Hz"
+                    )
+                yield sound
+        except soundfile.LibsndfileError as error:
+            why = error.error_string.rstrip(".").lower()
+            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({why})") from None
+
+
+def read_blocks(sound: "soundfile.SoundFile", sample_rate: int) -> Iterator[np.ndarray]:
+    """Read an open sound of any rate and yield it as mono float32 at `sample_rate`, in blocks.
 
     float32 holds 16 and 24 bits exactly.
 
     Raises:
-        DecodeError: if it is no sound file, holds NaN or infinity, or turns out to be silent throughout.
-        OSError: if it cannot be opened.
+        DecodeError: if it holds NaN, infinity or what is no sound, or turns out to be silent throughout.
     """
-    import soundfile
-
-    with path.open("rb") as file:
-        try:
-            # By its descriptor: libsndfile would call Python again and again to read a Python file.
-            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-                silent = True
-                stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-                # What is stored as 16 bits is read as such, eight times faster than as floating point.
-                dtype = np.int16 if sound.subtype == "PCM_16" else np.float32
-                buffer = np.empty((BLOCK_SECONDS * sound.samplerate, sound.channels), dtype)
-                while True:
-                    samples = _mono(sound.read(out=buffer))
-                    if not np.isfinite(samples.sum()):
-                        raise DecodeError("holds NaN or infinity")
-                    silent = silent and not samples.any()
-                    # The stream must know which block is the last; it may be empty.
-                    yield stream.resample_chunk(samples, last=len(samples) == 0)
-                    if len(samples) == 0:
-                        break
-                if silent:
-                    raise DecodeError("is silent throughout")
-        except soundfile.LibsndfileError as error:
-            why = error.error_string.rstrip(".").lower()
-            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({why})") from None
+    silent = True
+    stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    # What is stored as 16 bits is read as such, eight times faster than as floating point.
+    dtype = np.dtype(np.int16 if sound.subtype == "PCM_16" else np.float32)
+    frames = min(BLOCK_SECONDS * sound.samplerate, BLOCK_BYTES // (dtype.itemsize * sound.channels))
+    buffer = np.empty((frames, sound.channels), dtype)
+    while True:
+        samples = _mono(sound.read(out=buffer))
+        if len(samples) and not (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):
+            raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
+        silent = silent and not samples.any()
+        # The stream must know which block is the last; it may be empty.
+        yield stream.resample_chunk(samples, last=len(samples) == 0)
+        if len(samples) == 0:
+            break
+    if silent:
+        raise DecodeError("is silent throughout")
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:
@@ -114,6 +146,7 @@ def windows(blocks: Iterable[np.ndarray], sample_rate: int, hop: int, keep_rest:
     Yields:
         Clips, shape (n, sample_rate), dtype of the blocks.
     """
+    at_once = max(1, CLIPS_BYTES // (4 * sample_rate))
     left = np.zeros(0, np.float32)
     heard = 0  # samples at the start of `left` that have been in a clip already
     skip = 0  # samples to come before the next clip starts
@@ -122,7 +155,9 @@ def windows(blocks: Iterable[np.ndarray], sample_rate: int, hop: int, keep_rest:
         left, skip = left[skip:], max(0, skip - len(left))
         n = (len(left) - sample_rate) // hop + 1
         if n > 0:
-            yield np.lib.stride_tricks.sliding_window_view(left, sample_rate)[::hop][:n].copy()
+            clips = np.lib.stride_tricks.sliding_window_view(left, sample_rate)[::hop][:n]
+            for start in range(0, n, at_once):
+                yield clips[start : start + at_once].copy()
             left, skip, heard = left[n * hop :], max(0, n * hop - len(left)), max(0, sample_rate - hop)
     if keep_rest and len(left) >= sample_rate // 2 and len(left) > heard:
         yield np.pad(left, (0, sample_rate - len(left)))[None]

@@ -8,32 +8,41 @@ sample was cut from). Three layouts; which one it is shows in what is there:
 - `DATASET/{X,labels}.npy`, one representation, named after the folder.
 """
 
+from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.files import UserError
+from stages.arrays import ArrayFile, blocks_of
+from stages.files import UserError, is_there, shown
 from stages.records import PARTS
 
 
 class Arrays(NamedTuple):
-    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) or None."""
+    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) or None.
 
-    X: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray | None
+    Each as files, of which one goes on where the one before it ends: a file for each part if the data set came split.
+    """
+
+    X: list[ArrayFile]
+    labels: list[ArrayFile]
+    groups: list[ArrayFile] | None
 
 
 class Dataset(NamedTuple):
-    """Checked arrays by representation, in one piece, and the rows of each part if the data set came split."""
+    """Arrays by representation, the rows of each part if the data set came split, and all files, in order."""
 
     representations: dict[str, Arrays]
     given_parts: dict[str, np.ndarray] | None
+    files: list[ArrayFile]
 
 
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
-    """Read and check the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
+    """Find the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
+
+    Everything is checked but the numbers in X, which stages/learning/columns.py goes through.
 
     Raises:
         UserError: naming the file, what was found, what was expected and what to do.
@@ -41,79 +50,61 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected a data set")
     given = [part for part in PARTS if (folder / part).is_dir()]
-    if not given:
-        found = _find(folder)
-        names = _choose(folder, list(found), wanted)
-        dataset = Dataset({name: load_arrays(found[name]) for name in names}, None)
-    else:
-        if given != list(PARTS):
-            missing = ", ".join(part for part in PARTS if part not in given)
-            raise UserError(f"{folder}: found {', '.join(given)} but no {missing}; expected all of {', '.join(PARTS)}")
-        found = {part: _find(folder / part) for part in PARTS}
-        for part in PARTS[1:]:
-            if found[part].keys() != found["train"].keys():
-                raise UserError(
-                    f"{folder / part}: found {_listed(found[part])}, expected {_listed(found['train'])} as in train"
-                )
-        names = _choose(folder, list(found["train"]), wanted)
-        pieces = {name: [load_arrays(found[part][name]) for part in PARTS] for name in names}
-        joined = {name: _join(folder, name, arrays) for name, arrays in pieces.items()}
-        edges = np.cumsum([0, *(len(arrays.labels) for arrays in pieces[names[0]])])
-        rows = {part: np.arange(*edges[i : i + 2]) for i, part in enumerate(PARTS)}
-        dataset = Dataset(joined, rows)
-    _check_agreement(folder, dataset.representations)
-    return dataset
+    if given and given != list(PARTS):
+        missing = ", ".join(part for part in PARTS if part not in given)
+        raise UserError(f"{folder}: found {', '.join(given)} but no {missing}; expected all of {', '.join(PARTS)}")
+    places = [folder / part for part in given] or [folder]
+    found = [_find(place) for place in places]
+    for place, there in zip(places, found, strict=True):
+        if there.keys() != found[0].keys():
+            raise UserError(f"{place}: found {_listed(there)}, expected {_listed(found[0])} as in train")
+    names = _choose(folder, list(found[0]), wanted)
+    representations = {name: open_arrays([there[name] for there in found]) for name in names}
+    _check_agreement(folder, representations)
+    parts = None
+    if given:
+        edges = np.cumsum([0, *map(len, representations[names[0]].X)])
+        parts = {part: np.arange(*edges[i : i + 2]) for i, part in enumerate(PARTS)}
+    files = [
+        file
+        for i in range(len(places))
+        for arrays in representations.values()
+        for file in (arrays.X[i], arrays.labels[i], *(arrays.groups or [])[i : i + 1])
+    ]
+    return Dataset(representations, parts, files)
 
 
-def load_arrays(folder: Path) -> Arrays:
-    """Read and check one representation's X.npy, labels.npy and groups.npy.
-
-    Raises:
-        UserError: if a file is missing, unreadable, of the wrong kind or length, or X holds NaN or infinity.
-    """
-    X = load_array(folder / "X.npy")
-    if X.dtype.kind not in "fiu" or X.ndim < 2 or X.size == 0:
-        raise UserError(
-            f"{folder / 'X.npy'}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...)"
-        )
-    if X.dtype.kind == "f" and not np.isfinite(X).all():
-        rows = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(axis=1))
-        raise UserError(
-            f"{folder / 'X.npy'}: found NaN or infinity in {len(rows)} of {len(X)} samples (first: sample {rows[0]}), "
-            "expected finite numbers; mend or drop those samples"
-        )
-    labels = _load_names(folder / "labels.npy", len(X))
-    groups = _load_names(folder / "groups.npy", len(X)) if (folder / "groups.npy").exists() else None
-    return Arrays(X, labels, groups)
-
-
-def load_array(path: Path) -> np.ndarray:
-    """Read a .npy file, never a pickle.
+def open_arrays(folders: list[Path]) -> Arrays:
+    """Open one representation's X.npy, labels.npy and groups.npy, which may lie in a folder for each part.
 
     Raises:
-        UserError: if it is missing, truncated, no .npy file, or holds Python objects.
+        UserError: if a file is missing, unreadable, of the wrong kind or length, or unlike that in the first folder.
     """
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
-    except (ValueError, EOFError) as error:
-        if "allow_pickle" in str(error) and _is_npy(path):
+    X, labels, groups = [], [], []
+    for folder in folders:
+        X.append(_open_samples(folder / "X.npy"))
+        labels.append(_open_names(folder / "labels.npy", len(X[-1])))
+        if is_there(folder / "groups.npy"):
+            groups.append(_open_names(folder / "groups.npy", len(X[-1])))
+    for folder, x, names in zip(folders, X, labels, strict=True):
+        if x.shape[1:] != X[0].shape[1:] or names.dtype.kind != labels[0].dtype.kind:
             raise UserError(
-                f"{path}: found Python objects (a pickle), expected plain numbers or strings; "
-                "save it again with a plain dtype"
-            ) from None
-        raise UserError(f"{path}: truncated or not a .npy file ({error}); save it again") from None
+                f"{folder}: found samples of shape {x.shape[1:]} with {names.dtype} labels, "
+                f"expected {X[0].shape[1:]} with {labels[0].dtype} as in train"
+            )
+    return Arrays(X, labels, groups if len(groups) == len(folders) else None)
 
 
-def _is_npy(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(6) == b"\x93NUMPY"
+def _open_samples(path: Path) -> ArrayFile:
+    X = ArrayFile(path)
+    if X.dtype.kind not in "fiu" or len(X.shape) < 2 or not prod(X.shape):
+        raise UserError(f"{path}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...)")
+    return X
 
 
-def _load_names(path: Path, length: int) -> np.ndarray:
-    names = load_array(path)
-    if names.ndim != 1 or names.dtype.kind not in "Uiu":
+def _open_names(path: Path, length: int) -> ArrayFile:
+    names = ArrayFile(path)
+    if len(names.shape) != 1 or names.dtype.kind not in "Uiu":
         raise UserError(
             f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
         )
@@ -125,9 +116,14 @@ def _load_names(path: Path, length: int) -> np.ndarray:
 
 
 def _find(folder: Path) -> dict[str, Path]:
-    if (folder / "X.npy").exists():
-        return {folder.resolve().name: folder}
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/X.npy"))}
+    if is_there(folder / "X.npy"):
+        found = {folder.resolve().name: folder}
+    else:
+        found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
+    for name in found:
+        if not _is_name(name):
+            raise UserError(f"{folder}: found the folder {shown(name)!r}, expected a name in Unicode; rename it")
+    return found
 
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
@@ -143,41 +139,81 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
     return list(wanted)
 
 
-def _join(folder: Path, name: str, pieces: list[Arrays]) -> Arrays:
-    for part, piece in zip(PARTS, pieces, strict=True):
-        if piece.X.shape[1:] != pieces[0].X.shape[1:] or piece.labels.dtype.kind != pieces[0].labels.dtype.kind:
-            raise UserError(
-                f"{folder / part / name}: found samples of shape {piece.X.shape[1:]} with {piece.labels.dtype} labels, "
-                f"expected {pieces[0].X.shape[1:]} with {pieces[0].labels.dtype} as in train"
-            )
-    groups = [piece.groups for piece in pieces]
-    return Arrays(
-        np.concatenate([piece.X for piece in pieces]),
-        np.concatenate([piece.labels for piece in pieces]),
-        None if any(group is None for group in groups) else np.concatenate(groups),
-    )
-
-
 def _check_agreement(folder: Path, representations: dict[str, Arrays]) -> None:
     first, *others = representations.items()
     for name, arrays in others:
         for field in ("labels", "groups"):
-            ours, theirs = getattr(first[1], field), getattr(arrays, field)
-            if (ours is None) != (theirs is None) or (ours is not None and not np.array_equal(ours, theirs)):
+            if not _alike(getattr(first[1], field), getattr(arrays, field)):
                 raise UserError(
                     f"{folder}: {first[0]}/{field}.npy and {name}/{field}.npy disagree; "
                     "expected the same samples in the same order in every representation"
                 )
 
 
+def _alike(ours: list[ArrayFile] | None, theirs: list[ArrayFile] | None) -> bool:
+    """Return whether two lists of files, or what is None, hold the same."""
+    if ours is None or theirs is None:
+        return ours is theirs
+    if [*map(len, ours)] != [*map(len, theirs)]:
+        return False
+    for mine, other in zip(ours, theirs, strict=True):
+        rows = min(mine.rows_at_once, other.rows_at_once)
+        pairs = zip(mine.blocks(rows), other.blocks(rows), strict=True)
+        if not all(np.array_equal(block, same) for (_, block), (_, same) in pairs):
+            return False
+    return True
+
+
 def _listed(names) -> str:
     return ", ".join(names) or "nothing"
 
 
-def encode(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the classes in order and each label's class number, shape (n,)."""
-    classes, numbers = np.unique(labels, return_inverse=True)
-    return [str(name) for name in classes], numbers.astype(np.int64)
+def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """Return the classes in order and each label's class number, shape (n,), given the labels in blocks.
+
+    Raises:
+        UserError: if a class has no name, or one that is not Unicode.
+    """
+    classes, numbers = _numbered(labels)
+    names = [str(name) for name in classes]
+    for name in names:
+        if not _is_name(name):
+            raise UserError(f"labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it")
+    return names, numbers
+
+
+def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
+    """Return the number of each sample's group among all groups in order, shape (n,)."""
+    if files is None:
+        return None
+    if np.result_type(*(file.dtype for file in files)).kind in "iu":
+        return _distinct(np.concatenate([file.whole() for file in files]))[1]
+    return _numbered(np.asarray(block, str) for _, block in blocks_of(files))[1]
+
+
+def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:
+    """Return the different entries in order, and the number among these of each entry, given in blocks."""
+    known: dict[str | int, int] = {}
+    numbers = []
+    for block in entries:
+        names, own = _distinct(block)
+        numbers.append(np.array([known.setdefault(name, len(known)) for name in names.tolist()], np.int32)[own])
+    order = sorted(known)
+    rank = np.empty(len(known), np.int64)
+    rank[[known[name] for name in order]] = np.arange(len(known))
+    return order, rank[np.concatenate(numbers)]
+
+
+def _distinct(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different entries in order, and the number among these of each; equal ones mostly come in a row."""
+    heads = np.flatnonzero(np.concatenate([[True], entries[1:] != entries[:-1]]))
+    names, number_of_run = np.unique(entries[heads], return_inverse=True)
+    return names, np.repeat(number_of_run, np.diff(heads, append=len(entries)))
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a name is one: with no half of a pair of surrogates, as one of a folder that is not UTF-8 has."""
+    return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))
 
 
 def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:
@@ -189,8 +225,8 @@ def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.nd
     if len(classes) < 2:
         raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
     for part, rows in parts.items():
-        missing = sorted(set(range(len(classes))) - set(labels[rows].tolist()))
-        if missing:
+        missing = np.flatnonzero(np.bincount(labels[rows], minlength=len(classes)) == 0)
+        if len(missing):
             raise UserError(
                 f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
                 "every part; add samples of it or drop the class"

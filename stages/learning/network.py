@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+# The CNN: four convolutions, each halving the picture, and two hidden layers.
+CHANNELS, KERNEL, DENSE = (1, 16, 32, 64, 128), 5, (256, 32)
 AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
@@ -42,23 +44,15 @@ def build_network(
         return _mlp([prod(shape), *hidden, n_classes]) if network == "mlp" else _cnn(shape, n_classes)
 
 
-def multiply_adds(model: "torch.nn.Sequential", shape: tuple[int, ...]) -> int:
-    """Count the multiplications of one sample's way through the linear and convolutional layers."""
-    import torch
-
-    count = 0
-
-    def add(layer: torch.nn.Module, _: tuple, output: torch.Tensor) -> None:
-        nonlocal count
-        count += layer.weight.numel() * output.numel() // output.shape[1] if output.dim() > 2 else layer.weight.numel()
-
-    layers = [layer for layer in model if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
-    with torch.inference_mode():
-        model(torch.zeros(1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return count
+def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> int:
+    """Count the multiplications of one sample's way through the linear and convolutional layers; needs no torch."""
+    if network == "mlp":
+        return sum(inputs * outputs for inputs, outputs in pairwise([prod(shape), *hidden, n_classes]))
+    convolutions = sum(
+        KERNEL**2 * inputs * outputs * (shape[0] >> i) * (shape[1] >> i)
+        for i, (inputs, outputs) in enumerate(pairwise(CHANNELS))
+    )
+    return convolutions + sum(inputs * outputs for inputs, outputs in pairwise([_flat(shape), *DENSE, n_classes]))
 
 
 def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
@@ -88,10 +82,16 @@ def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
 def _cnn(shape: tuple[int, ...], n_classes: int) -> "torch.nn.Sequential":
     from torch import nn
 
-    channels = (1, 16, 32, 64, 128)
     layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))]
-    for inputs, outputs in pairwise(channels):
-        layers += [nn.Conv2d(inputs, outputs, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
-    flat = channels[-1] * (shape[0] // 16) * (shape[1] // 16)
-    layers += [nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, n_classes)]
-    return nn.Sequential(*layers)
+    for inputs, outputs in pairwise(CHANNELS):
+        convolution = nn.Conv2d(inputs, outputs, kernel_size=KERNEL, padding=KERNEL // 2)
+        layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
+    layers.append(nn.Flatten())
+    for inputs, outputs in pairwise([_flat(shape), *DENSE, n_classes]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _flat(shape: tuple[int, ...]) -> int:
+    """Return how many numbers the convolutions leave of a picture that each of them halves."""
+    return CHANNELS[-1] * (shape[0] >> 4) * (shape[1] >> 4)

@@ -1,6 +1,11 @@
-"""How to train: what the closed form and autograd both take."""
+"""What to train and how: what the closed form and autograd both take. No torch here: who hands out work needs none."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stages.learning.network import build_network, multiply_adds
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Recipe(NamedTuple):
@@ -11,6 +16,26 @@ class Recipe(NamedTuple):
     lr: float
     epochs: int
     batch_size: int
+
+
+class Job(NamedTuple):
+    """What to train on one representation: a network from each seed."""
+
+    network: str
+    shape: tuple[int, ...]  # of one sample
+    hidden: list[int]
+    n_classes: int
+    recipe: Recipe
+    seeds: list[int]
+    keep_every: bool  # weights of every epoch, or only of those that improve validation macro F1
+
+    def new_model(self, seed: int) -> "nn.Sequential":
+        """Return the network with the initial weights that `seed` draws."""
+        return build_network(self.network, self.shape, self.hidden, self.n_classes, seed)
+
+    def multiply_adds(self) -> int:
+        """Return the multiplications of one sample's way through the network."""
+        return multiply_adds(self.network, self.shape, self.hidden, self.n_classes)
 
 
 def lengths(n: int, size: int) -> set[int]:

@@ -1,11 +1,10 @@
-"""All runs on one representation: one after the other on a CPU, side by side on a GPU, timed and summed up.
+"""The runs on one representation, alone or side by side, timed.
 
 One run is one seed, which fixes the initial weights and the order of the batches.
 """
 
-import os
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, time
 from typing import NamedTuple
 
 import torch
@@ -13,35 +12,17 @@ from torch import nn
 
 from stages.learning import closed_form
 from stages.learning.fit import fit
-from stages.learning.network import build_network, multiply_adds
-from stages.learning.recipe import Recipe
+from stages.learning.recipe import Job
 from stages.learning.snapshots import best_epoch
-from stages.learning.timing import Clock, spread
-from stages.records import Epoch, Timed
+from stages.learning.timing import Clock, Trained
+from stages.records import Epoch
 
 Weights = dict[str, torch.Tensor]
 
 # A step of fewer multiply-adds than this goes faster on one thread than on several; measured by bench/training.py (its
-# table "threads"). A rule rather than a race at every start: another number of threads may round differently, and the
-# same machine must give the same bytes.
+# table "threads"). A rule rather than a race at every start: another number of threads may round differently.
 THREADS_PAY = 4_000_000
 MAX_THREADS = 4  # two were measured; a step of 16 samples has little to share out among many more
-
-
-class Job(NamedTuple):
-    """What to train on one representation: a network from each seed."""
-
-    network: str
-    shape: tuple[int, ...]  # of one sample
-    hidden: list[int]
-    n_classes: int
-    recipe: Recipe
-    seeds: list[int]
-    keep_every: bool  # weights of every epoch, or only of those that improve validation macro F1
-
-    def new_model(self, seed: int) -> nn.Sequential:
-        """Return the network with the initial weights that `seed` draws."""
-        return build_network(self.network, self.shape, self.hidden, self.n_classes, seed)
 
 
 class Run(NamedTuple):
@@ -60,40 +41,21 @@ class Hooks(NamedTuple):
     tick: Callable[[list[Run]], None]  # the runs that have just trained one more epoch side by side
 
 
-def train_job(job: Job, data: Weights, device: torch.device, hooks: Hooks) -> tuple[list[list[Epoch]], Timed]:
-    """Train all runs of a job.
+def train_runs(job: Job, numbers: range, data: Weights, device: torch.device, hooks: Hooks) -> Trained:
+    """Train some runs of a job side by side.
 
     Args:
         job: what to train.
+        numbers: of the runs, from 0.
         data: `train_x`, `train_y`, `val_x` and `val_y` on the CPU.
         device: where to train.
         hooks: called as training goes.
-
-    Returns:
-        Each run's epochs (fewer than asked for if it diverged) and the times.
     """
-    threads = threads_for(job)
-    torch.set_num_threads(threads)
-    done, groups, clocks = [], groups_of(job, device), []
-    start = perf_counter()
-    for numbers in groups:
-        group = [Run(number, job.seeds[number], job.new_model(job.seeds[number]), []) for number in numbers]
-        clock = Clock(device)
-        train_group(job, group, data, clock, hooks)
-        clocks.append(clock.seconds)
-        done += [run.epochs for run in group]
-    all_runs_seconds = perf_counter() - start
-    train_seconds = sum(clock["train"] for clock in clocks)
-    epochs, n_train = sum(map(len, done)), len(data["train_y"])
-    timed = Timed(
-        seconds=spread([clock for numbers, clock in zip(groups, clocks, strict=True) for _ in numbers]),
-        runs_at_once=len(groups[0]),
-        all_runs_seconds=all_runs_seconds,
-        steps_per_second=epochs * -(-n_train // job.recipe.batch_size) / train_seconds,
-        samples_per_second=epochs * n_train / train_seconds,
-        threads=threads,
-    )
-    return done, timed
+    started, clock = time(), Clock(device)
+    group = [Run(number, job.seeds[number], job.new_model(job.seeds[number]), []) for number in numbers]
+    train_group(job, group, data, clock, hooks)
+    epochs = [run.epochs for run in group]
+    return Trained(numbers, epochs, clock.seconds, started, time(), torch.get_num_threads())
 
 
 def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: Hooks) -> None:
@@ -114,32 +76,34 @@ def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: 
     clock.seconds["total"] = perf_counter() - start
 
 
-def warm_up(job: Job, data: Weights, device: torch.device) -> float:
-    """Train as the runs will, but little: no run then pays for lazy loading and the first kernels; return the seconds.
+def warm_up(job: Job, data: Weights, device: torch.device) -> None:
+    """Train as the runs will, but little: no run then pays for lazy loading and the first kernels.
 
     As many runs side by side as there will be, and batches of either length that they will meet.
     """
-    start, size = perf_counter(), job.recipe.batch_size
+    size = job.recipe.batch_size
     n = 4 * size + len(data["train_y"]) % size
     data = {name: tensor[:n] for name, tensor in data.items() if name.startswith(("train", "val"))}
     numbers = groups_of(job, device)[0]
     group = [Run(number, 0, job.new_model(seed=0), []) for number in numbers]
     job = job._replace(recipe=job.recipe._replace(epochs=2), keep_every=True)
     train_group(job, group, data, Clock(device), Hooks(lambda *_: None, lambda _: None))
-    return perf_counter() - start
 
 
 def groups_of(job: Job, device: torch.device) -> list[range]:
-    """Return which runs train side by side: all by the closed form on a GPU, where several make one product larger."""
+    """Return which runs of a process train side by side: all by the closed form on a GPU, where that makes one product.
+
+    On a CPU each trains alone.
+    """
     runs = len(job.seeds)
     together = device.type == "cuda" and closed_form.serves(job.new_model(seed=0), job.recipe)
     return [range(runs)] if together else [range(run, run + 1) for run in range(runs)]
 
 
-def threads_for(job: Job) -> int:
-    """Return how many threads to train on a CPU with: one for small steps, else one a core."""
-    small = job.recipe.batch_size * multiply_adds(job.new_model(seed=0), job.shape) < THREADS_PAY
-    return 1 if small else min(len(os.sched_getaffinity(0)), MAX_THREADS)
+def threads_for(job: Job, cores: int) -> int:
+    """Return how many threads a run on a CPU trains with: one for small steps, else as many of its cores as pay."""
+    small = job.recipe.batch_size * job.multiply_adds() < THREADS_PAY
+    return 1 if small else max(1, min(cores, MAX_THREADS))
 
 
 def on_the_host(models: list[nn.Module]) -> list[Weights]:

@@ -140,13 +140,3 @@ def resampling_units(
         units[rows[np.argsort(labels[rows], kind="stable")]] = used + np.repeat(first_block, sizes) + place // BLOCK
         used += blocks.sum()
     return units
-
-
-def standardization(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of the training samples' columns, each of shape train.shape[1:], float64.
-
-    A constant column has nothing to scale: its deviation is given as 1.
-    """
-    mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
-    constant = np.ptp(train, axis=0) == 0
-    return mean, np.where(constant, 1, std)

@@ -3,7 +3,6 @@
 A run's seconds are those from its start to its end, whoever runs beside it: nothing is divided and nothing taken away.
 """
 
-import os
 import platform
 import statistics
 from collections.abc import Iterator
@@ -11,17 +10,21 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
+from stages.learning.recipe import Job
+from stages.records import Epoch
+from stages.results import PARTS_OF_TIME, Spread, Timed
+from stages.tasks import cores
 
-from stages.records import PARTS_OF_TIME, Spread
+if TYPE_CHECKING:
+    import torch
 
 
 class Clock:
     """Adds up the seconds of each part of a run; the host waits for the device at either end of a part."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: "torch.device") -> None:
         """Start at nothing."""
         self.seconds: dict[str, float] = {}
         self.device = device
@@ -39,6 +42,8 @@ class Clock:
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
+            import torch
+
             torch.cuda.synchronize(self.device)
 
 
@@ -51,11 +56,38 @@ def spread(clocks: list[dict[str, float]]) -> dict[str, Spread]:
     }
 
 
-def hardware(device: torch.device) -> dict[str, Any]:
+class Trained(NamedTuple):
+    """What came of a group of runs that trained side by side in one process."""
+
+    numbers: range  # of the runs, from 0
+    epochs: list[list[Epoch]]  # of each run; fewer than asked for if it diverged
+    seconds: dict[str, float]  # of each run, by part; the total from start to end
+    started: float  # seconds since 1970, which hosts agree on
+    ended: float
+    threads: int
+
+
+def timed(job: Job, groups: list[Trained], processes: int, n_train: int) -> Timed:
+    """Return how long the runs of a job took, whose groups trained in so many processes, on n_train samples."""
+    epochs = sum(len(own) for group in groups for own in group.epochs)
+    train_seconds = sum(group.seconds["train"] for group in groups) / processes
+    return Timed(
+        seconds=spread([group.seconds for group in groups for _ in group.numbers]),
+        runs_at_once=min(processes * max(len(group.numbers) for group in groups), len(job.seeds)),
+        all_runs_seconds=max(group.ended for group in groups) - min(group.started for group in groups),
+        steps_per_second=epochs * -(-n_train // job.recipe.batch_size) / train_seconds,
+        samples_per_second=epochs * n_train / train_seconds,
+        threads=max(group.threads for group in groups),
+    )
+
+
+def hardware(device: "torch.device") -> dict[str, Any]:
     """Return what the times were measured on: processor, instruction set (torch's word for it), versions, GPU."""
+    import torch
+
     record = {
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
     }

@@ -6,8 +6,9 @@ What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 import math
 
 from stages.files import MODEL, timing_path
-from stages.records import Card, CardData, Judgement, Timing
-from stages.reporting.tables import listed, table, track_f1, with_interval
+from stages.records import Card, CardData
+from stages.reporting.tables import listed, table, text, track_f1, with_interval
+from stages.results import Judgement, Timing
 
 DEMO = "data/demo"
 
@@ -15,9 +16,9 @@ DEMO = "data/demo"
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     """Return model_card.md."""
     card = next(iter(cards.values()))
-    data, classes = card.data, ", ".join(card.classes)
-    rates = sorted({each.front_end["sample_rate"] for each in cards.values() if each.front_end})
-    versions = Timing.read(timing_path("cpu")).hardware["versions"]
+    data, classes = card.data, ", ".join(map(text, card.classes))
+    rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
+    versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
     head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])
@@ -31,16 +32,21 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
         "- Decisions about people or payments: one second is little, and genres are a matter of convention.",
         *NOT_FOR[data.dataset == DEMO],
     ]
-    lines += ["", "## Data", "", f"- Data set: `{data.dataset}`. {LICENCE[data.dataset == DEMO]}"]
+    lines += ["", "## Data", "", f"- Data set: {text(data.dataset)}. {LICENCE[data.dataset == DEMO]}"]
     lines += [
         f"- Split: {describe_split(data)}; standardized by the training part: {'yes' if data.standardize else 'no'}."
     ]
     lines += [
         "",
-        *table(["samples", *card.classes], [[part, *map(str, n.values())] for part, n in data.counts.items()]),
+        *table(
+            ["samples", *map(text, card.classes)], [[part, *map(str, n.values())] for part, n in data.counts.items()]
+        ),
     ]
     lines += ["", "## Front end", ""]
-    lines += [f"- {name}: {listed(each.front_end) if each.front_end else 'unknown'}" for name, each in cards.items()]
+    lines += [
+        f"- {text(name)}: {listed(each.front_end.model_dump()) if each.front_end else 'unknown'}"
+        for name, each in cards.items()
+    ]
     lines += ["", "## Training", "", f"- {listed(card.params)}", f"- versions: {listed(versions)}"]
     lines += ["", "## Limits", ""]
     if rates:
@@ -72,7 +78,7 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     choice, runs = card.chosen, result.runs
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
     return [
-        name,
+        text(name),
         f"{' x '.join(map(str, card.shape))} numbers a second",
         f"mlp {sizes}" if card.network == "mlp" else card.network,
         f"{choice.device}, run {choice.run}, epoch {choice.epoch}",

@@ -1,6 +1,5 @@
 """The report as a page, metrics/report.md, with its pictures: the last run, from the files in metrics/."""
 
-import csv
 import subprocess
 from pathlib import Path
 
@@ -16,46 +15,63 @@ from stages.files import (
     MODELS,
     RELIABILITY,
     SECONDS,
-    read_json,
+    UserError,
+    read_csv,
+    shown,
 )
 from stages.learning.split import BLOCK, MOST_SAMPLES
-from stages.records import DEVICES, Description, Judgement, Skipped
+from stages.records import Description, Epoch, Size, Skipped, read_table
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
+from stages.results import Judgement
+from stages.tensors import mixed
 
 PICTURES = METRICS / "pictures"
+INTERVAL = {"representation": str, "low": float, "high": float}
+COLUMNS = {  # of what is drawn
+    F1: INTERVAL | {"class": str, "f1": float},
+    MODELS: INTERVAL | {"model": str, "f1_macro": float, "split_at_random": float | None},
+    RELIABILITY: {"representation": str, "samples": Size, "confidence": float, "accuracy": float},
+    SECONDS: {"what": str, "part": str, "seconds": float},
+}
 
 
 def draw(judged: dict[str, Judgement]) -> None:
     """Draw every picture of the report."""
-    curves = {
-        name: {device: rows for device in DEVICES if (rows := read_curves(CURVES / f"{name}_{device}.csv"))}
-        for name in judged
-    }
-    classes = {name: list(result.f1) for name, result in judged.items()}
-    matrices = {name: read_confusion(CONFUSION / f"{name}.csv", classes[name]) for name in judged}
-    pictures.learning_curves(PICTURES / "learning_curves.png", curves)
-    pictures.confusion(PICTURES / "confusion.png", classes, matrices)
-    pictures.intervals(PICTURES / "f1.png", read_json(F1), "class", "f1", "F1 on the test part")
-    pictures.intervals(PICTURES / "models.png", read_json(MODELS), "model", "f1_macro", "macro F1 on the test part")
-    pictures.reliability(PICTURES / "reliability.png", read_json(RELIABILITY))
-    pictures.seconds(PICTURES / "seconds.png", read_json(SECONDS))
+    devices = [device for device, timing in read_timings().items() if not isinstance(timing, Skipped)]
+    description = Description.read(DESCRIPTION)
+    samples = {name: description.counts["test"][name] for name in description.classes}
+    pictures.learning_curves(
+        PICTURES / "learning_curves.png",
+        {name: {device: read_curves(CURVES / f"{name}_{device}.csv") for device in devices} for name in judged},
+    )
+    matrices = {name: read_confusion(CONFUSION / f"{name}.csv", samples) for name in judged}
+    pictures.confusion(PICTURES / "confusion.png", dict.fromkeys(judged, description.classes), matrices)
+    f1, models, bins, seconds = (read_table(path, columns) for path, columns in COLUMNS.items())
+    pictures.intervals(PICTURES / "f1.png", f1, "class", "f1", "F1 on the test part")
+    pictures.intervals(PICTURES / "models.png", models, "model", "f1_macro", "macro F1 on the test part")
+    pictures.reliability(PICTURES / "reliability.png", bins)
+    pictures.seconds(PICTURES / "seconds.png", seconds)
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """Read the rows of a learning curve, or none if there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    """Read the rows of a learning curve."""
+    columns = dict.fromkeys(["run", "epoch", *Epoch.model_fields], float)
+    return [dict(zip(columns, row, strict=True)) for row in read_csv(path, columns)]
 
 
-def read_confusion(path: Path, classes: list[str]) -> np.ndarray:
-    """Return the counts of a confusion file, shape (classes, classes), rows actual."""
-    number, counts = {name: i for i, name in enumerate(classes)}, np.zeros((len(classes), len(classes)), np.int64)
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            counts[number[row["actual"]], number[row["predicted"]]] = int(row["count"])
+def read_confusion(path: Path, samples: dict[str, int]) -> np.ndarray:
+    """Return the counts of a confusion file, shape (classes, classes), rows actual; there are so many of each class.
+
+    Raises:
+        UserError: if it counts others.
+    """
+    number = {name: i for i, name in enumerate(samples)}.__getitem__
+    counts = np.zeros((len(samples), len(samples)), np.int64)
+    for actual, predicted, n in read_csv(path, {"actual": number, "predicted": number, "count": np.int64}):
+        counts[actual, predicted] = n
+    if counts.min() < 0 or counts.sum(axis=1).tolist() != list(samples.values()):
+        raise UserError(mixed(path))
     return counts
 
 
@@ -81,8 +97,10 @@ def report(judged: dict[str, Judgement]) -> str:
 
 def pipeline() -> str:
     """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
-    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=True).stdout
-    return f"```mermaid\n{drawn.strip()}\n```\n"
+    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=False)
+    if drawn.returncode:
+        raise UserError(f"dvc dag: {shown(drawn.stderr.strip(), 1000)}; run this from the repository's root")
+    return f"```mermaid\n{drawn.stdout.strip()}\n```\n"
 
 
 SECTIONS = {  # title, picture, what is said of it
@@ -109,8 +127,8 @@ SECTIONS = {  # title, picture, what is said of it
         "seconds.png",
         "One run: the seconds from its start to its end, whoever trains beside it; of each part the median over the "
         "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
-        "start to the last one's end, on the CPU one after the other; the devices are compared by that. A device's own "
-        "start (importing torch, the GPU's context, first kernels) is not part of either.",
+        "start to the last one's end, as many at once as the bars say; the devices are compared by that. A device's "
+        "own start (importing torch, the GPU's context, first kernels) is not part of either.",
     ),
 }
 
@@ -137,8 +155,8 @@ def hardware() -> list[str]:
     timings = read_timings()
     cpu = timings["cpu"].hardware
     threads = {name: timed.threads for name, timed in timings["cpu"].representations.items()}
-    lines = [f"CPU: {cpu['cpu']}, {cpu['cores']} cores, {cpu['instruction_set']}; threads: {listed(threads)}"]
+    lines = [f"CPU: {cpu.cpu}, {cpu.cores} cores, {cpu.instruction_set}; threads: {listed(threads)}"]
     if not isinstance(timings["gpu"], Skipped):
         gpu = timings["gpu"].hardware
-        lines.append(f"GPU: {gpu['gpu']}, driver {gpu['driver']}, CUDA {gpu['cuda']}")
-    return [*lines, f"versions: {listed(cpu['versions'])}"]
+        lines.append(f"GPU: {gpu.gpu}, driver {gpu.driver}, CUDA {gpu.cuda}")
+    return [*lines, f"versions: {listed(cpu.versions)}"]

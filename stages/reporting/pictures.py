@@ -4,6 +4,8 @@ Colours are those of Okabe and Ito, which colour-blind people can distinguish; t
 that they are as legible on a dark page.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import itemgetter
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.files import replacing
+from stages.files import shown
 from stages.learning.scoring import verdict
+from stages.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}
@@ -25,25 +28,36 @@ PART_COLOURS = {
     "all runs": "#999999",
 }
 DOTS_PER_INCH = 120
+LABEL = 60  # characters of a label at most
 MOST = 30  # classes that are drawn one by one: with 500, a picture would be as tall as a house
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
 
 
 @contextmanager
 def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
-    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG."""
+    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG.
+
+    What Matplotlib has to say of a letter that its font lacks, or of a label that is too long, is not for the terminal.
+    """
     import matplotlib
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a $
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, columns, figsize=(columns * width, height), squeeze=False, layout="constrained")
     try:
-        yield axes[0]
-        with replacing(path) as temporary:
+        with warnings.catch_warnings(action="ignore"), replacing(path) as temporary:
+            yield axes[0]
             figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     finally:
         pyplot.close(figure)
+
+
+def label(name: str) -> str:
+    """Return a name that somebody gave as a label: one line, not too long."""
+    return shown(name, LABEL)
 
 
 def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
@@ -58,9 +72,9 @@ def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float
             for device, rows in devices.items():
                 for run in sorted({row["run"] for row in rows}):
                     line = [(row["epoch"], row["val_f1_macro"]) for row in rows if row["run"] == run]
-                    label = device.upper() if run == 0 else None
-                    axes.plot(*zip(*line, strict=True), color=DEVICE_COLOURS[device], alpha=0.7, label=label)
-            axes.set(title=representation, xlabel="epoch", ylabel="validation macro F1, one line a run")
+                    legend = device.upper() if run == 0 else None
+                    axes.plot(*zip(*line, strict=True), color=DEVICE_COLOURS[device], alpha=0.7, label=legend)
+            axes.set(title=label(representation), xlabel="epoch", ylabel="validation macro F1, one line a run")
             axes.grid(alpha=0.3)
             axes.legend(loc="lower right")
 
@@ -73,7 +87,7 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
     largest = min(MOST, max(map(len, classes.values())))
     with drawing(path, len(matrices), 1.6 + 0.8 * largest, 1.0 + 0.7 * largest) as panels:
         for axes, (representation, counts) in zip(panels, matrices.items(), strict=True):
-            names = classes[representation]
+            names = [label(name) for name in classes[representation]]
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
             for (row, column), share in np.ndenumerate(shares) if len(names) <= MOST else ():
@@ -81,13 +95,13 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
                 text = f"{counts[row, column]}\n{share:.0%}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
             step = -(-len(names) // MOST)
-            title = representation if step == 1 else f"{representation}: {len(names)} classes, one in {step} named"
+            title = label(representation) + (f": {len(names)} classes, one in {step} named" if step > 1 else "")
             axes.set(title=title, xlabel="predicted", ylabel="actual")
             axes.set_xticks(range(0, len(names), step), names[::step], rotation=30, ha="right")
             axes.set_yticks(range(0, len(names), step), names[::step])
 
 
-def intervals(path: Path, records: list[dict], name: str, value: str, label: str) -> None:
+def intervals(path: Path, records: list[dict], name: str, value: str, axis: str) -> None:
     """Draw values with their 95 % intervals, a panel a representation, of more than MOST the lowest.
 
     Args:
@@ -96,14 +110,14 @@ def intervals(path: Path, records: list[dict], name: str, value: str, label: str
             is drawn as a hollow mark.
         name: the key of what a row is called.
         value: the key of its value.
-        label: of the axis.
+        axis: what it says.
     """
     representations = list(dict.fromkeys(record["representation"] for record in records))
     panel_rows = [[record for record in records if record["representation"] == each] for each in representations]
     most = min(MOST, max(map(len, panel_rows)))
     with drawing(path, len(representations), 4.6, 1.2 + 0.4 * most) as panels:
         for axes, representation, rows in zip(panels, representations, panel_rows, strict=True):
-            title = representation
+            title = label(representation)
             if len(rows) > MOST:
                 title += f": the {MOST} lowest of {len(rows)}"
                 rows = sorted(rows, key=itemgetter(value))[:MOST]
@@ -112,8 +126,8 @@ def intervals(path: Path, records: list[dict], name: str, value: str, label: str
                 axes.plot(row[value], y, "o", color=COLOURS[0])
                 if row.get("split_at_random") is not None:
                     axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")
-            axes.set_yticks(range(len(rows)), [row[name] for row in rows])
-            axes.set(title=title, xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+            axes.set_yticks(range(len(rows)), [label(row[name]) for row in rows])
+            axes.set(title=title, xlabel=axis, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
             axes.grid(axis="x", alpha=0.3)
 
 
@@ -130,7 +144,7 @@ def reliability(path: Path, records: list[dict]) -> None:
             axes.plot(confidence, accuracy, color=COLOURS[0])
             axes.scatter(confidence, accuracy, 10 + 300 * samples / samples.sum(), color=COLOURS[0])
             axes.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
-            axes.set(title=representation, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+            axes.set(title=label(representation), xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axes.grid(alpha=0.3)
 
 
@@ -145,7 +159,7 @@ def seconds(path: Path, records: list[dict]) -> None:
                 axes.barh(y, length, left=start, color=colour, label=part if y == 0 else None)
                 start += length
             axes.text(start, y, f" {start:.2f} s", va="center")
-        axes.set_yticks(range(len(bars)), bars)
+        axes.set_yticks(range(len(bars)), [label(what) for what in bars])
         axes.set(xlabel="seconds; of one run: the median of each part", ylim=(len(bars) - 0.5, -0.5))
         axes.margins(x=0.2)
         axes.set_xlim(left=0)
@@ -166,14 +180,16 @@ def timeline(path: Path, song: str, starts: np.ndarray, probabilities: np.ndarra
     values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
     whole = verdict(probabilities)
     with drawing(path, 1, 10, 3.6) as (axes,):
-        axes.stackplot(edges, values, labels=classes, colors=COLOURS, step="post")
-        axes.set(title=f"{song}: {classes[whole.argmax()]} {whole.max():.2f}", xlabel="time (min:s)")
+        areas = axes.stackplot(edges, values, colors=COLOURS, step="post")
+        axes.set(title=f"{label(song)}: {label(classes[whole.argmax()])} {whole.max():.2f}", xlabel="time (min:s)")
         axes.set(ylabel="probability", xlim=(edges[0], edges[-1]), ylim=(0, 1))
         tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
         axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
         axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-        handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        names = [label(name) for name in classes[::-1]]
+        legend = axes.legend(areas[::-1], map(str, areas), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        for line, name in zip(legend.get_texts(), names, strict=True):
+            line.set_text(name)  # only now: a legend leaves out what starts with an underscore
 
 
 def clock(seconds: float) -> str:

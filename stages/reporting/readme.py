@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
-from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path, write_bytes
-from stages.records import Comparison, Judgement, Timing, read_by_name
+from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path
+from stages.records import read_by_name
 from stages.reporting.page import pipeline
-from stages.reporting.tables import headline, table, with_interval
+from stages.reporting.tables import headline, table, text, with_interval
+from stages.results import Comparison, Judgement, Timing
+from stages.writing import write_bytes
 
 
 def fill_all() -> None:
@@ -42,16 +44,17 @@ def results() -> str:
     hardware = Timing.read(timing_path("cpu")).hardware
     best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
     rivals = "; ".join(
-        f"{name}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
+        f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
         for name, (model, scored) in best.items()
     )
     seconds = ", ".join(
-        f"{name} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs" for name, row in compared.items()
+        f"{text(name)} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs"
+        for name, row in compared.items()
     )
-    versions = hardware["versions"]
+    versions = hardware.versions
     return "\n".join(headline(judged)) + (
         f"\n\nThe best of the baselines on the same split, macro F1: {rivals}.\n\n"
-        f"<sub>{hardware['cpu']}, {hardware['cores']} cores; Python {versions['python']}, torch {versions['torch']}. "
+        f"<sub>{hardware.cpu}, {hardware.cores} cores; Python {versions['python']}, torch {versions['torch']}. "
         f"Seconds on the CPU: {seconds}. Runs and epochs count from 0.</sub>\n"
     )
 
@@ -106,6 +109,9 @@ def front_end() -> str:
         [who, *(f"{row[who]:,.0f}" for row in measured.values())] for who in ("pyAudioAnalysis and librosa", "ours")
     ]
     rows.append(["ratio", *(f"x {row['ratio']:.1f}" for row in measured.values())])
+    floor = "ratio, if all but decoding took no time"
+    rows.append([floor, *(f"x {row['ratio'] / row['shares']['decode']:.1f}" for row in measured.values())])
+    rows.append(["`predict`, to ours", *(f"{row['predict_to_ours']:.2f}" for row in measured.values())])
     for part in ("decode", "resample", "features"):
         rows.append([f"of ours: {part}", *(f"{row['shares'][part]:.0%}" for row in measured.values())])
     return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"

@@ -1,14 +1,25 @@
 """Tables in Markdown, and the phrases that several pages share."""
 
+import re
 from typing import Any
 
-from stages.files import COMPARED, SELECTED, timing_path
-from stages.records import DEVICES, Comparison, Judgement, Scored, Selection, Timing, read_by_name, read_or_skipped
+from stages.files import COMPARED, SELECTED, shown, timing_path
+from stages.records import read_by_name, read_or_skipped
+from stages.results import Comparison, Judgement, Scored, Selection, Timing
+
+# What Markdown would take for markup; an underscore within a word is none.
+MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table's lines."""
+    """Return a table's lines; a cell is Markdown."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def text(name: Any) -> str:
+    """Return a name that somebody gave as Markdown that shows it as it is, in a table or anywhere else on a line."""
+    lines = [MARKUP.sub(r"\\\g<0>", shown(line, len(line))) for line in re.split(r"\r\n|\r|\n", str(name))]
+    return "<br>".join(lines)
 
 
 def with_interval(scored: Scored, score: str) -> str:
@@ -23,13 +34,13 @@ def track_f1(judged: Judgement) -> str:
 
 
 def listed(content: dict[str, Any]) -> str:
-    """Return `key value, key value`."""
-    return ", ".join(f"{key} {value}" for key, value in content.items())
+    """Return `key value, key value` as Markdown."""
+    return text(", ".join(f"{key} {value}" for key, value in content.items()))
 
 
 def read_timings() -> dict[str, Any]:
     """Return each device's Timing, or why it was skipped."""
-    return {device: read_or_skipped(Timing, timing_path(device)) for device in DEVICES}
+    return {"cpu": Timing.read(timing_path("cpu")), "gpu": read_or_skipped(Timing, timing_path("gpu"))}
 
 
 def headline(judged: dict[str, Judgement]) -> list[str]:
@@ -48,7 +59,7 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
     for name, result in judged.items():
         choice, runs = chosen[name], result.runs
         cells = [
-            name,
+            text(name),
             f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}",
             with_interval(result, "f1_macro"),
             with_interval(result, "accuracy"),
@@ -69,7 +80,7 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
         for model, scored in {"network": result, **result.baselines}.items():
             at_random = getattr(scored, "f1_macro_split_at_random", None)
             cells = [
-                name,
+                text(name),
                 model.replace("_", " "),
                 with_interval(scored, "f1_macro"),
                 with_interval(scored, "accuracy"),
@@ -90,7 +101,7 @@ def devices_table() -> list[str]:
     rows = []
     for name, row in compared.items():
         seconds = [row.cpu_seconds, row.gpu_seconds, row.cpu_all_runs_seconds, row.gpu_all_runs_seconds]
-        cells = [name, *(cell(value, 2, " s") for value in seconds), cell(row.gpu_speedup, 1)]
+        cells = [text(name), *(cell(value, 2, " s") for value in seconds), cell(row.gpu_speedup, 1)]
         for timing in timings.values():
             cells.append(cell(timing.representations[name].steps_per_second if isinstance(timing, Timing) else None, 0))
         rows.append([*cells, cell(row.max_val_f1_difference, 4)])

@@ -11,7 +11,13 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.audio.decode import DecodeError, find_sounds, read_blocks, to_clips, windows
+from stages.audio.decode import DecodeError, find_sounds, open_sound, read_blocks, to_clips, windows
+
+
+def heard_in(path):
+    """Return the blocks of a sound file at 8 kHz."""
+    with open_sound(path) as sound:
+        return list(read_blocks(sound, 8000))
 
 
 def music(seconds, rate):
@@ -26,7 +32,7 @@ def test_files_come_in_blocks_as_in_one_piece(tmp_path, rate, suffix):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.stack([sound, 0.5 * sound], axis=1), rate, subtype="PCM_16")
     stored, _ = soundfile.read(path)
-    blocks = list(read_blocks(path, 8000))
+    blocks = heard_in(path)
     assert len(blocks) > 2
     heard = np.concatenate(blocks)
     np.testing.assert_allclose(heard, soxr.resample(stored.mean(axis=1), rate, 8000), atol=1e-6)
@@ -39,7 +45,7 @@ def test_files_come_in_blocks_as_in_one_piece(tmp_path, rate, suffix):
 def test_compressed_files_keep_their_pitch_and_level(tmp_path, suffix):
     path = tmp_path / f"naïve song.{suffix}"
     soundfile.write(path, music(3, 44100).astype(np.float32), 44100)
-    heard = np.concatenate(list(read_blocks(path, 8000)))[8000:16000]
+    heard = np.concatenate(heard_in(path))[8000:16000]
     assert np.abs(np.fft.rfft(heard)).argmax() == 220
     assert heard.std() == pytest.approx(music(3, 8000)[8000:16000].std(), rel=0.05)
 
@@ -88,7 +94,7 @@ def bad_file(path, kind):
 def test_bad_files_say_why(tmp_path, kind, says):
     bad_file(tmp_path / "a.wav", kind)
     with pytest.raises(DecodeError, match=says):
-        list(read_blocks(tmp_path / "a.wav", 8000))
+        heard_in(tmp_path / "a.wav")
 
 
 def test_a_folder_that_may_not_be_read_is_named():

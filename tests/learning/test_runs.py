@@ -1,7 +1,5 @@
 """All runs of a representation: how many threads, who trains beside whom, which weights are kept, what is told."""
 
-import os
-
 import pytest
 import torch
 from conftest import samples
@@ -9,7 +7,9 @@ from learning.loop import SGD
 
 from stages.learning import runs
 from stages.learning.network import build_network
-from stages.learning.runs import Hooks, Job
+from stages.learning.recipe import Job
+from stages.learning.runs import Hooks
+from stages.learning.timing import timed
 
 CPU = torch.device("cpu")
 
@@ -34,16 +34,16 @@ def train(job, monkeypatch=None, side_by_side=False):
         ),
         lambda trained: ticks.append([run.number for run in trained]),
     )
-    epochs, timed = runs.train_job(job, data(), CPU, hooks)
-    return epochs, saved, ticks, timed
+    groups = [runs.train_runs(job, numbers, data(), CPU, hooks) for numbers in runs.groups_of(job, CPU)]
+    return [own for group in groups for own in group.epochs], saved, ticks, timed(job, groups, 1, 100)
 
 
 def test_runs_one_after_the_other_and_side_by_side_save_the_same(monkeypatch):
-    epochs, saved, ticks, timed = train(job())
-    together, saved_together, ticks_together, timed_together = train(job(), monkeypatch, side_by_side=True)
+    epochs, saved, ticks, alone = train(job())
+    together, saved_together, ticks_together, at_once = train(job(), monkeypatch, side_by_side=True)
     assert ticks == [[0]] * 4 + [[1]] * 4 + [[2]] * 4
     assert ticks_together == [[0, 1, 2]] * 4
-    assert (timed.runs_at_once, timed_together.runs_at_once) == (1, 3)
+    assert (alone.runs_at_once, at_once.runs_at_once) == (1, 3)
     assert saved.keys() == saved_together.keys()
     for run, own in enumerate(epochs):
         best = -1.0
@@ -92,16 +92,16 @@ def test_the_rehearsal_meets_what_the_runs_will_meet(monkeypatch):
 
     monkeypatch.setattr(runs, "fit", watched)
     monkeypatch.setattr(runs, "on_the_host", watched_copy)
-    assert runs.warm_up(job(), data(), CPU) > 0
+    runs.warm_up(job(), data(), CPU)
     monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
     runs.warm_up(job(), data(), CPU)
     assert met == [(1, 4 * 16 + 100 % 16, 2), (3, 4 * 16 + 100 % 16, 2)]
     assert copied == [1, 1, 3, 3]
 
 
-def test_small_steps_take_one_thread_and_large_ones_all():
-    all_cores = min(len(os.sched_getaffinity(0)), runs.MAX_THREADS)
+def test_small_steps_take_one_thread_and_large_ones_what_they_may():
     mission = job(hidden=[128, 32])
-    assert runs.threads_for(mission) == 1
-    assert runs.threads_for(mission._replace(recipe=SGD._replace(batch_size=16384))) == all_cores
-    assert runs.threads_for(job(network="cnn", shape=(21, 128))) == all_cores
+    large = (mission._replace(recipe=SGD._replace(batch_size=16384)), job(network="cnn", shape=(21, 128)))
+    for cores, threads in {1: 1, 2: 2, 3: 3, 64: runs.MAX_THREADS}.items():
+        assert runs.threads_for(mission, cores) == 1
+        assert [runs.threads_for(each, cores) for each in large] == [threads] * 2

@@ -3,16 +3,17 @@
 import torch
 
 from stages.learning.network import build_network
-from stages.learning.snapshots import best_epoch, load_snapshot, save_snapshot
+from stages.learning.snapshots import best_epoch, save_snapshot
 from stages.records import Epoch
+from stages.tensors import read_tensors
 
 
 def test_weights_come_back_and_give_the_same_bytes(tmp_path):
     weights = build_network("mlp", (5,), [4], 3, seed=1).state_dict()
-    save_snapshot(tmp_path / "a", weights)
-    save_snapshot(tmp_path / "other name", {name: tensor.clone() for name, tensor in weights.items()})
+    save_snapshot(tmp_path / "a", weights, "f")
+    save_snapshot(tmp_path / "other name", {name: tensor.clone() for name, tensor in weights.items()}, "f")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "other name").read_bytes()
-    again = load_snapshot(tmp_path / "a")
+    again = read_tensors(tmp_path / "a", "pt", "f")
     assert again.keys() == weights.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in weights.items())
 

@@ -1,4 +1,4 @@
-"""Splits that are exact, stratified and never cut a track; what a bootstrap draws; standardization."""
+"""Splits that are exact, stratified and never cut a track; what a bootstrap draws."""
 
 import sys
 
@@ -10,7 +10,7 @@ from memory import runs_within
 
 from stages.learning import split as split_module
 from stages.learning.dataset import check_classes
-from stages.learning.split import part_counts, resampling_units, split_rows, standardization, whole_units
+from stages.learning.split import part_counts, resampling_units, split_rows, whole_units
 from stages.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -69,15 +69,6 @@ def test_the_seed_draws_the_split():
 def test_counts_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match=r"^found 3200 \+ 800 \+ 1376 = 5376, expected 100$"):
         part_counts(100, {"train": 3200, "val": 800, "test": 1376})
-
-
-def test_standardization_leaves_constant_columns_their_scale():
-    train = np.array([[1.0, 5.0, 0.1], [3.0, 5.0, 0.1]])
-    mean, std = standardization(train)
-    np.testing.assert_allclose(mean, [2, 5, 0.1])
-    np.testing.assert_array_equal(std, [1, 1, 1])
-    mean, std = standardization(np.random.default_rng(0).normal(3, 2, (5000, 4)))
-    np.testing.assert_allclose(std, 2, rtol=0.1)
 
 
 def test_what_a_bootstrap_resamples():

@@ -4,7 +4,7 @@ import torch
 
 from stages.learning import timing
 from stages.learning.timing import Clock, spread
-from stages.records import PARTS_OF_TIME, Spread
+from stages.results import PARTS_OF_TIME, Spread
 
 
 def test_a_clock_adds_up_what_lies_between_two_looks(monkeypatch):

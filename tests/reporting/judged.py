@@ -1,6 +1,6 @@
 """A judgement that several tests tell of."""
 
-from stages.records import Judgement
+from stages.results import PARTS_OF_TIME, Hardware, Judgement
 
 SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8, "f1_macro": 0.7, "f1_macro_low": 0.61} | {
     "f1_macro_high": 0.79
@@ -16,3 +16,5 @@ JUDGED = Judgement(
     runs={"f1_macro_mean": 0.68, "f1_macro_std": 0.02, "best_epoch_mean": 3.5, "best_epoch_std": 0.5},
     baselines={"svm_rbf": SCORES | {"f1_macro": 0.65}},
 )
+HARDWARE = Hardware(cpu="a processor", cores=2, instruction_set="AVX2", versions={"torch": "2"})
+SECONDS = {part: {"median": 1.0, "min": 1.0, "max": 1.0} for part in PARTS_OF_TIME}

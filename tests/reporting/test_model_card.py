@@ -1,16 +1,19 @@
 """The model card's page: it claims nothing of the demo corpus where the data are one's own."""
 
-from reporting.judged import JUDGED
+from reporting.judged import HARDWARE, JUDGED
 
 from stages.files import timing_path
-from stages.records import Card, Timing
+from stages.records import PARTS, Card
 from stages.reporting.model_card import model_card
+from stages.results import Timing
 
 
 def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Timing(hardware={"versions": {"torch": "2"}}, start_seconds=0, representations={}).write(timing_path("cpu"))
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
     card = Card(
+        fingerprint="t",
+        weights="w",
         representation="other",
         network="cnn",
         shape=[21, 128],
@@ -22,13 +25,14 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
         params={"lr": 0.1},
         chosen={"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5},
         data={
+            "fingerprint": "d",
             "dataset": "data/mine",
             "sample_rate": None,
             "groups": None,
             "unit": "block",
             "split": "given",
             "standardize": True,
-            "counts": {"train": {"a": 5, "b": 6}},
+            "counts": {part: {"a": 5, "b": 6} for part in PARTS},
         },
     )
     page = model_card({"other": card}, {"other": JUDGED})

@@ -5,21 +5,23 @@ import csv
 import numpy as np
 import pytest
 
-from stages.files import DESCRIPTION
-from stages.records import Description
+from stages.files import DESCRIPTION, UserError
+from stages.records import PARTS, Description
 from stages.reporting import page
 
 
-def test_curves_come_as_numbers_and_none_where_there_is_no_file(tmp_path):
-    assert page.read_curves(tmp_path / "nowhere.csv") == []
-    (tmp_path / "a.csv").write_text("run,epoch,val_f1_macro\n0,1,0.25\n")
-    assert page.read_curves(tmp_path / "a.csv") == [{"run": 0.0, "epoch": 1.0, "val_f1_macro": 0.25}]
+def test_curves_come_as_numbers(tmp_path):
+    row = {"run": 0.0, "epoch": 1.0, "train_loss": 2.5, "val_loss": 3.0, "val_accuracy": 0.5, "val_f1_macro": 0.25}
+    (tmp_path / "a.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+    assert page.read_curves(tmp_path / "a.csv") == [row]
 
 
 def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("actual", "predicted", "count"), ("a", "b, c", 2), ("b, c", "b, c", 1)])
-    np.testing.assert_array_equal(page.read_confusion(tmp_path / "a.csv", ["a", "b, c"]), [[0, 2], [0, 1]])
+    np.testing.assert_array_equal(page.read_confusion(tmp_path / "a.csv", {"a": 2, "b, c": 1}), [[0, 2], [0, 1]])
+    with pytest.raises(UserError, match="was made from other data or parameters"):
+        page.read_confusion(tmp_path / "a.csv", {"a": 3, "b, c": 1})
 
 
 @pytest.mark.parametrize(
@@ -32,5 +34,7 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
 def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, says):
     monkeypatch.chdir(tmp_path)
     source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
-    Description(classes=[], counts={}, representations={}, source=source).write(DESCRIPTION)
+    known = {"fingerprint": "d", "params": {}, "classes": ["a", "b"]}
+    known |= {"counts": {part: {"a": 1, "b": 1} for part in PARTS}, "representations": {"mfccs": {"shape": [26]}}}
+    Description(**known, source=source).write(DESCRIPTION)
     assert says in page.how_sure()

@@ -22,7 +22,7 @@ TEXTS = {guide: (ROOT / guide).read_text(encoding="utf-8") for guide in GUIDES}
 BLOCKS = [(guide, name) for guide, blocks in readme.GUIDES.items() for name in blocks]
 LIVE = ("predict", "dag")  # come from running something, not from committed figures
 MOST_WORDS = 1300  # in README.md
-THE_READERS = ("data/mine", "data/audio")  # the reader's own folders
+THE_READERS = ("data/tmp", "data/mine", "data/audio")  # the reader's own folders
 
 
 def block(text: str, name: str) -> str:

@@ -1,11 +1,12 @@
 """Tables: without tracks, with a GPU."""
 
 import pytest
-from reporting.judged import JUDGED
+from reporting.judged import HARDWARE, JUDGED, SECONDS
 
 from stages.files import COMPARED, SELECTED, timing_path
-from stages.records import Comparison, Selection, Timing, write_by_name
+from stages.records import write_by_name
 from stages.reporting import tables
+from stages.results import Comparison, Selection, Timing
 
 CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
 
@@ -25,9 +26,9 @@ def metrics(tmp_path, monkeypatch):
     )
     write_by_name(COMPARED, {"other": comparison})
     for device, start, steps in (("cpu", 0.5, 600.0), ("gpu", 4.25, 12000.0)):
-        timed = {"seconds": {}, "runs_at_once": 1, "all_runs_seconds": 1, "samples_per_second": 1, "threads": 1}
+        timed = {"seconds": SECONDS, "runs_at_once": 1, "all_runs_seconds": 1, "samples_per_second": 1, "threads": 1}
         timed = {"other": timed | {"steps_per_second": steps}}
-        Timing(hardware={}, start_seconds=start, representations=timed).write(timing_path(device))
+        Timing(hardware=HARDWARE, start_seconds=start, representations=timed).write(timing_path(device))
 
 
 def test_headline_without_tracks(metrics):

@@ -1,0 +1,119 @@
+"""analyser: what one process of `features` does: from some tracks to their samples and their lines of tracks.csv."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from stages.audio.decode import open_sound, read_blocks, why_unusable, windows
+from stages.audio.front_end import FRONT_ENDS
+from stages.writing import write_json
+
+
+class Track(NamedTuple):
+    """A line of tracks.csv; `problem` says why a track is not in the data set."""
+
+    file: str
+    label: str
+    seconds: float
+    clips: int
+    rate: int
+    problem: str
+
+
+class Piece(NamedTuple):
+    """Some tracks to analyse together, and where to leave what comes of them, whose name is what it is made from."""
+
+    files: list[str]  # below the folder
+    folder: Path
+    place: Path
+    sample_rate: int
+    representations: tuple[str, ...]
+
+    def done(self) -> Path:
+        """Return the file that stands when the piece does: its lines of tracks.csv."""
+        return self.place.with_suffix(".json")
+
+    def numbers(self, representation: str) -> Path:
+        """Return where a representation's samples are, raw."""
+        return self.place.with_suffix(f".{representation}")
+
+
+def read_header(place: tuple[Path, str]) -> Track:
+    """Return a track's line of tracks.csv as far as its header tells, given the folder of all and the track's name."""
+    folder, name = place
+    rate, seconds, problem = 0, 0.0, ""
+    try:
+        with open_sound(folder / name) as sound:
+            rate, seconds = sound.samplerate, sound.frames / sound.samplerate
+    except Exception as error:  # whatever is wrong with one track, the others go on
+        problem = why_unusable(error)
+    return Track(name, Path(name).parts[0], seconds, 0, rate, problem)
+
+
+def analyse(piece: Piece) -> list[str]:
+    """Write the samples of a piece's tracks, raw, then their lines of tracks.csv; return the tracks."""
+    use_one_thread()
+    with ExitStack() as stack:
+        raw = {name: stack.enter_context(piece.numbers(name).open("wb")) for name in piece.representations}
+        tracks = [analyse_track(piece, file, raw) for file in piece.files]
+    write_json(piece.done(), tracks)
+    return piece.files
+
+
+def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
+    """Add a track's samples to the raw files and return its line of tracks.csv."""
+    before = {name: out.tell() for name, out in raw.items()}
+    clips, samples, rate, problem = 0, 0, 0, ""
+
+    def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    try:
+        with open_sound(piece.folder / file) as sound:
+            rate = sound.samplerate
+            blocks = counted(read_blocks(sound, piece.sample_rate))
+            for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
+                write(raw, {name: FRONT_ENDS[name](heard) for name in raw})
+                clips += len(heard)
+    except NotWrittenError as error:  # a full disk is no problem of the track's
+        raise error.__cause__ from None
+    except Exception as error:  # whatever is wrong with one track, the others go on
+        problem = why_unusable(error)
+    if problem or not clips:
+        problem, clips = problem or "is shorter than a second", 0
+        for name, out in raw.items():
+            out.truncate(before[name])
+            out.seek(before[name])
+    return Track(file, Path(file).parts[0], samples / piece.sample_rate, clips, rate, problem)
+
+
+class NotWrittenError(Exception):
+    """What was heard could not be written."""
+
+
+def write(raw: dict[str, BinaryIO], samples: dict[str, np.ndarray]) -> None:
+    """Add samples to the raw files.
+
+    Raises:
+        NotWrittenError: from the OSError that says why.
+    """
+    try:
+        for name, array in samples.items():
+            raw[name].write(array.tobytes())
+    except OSError as error:
+        raise NotWrittenError from error
+
+
+@cache
+def use_one_thread() -> None:
+    """Keep linear algebra to one thread in this process, a cluster's worker too: other threads, other last bits."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)

@@ -1,0 +1,125 @@
+"""Results: what the stages leave in metrics/, as types; how they are read and written is in stages/records.py."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.records import Choice, Fingerprint, Record
+
+PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
+
+
+class Spread(Record):
+    """Seconds over the runs."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Timed(Record):
+    """How long training on one representation took."""
+
+    seconds: Annotated[  # of one run, whoever ran beside it
+        dict[Literal[PARTS_OF_TIME], Spread], Field(min_length=len(PARTS_OF_TIME))
+    ]
+    runs_at_once: int
+    all_runs_seconds: float  # wall clock from the first run's start to the last one's end
+    steps_per_second: float  # of training proper, all runs at once
+    samples_per_second: float
+    threads: int
+
+
+class Hardware(Record):
+    """What times were measured on."""
+
+    cpu: str
+    cores: int
+    instruction_set: str
+    versions: dict[str, str]
+    hosts: list[str] | None = None  # of a cluster
+    gpu: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+class Timing(Record):
+    """How long a device took: metrics/train_DEVICE.json."""
+
+    hardware: Hardware
+    start_seconds: float  # importing torch, starting the device, rehearsing: once, before any run
+    representations: dict[str, Timed]
+    peak_mib: float | None = None  # of a GPU's memory
+
+
+class Selection(Record):
+    """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
+
+    best: str
+    representations: dict[str, Choice]
+
+
+class Scored(Record):
+    """Accuracy and macro F1 with their 95 % intervals."""
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    f1_macro: float
+    f1_macro_low: float
+    f1_macro_high: float
+
+
+class Baseline(Scored):
+    """How a simpler model did."""
+
+    f1_macro_split_at_random: float | None = None  # only where tracks are known
+
+
+class Baselines(Record):
+    """How every baseline did on every representation: data/baselines.json."""
+
+    fingerprint: Fingerprint  # of the prepared data
+    representations: dict[str, dict[str, Baseline]]
+
+
+class Tracks(Record):
+    """Scores of whole tracks' verdicts, and how many tracks there are."""
+
+    accuracy: float
+    f1_macro: float
+    tracks: int
+
+
+class OverRuns(Record):
+    """Mean and standard deviation over the runs, each judged by its own best snapshot."""
+
+    f1_macro_mean: float
+    f1_macro_std: float
+    best_epoch_mean: float
+    best_epoch_std: float
+
+
+class Judgement(Scored):
+    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
+
+    loss: float
+    f1: dict[str, float]  # by class, as the two below
+    precision: dict[str, float]
+    recall: dict[str, float]
+    expected_calibration_error: float
+    true_class_probability: float
+    runs: OverRuns
+    baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
+    track: Tracks | None = None  # only where tracks are known
+
+
+class Comparison(Record):
+    """The CPU against the GPU; metrics/compare.json has one a representation."""
+
+    cpu_seconds: float  # of the median run
+    gpu_seconds: float | None
+    cpu_all_runs_seconds: float
+    gpu_all_runs_seconds: float | None
+    gpu_speedup: float | None  # of all runs
+    max_val_f1_difference: float | None

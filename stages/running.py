@@ -1,0 +1,95 @@
+"""Running: what every stage and every command does around its work: one lock, and errors as one line."""
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stages.files import TEMPORARY, UserError, shown
+from stages.writing import NO_SPACE, clear
+
+LOCK = TEMPORARY / "lock"
+MOST = 4000  # characters of an error
+NO_MEMORY = (
+    *("can't allocate memory", "not enough memory", "failed to map segment", "cannot allocate memory"),
+    "can't start new thread",
+)
+LEAST = 2**31  # bytes that may be asked for: with less, libraries wait for ever, or end in a traceback
+
+
+def run_stage(stage: Callable[[], None]) -> None:
+    """Run a stage as the only one of this project; errors as `run_command` tells them."""
+
+    def alone() -> None:
+        with sole_stage():
+            stage()
+
+    run_command(alone)
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a command; an error that the user can mend becomes one line on stderr and exit code 1."""
+    if sys.stdout:
+        # Line by line, so that messages and the progress bar come in order; a name that the terminal has no letters
+        # for is shown by escapes.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    try:
+        check_limit()
+        command()
+        if sys.stdout:
+            sys.stdout.flush()
+    except UserError as error:
+        sys.exit(f"error: {shown(error, MOST)}")
+    except BrokenPipeError:  # of `| head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        sys.exit(f"error: {shown(_mendable(error), MOST)}")
+
+
+def check_limit() -> None:
+    """Hold that `ulimit -v` leaves room for what every stage imports.
+
+    Raises:
+        UserError: if it does not.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST:
+        raise UserError(f"ulimit -v: found {limit >> 10} KiB, expected {LEAST >> 10} or more, or unlimited")
+
+
+def _mendable(error: Exception) -> str:
+    """Return what an error that the machine is to blame for means; raise any other again."""
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
+        return "not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
+    if not isinstance(error, OSError):
+        raise error
+    where = f"{os.fspath(error.filename)}: " if error.filename else ""
+    advice = "; free some space and run this again" if error.errno in NO_SPACE else ""
+    return f"{where}{error.strerror or error}{advice}"
+
+
+@contextmanager
+def sole_stage() -> Iterator[None]:
+    """Wait until no other stage of this project runs, say one that a killed `dvc` left behind; then clear up after it.
+
+    Raises:
+        UserError: if this is not run from the repository's root.
+    """
+    from filelock import FileLock, Timeout
+
+    if not TEMPORARY.parent.is_dir():
+        raise UserError(f"{TEMPORARY.parent}: no such folder; run this from the repository's root")
+    TEMPORARY.mkdir(exist_ok=True)
+    lock = FileLock(LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another stage, perhaps of a `dvc` that was killed, to end ({LOCK})")
+        lock.acquire()
+    with lock:
+        clear(TEMPORARY)
+        yield

@@ -1,0 +1,169 @@
+"""Writing: files and folders whole or not at all, each format in one way.
+
+What is being written lies in data/tmp until it is whole, or, where a file is to be on another disk, beside it. A
+process that is killed leaves it there; the next stage clears away what no living process owns.
+"""
+
+import csv
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC, EPIPE
+from itertools import count
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from stages.files import TEMPORARY, UserError, kind
+
+NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
+STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:
+DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
+HOST = re.sub(r"\W", "-", platform.node())
+COUNTER = count()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write a file at, which then replaces `path`, or nothing does.
+
+    If the block raises, the temporary is removed and `path` stays as it was. A link is followed: what it leads to is
+    replaced. A device or a pipe, say /dev/stdout, is written to.
+
+    Raises:
+        UserError: if a folder or anything else is there that is no file.
+        OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
+    """
+    with _replacing(path, "file") as temporary:
+        yield temporary
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does.
+
+    Raises:
+        UserError: if `path` is there and is no folder.
+        OSError: as `replacing`.
+    """
+    with _replacing(path, "folder") as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+def check_replaceable(path: Path, wanted: str) -> None:
+    """Hold that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
+
+    Raises:
+        UserError: naming what is there.
+        OSError: naming `path`, if its links lead in a circle.
+    """
+    found = kind(path)
+    if found not in (None, wanted) and not (wanted == "file" and found in STREAMS):
+        raise UserError(f"{path}: found a {found}, expected a {wanted} or nothing there; remove it or use another name")
+
+
+@contextmanager
+def _replacing(path: Path, wanted: str) -> Iterator[Path]:
+    check_replaceable(path, wanted)
+    stream = _is_stream(path)
+    target = Path(gettempdir()) / path.name if stream else Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (_temporary(target, what) for what in ("new", "old"))
+    try:
+        yield new
+        check_replaceable(path, wanted)  # the work may have taken hours
+        if stream:
+            _pour(new, path)
+            return
+        if wanted == "folder" and target.exists():
+            target.rename(old)
+        new.replace(target)
+    except OSError as error:
+        ours = error.filename and any(Path(error.filename).is_relative_to(each) for each in (new, old, target))
+        if ours or error.errno in NO_SPACE or (error.errno and not error.filename and error.errno != EPIPE):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+        raise
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for leftover in (new, old):
+            _remove(leftover)
+
+
+def _is_stream(path: Path) -> bool:
+    return kind(path) in STREAMS or bool(DESCRIPTOR.fullmatch(str(path.absolute())))
+
+
+def _pour(new: Path, stream: Path) -> None:
+    sys.stdout.flush()
+    with new.open("rb") as source, stream.open("ab", buffering=0) as sink:  # appended: it may be a file after all
+        shutil.copyfileobj(source, sink)
+
+
+def _temporary(target: Path, what: str) -> Path:
+    """Return a name that no other process uses, on the disk that `target` is on."""
+    name = f"{target.name[:40]}.{HOST}.{os.getpid()}.{next(COUNTER)}.{what}"
+    with suppress(OSError):  # say of a project that may not be written
+        if TEMPORARY.parent.is_dir():
+            TEMPORARY.mkdir(exist_ok=True)
+            writable = os.access(TEMPORARY, os.W_OK, effective_ids=True)
+            if writable and TEMPORARY.stat().st_dev == target.parent.stat().st_dev:
+                return TEMPORARY.absolute() / name
+    clear(target.parent, f".{glob.escape(target.name[:40])}.*")
+    return target.with_name(f".{name}")
+
+
+def clear(folder: Path, pattern: str = "*") -> None:
+    """Remove what processes of this machine that live no more, or an earlier one with this number, left in a folder."""
+    for leftover in folder.glob(pattern):
+        match = re.fullmatch(rf".*\.{HOST}\.(\d+)\.\d+\.(new|old)", leftover.name, re.DOTALL)
+        if match and not _lives(int(match[1])):
+            _remove(leftover)
+
+
+def _lives(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, indented."""
+    write_bytes(path, (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write CSV: text in quotes, so that a name may hold any character, also one that is not UTF-8."""
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)

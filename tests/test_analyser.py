@@ -1,0 +1,55 @@
+"""analyser: a piece is the same whoever makes it, and a track that breaks off leaves nothing behind."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from stages import analyser
+from stages.analyser import Piece, Track, analyse, read_header
+from stages.audio.front_end import mfccs
+
+
+@pytest.fixture
+def piece(tmp_path):
+    for i, seconds in enumerate((2.5, 3.2)):
+        sound = np.random.default_rng(i).uniform(-0.5, 0.5, int(seconds * 8000))
+        (tmp_path / "jazz").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "jazz" / f"{i}.wav", sound, 8000)
+    return Piece(["jazz/0.wav", "jazz/1.wav"], tmp_path, tmp_path / "piece", 8000, ("mfccs",))
+
+
+def test_a_piece_holds_its_tracks_samples_one_after_the_other(piece):
+    assert analyse(piece) == piece.files
+    expected = []
+    for file in piece.files:
+        sound = soundfile.read(piece.folder / file)[0]
+        expected.append(mfccs(sound[: len(sound) // 8000 * 8000].reshape(-1, 8000)))
+    found = np.fromfile(piece.numbers("mfccs"), np.float32).reshape(-1, 26)
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-3)
+    assert json.loads(piece.done().read_text()) == [
+        ["jazz/0.wav", "jazz", 2.5, 2, 8000, ""],
+        ["jazz/1.wav", "jazz", 3.2, 3, 8000, ""],
+    ]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd"), ValueError("odd"), UnicodeError("odd")])
+def test_a_track_that_breaks_off_leaves_nothing_and_the_others_go_on(piece, monkeypatch, error):
+    def breaking(sound, sample_rate):
+        yield from (np.ones(8000, np.float32) for _ in range(2))
+        if sound.frames == 20000:
+            raise error
+
+    monkeypatch.setattr(analyser, "read_blocks", breaking)
+    analyse(piece)
+    first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
+    assert first.problem == f"cannot be used ({type(error).__name__}: {error})"
+    assert (first.clips, second.clips, second.problem) == (0, 2, "")
+    assert piece.numbers("mfccs").stat().st_size == 2 * 26 * 4
+
+
+def test_a_header_tells_the_length_or_what_is_wrong(piece):
+    assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", "jazz", 3.2, 0, 8000, "")
+    (piece.folder / "jazz" / "2.wav").write_text("no sound")
+    assert "can be decoded" in read_header((piece.folder, "jazz/2.wav")).problem

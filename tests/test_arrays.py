@@ -1,0 +1,142 @@
+"""Arrays on disk: what a header claims has to be there."""
+
+import os
+import resource
+import struct
+import subprocess
+import sys
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages import arrays
+from stages.arrays import ArrayFile, blocks_of, write_array
+from stages.files import UserError
+
+ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))
+TYPES = ("<f4", ">f8", "<f2", "i1", ">i4", "<u8", "<U3", ">U5")
+
+
+def test_what_is_written_comes_back(tmp_path):
+    for array in ARRAYS:
+        write_array(tmp_path / "a.npy", array)
+        found = ArrayFile(tmp_path / "a.npy").whole()
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == array.dtype
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    kind=st.sampled_from(TYPES),
+    order=st.sampled_from("CF"),
+    block=st.integers(1, 2000),
+    rows=st.none() | st.integers(1, 9),
+)
+def test_blocks_are_the_array_whatever_its_order_and_type(tmp_path_factory, shape, kind, order, block, rows):
+    shape = [3 * shape[0], *shape[1:]]
+    array = np.asarray(np.arange(np.prod(shape)).reshape(shape) % 120, dtype=kind, order=order)
+    path = tmp_path_factory.mktemp("blocks") / "a.npy"
+    np.save(path, array)
+    with patch.object(arrays, "BLOCK", block):
+        file = ArrayFile(path)
+    assert len(file) == len(array) == shape[0]
+    at_once = rows or max(1, block // max(64, array[0].nbytes))
+    found = list(file.blocks(rows))
+    assert [first for first, _ in found] == list(range(0, len(array), at_once))
+    np.testing.assert_array_equal(np.concatenate([each for _, each in found]), array)
+    assert all(each.dtype == array.dtype.newbyteorder("=") and each.flags.c_contiguous for _, each in found)
+    twice = list(blocks_of([file, file]))
+    np.testing.assert_array_equal(np.concatenate([each for _, each in twice]), np.concatenate([array, array]))
+    assert [first for first, _ in twice] == list(np.cumsum([0, *(len(each) for _, each in twice[:-1])]))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_that_changes_while_it_is_read_is_refused(tmp_path, order):
+    """A memory map would end the process here."""
+    array, path = np.asarray(np.eye(5000, 100), order=order), tmp_path / "a.npy"
+    np.save(path, array)
+    file = ArrayFile(path)
+    file.check_unchanged()
+    blocks = file.blocks(100)
+    next(blocks)
+    os.truncate(path, path.stat().st_size - 8)
+    with pytest.raises(UserError, match=r"a.npy: was changed while it was read; run this again$"):
+        list(blocks)
+    for change in (lambda: np.save(path, array), lambda: np.save(path, array[1:])):
+        change()
+        with pytest.raises(UserError, match=r"a.npy: was changed while it was read"):
+            file.check_unchanged()
+        file = ArrayFile(path)
+    other = tmp_path / "b.npy"
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.replace(path)
+    with pytest.raises(UserError, match=r"a.npy: was changed while it was read"):
+        file.check_unchanged()
+
+
+def test_strings_that_are_no_text_are_named(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([97, 0x10FFFF], np.uint32).view("<U1"))
+    assert ArrayFile(tmp_path / "a.npy").whole().tolist() == ["a", "\U0010ffff"]
+    np.save(tmp_path / "a.npy", np.array([97, 0x110000], np.uint32).view("<U1"))
+    for read in (ArrayFile.whole, lambda file: list(file.blocks(1))):
+        with pytest.raises(UserError, match=r"a.npy: found strings that are no text, expected Unicode; save it again"):
+            read(ArrayFile(tmp_path / "a.npy"))
+
+
+def test_no_pickle_is_ever_written(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_array(tmp_path / "a.npy", np.array([{}]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def npy(header, version=1):
+    """Return a .npy file with this text as its header, and 100 bytes of data."""
+    length = struct.pack("<H", len(header))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + bytes(100)
+
+
+LIES = {
+    "empty": (b"", "truncated or not a .npy file"),
+    "an archive": (b"PK\x03\x04" + bytes(100), "it does not start as one"),
+    "a pickle": (b"\x80\x04K\x01.", "it does not start as one"),
+    "10^12 rows": (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 26)}"), "found 100 bytes of"),
+    "wide strings": (npy("{'descr': '<U100000000', 'fortran_order': False, 'shape': (1,)}"), "found 100 bytes of"),
+    "a negative shape": (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 26)}"), "found the shape"),
+    "objects": (npy("{'descr': '|O', 'fortran_order': False, 'shape': (5,)}"), "found Python objects"),
+    "no dictionary": (npy("{'descr': "), "truncated or not a .npy file"),
+    "no Python": (npy("\x00\x01(((("), "truncated or not a .npy file"),
+    "no type": (npy("{'descr': 'zebra', 'fortran_order': False, 'shape': (5,)}"), "truncated or not a .npy file"),
+    "no size": (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "found <U0 of shape"),
+    "70 dimensions": (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 70}}}"), "truncated or not"),
+    "version 9": (npy("{}", version=9), "truncated or not a .npy file"),
+    "a header beyond the end": (b"\x93NUMPY\x01\x00\xff\xff{}", "truncated or not a .npy file"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_is_named(tmp_path, lie):
+    content, says = LIES[lie]
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(UserError, match=says) as refusal:
+        ArrayFile(tmp_path / "a.npy")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_lie_takes_no_memory(tmp_path):
+    (tmp_path / "a.npy").write_bytes(LIES["10^12 rows"][0])
+    code = "import sys; from pathlib import Path; from stages.arrays import ArrayFile; ArrayFile(Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.npy"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "UserError" in done.stderr.splitlines()[-1]

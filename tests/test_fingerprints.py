@@ -1,0 +1,133 @@
+"""Fingerprints: what was not made from the same is refused, whatever it is."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_params
+
+from stages import baselines, compare, evaluate, prepare, report, select, train
+from stages.files import BASELINES, DESCRIPTION, MODEL, PREPARED, SELECTED, SNAPSHOTS, UserError, card_path, read_json
+from stages.fingerprints import digest, fingerprint, of_training
+from stages.records import Card, Description
+from stages.writing import write_json
+
+HISTORY = SNAPSHOTS / "cpu" / "history.json"
+
+
+def test_the_same_gives_the_same_and_anything_else_does_not():
+    one = {"a": 1, "b": [0.1, None, "x"]}
+    assert fingerprint(one, "y") == fingerprint({"b": [0.1, None, "x"], "a": 1}, "y")
+    assert len({fingerprint(each) for each in (one, one | {"a": 2}, [one], {}, None, "", 0, 0.1)}) == 8
+
+
+def test_a_digest_is_that_of_sha256sum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def run(stage, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train", "cpu"] if stage is train else [stage.__name__])
+    stage.main()
+
+
+@pytest.fixture
+def chain(trained, monkeypatch):
+    """A workplace where the whole chain has run."""
+    for stage in (baselines, select, evaluate, compare):
+        run(stage, monkeypatch)
+
+
+def test_prepared_data_tell_what_they_were_made_from(trained):
+    first = Description.read(DESCRIPTION).fingerprint
+    prepare.main()
+    assert Description.read(DESCRIPTION).fingerprint == first
+    groups = np.load("data/mine/mfccs/groups.npy")
+    for name in ("mfccs", "melgrams"):
+        np.save(f"data/mine/{name}/groups.npy", groups + 1)  # the same groups under other names
+    prepare.main()
+    assert Description.read(DESCRIPTION).fingerprint != first
+
+
+def test_every_artefact_says_what_it_was_made_from(chain):
+    data, history = read_json(DESCRIPTION)["fingerprint"], read_json(HISTORY)
+    assert history["fingerprint"] == of_training(data, history["params"])
+    assert read_json(BASELINES)["fingerprint"] == data
+    for name in ("mfccs", "melgrams"):
+        card = Card.read(card_path(name))
+        assert (card.data.fingerprint, card.fingerprint) == (data, history["fingerprint"])
+        assert card.weights == digest(MODEL / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("reader", [train, baselines, select, evaluate, compare, report])
+def test_data_of_another_split_are_refused(chain, monkeypatch, reader):
+    write_params(epochs=12, split_seed=6)
+    prepare.main()
+    write_params(epochs=12)
+    with pytest.raises(UserError) as refusal:
+        run(reader, monkeypatch)
+    assert str(refusal.value) == f"{DESCRIPTION}: was made with split_seed: 6, params.yaml has 0; run `dvc repro`"
+
+
+@pytest.mark.parametrize("reader", [select, evaluate, compare, report])
+def test_another_training_is_refused(chain, monkeypatch, reader):
+    write_params(epochs=12, lr=0.01)
+    run(train, monkeypatch)
+    write_params(epochs=12)
+    with pytest.raises(UserError, match=r"cpu/history.json: was made with lr: 0.01, params.yaml has 0.05; run `dvc"):
+        run(reader, monkeypatch)
+
+
+@pytest.fixture
+def theirs(chain, monkeypatch, tmp_path_factory):
+    """What another run, with other data and parameters, made."""
+    folder = tmp_path_factory.mktemp("theirs")
+    shutil.copytree(Path.cwd(), folder, dirs_exist_ok=True)
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        write_params(epochs=12, split_seed=6, lr=0.01)
+        for stage in (prepare, train, baselines, select):
+            run(stage, patch)
+    return folder
+
+
+TENSORS = PREPARED / "mfccs.safetensors"
+MIXES = [
+    *((reader, TENSORS) for reader in (train, baselines, select, evaluate)),
+    *((reader, HISTORY) for reader in (select, evaluate, compare, report)),
+    (select, SNAPSHOTS / "cpu" / "mfccs"),
+    (evaluate, SNAPSHOTS / "cpu" / "mfccs"),
+    *((evaluate, path) for path in (BASELINES, SELECTED, MODEL, MODEL / "mfccs.safetensors", MODEL / "mfccs.json")),
+    *((report, path) for path in (SELECTED, MODEL)),
+]
+
+
+@pytest.mark.parametrize(("reader", "mixed"), MIXES)
+def test_a_mix_is_refused_in_one_line(chain, theirs, monkeypatch, reader, mixed):
+    """One file or folder of another run, as one that still goes on would put it there."""
+    if mixed == HISTORY:  # as if somebody had put the parameters right by hand
+        write_json(HISTORY, read_json(theirs / HISTORY) | {"params": read_json(HISTORY)["params"]})
+    elif mixed.is_relative_to(SNAPSHOTS):  # the files are called alike, run by run and epoch by epoch
+        other = next(path for path in (theirs / mixed).rglob("*") if path.is_file())
+        for path in [path for path in mixed.rglob("*") if path.is_file()]:
+            shutil.copy(other, path)
+    elif (theirs / mixed).is_dir():
+        shutil.rmtree(mixed)
+        shutil.copytree(theirs / mixed, mixed)
+    else:
+        shutil.copy(theirs / mixed, mixed)
+    with pytest.raises(UserError, match="was made from other data or parameters than the rest, as a killed run") as no:
+        run(reader, monkeypatch)
+    assert str(no.value).count("\n") == 0
+    assert Path(str(no.value).split(":")[0]).exists()
+
+
+def test_weights_that_are_not_the_cards_are_refused(chain, monkeypatch):
+    """Of the same training, but of another epoch: the model's card knows the very bytes."""
+    chosen = (MODEL / "mfccs.safetensors").read_bytes()
+    other = next(path for path in sorted((SNAPSHOTS / "cpu" / "mfccs").rglob("*")) if path.is_file())
+    assert other.read_bytes() != chosen
+    shutil.copy(other, MODEL / "mfccs.safetensors")
+    with pytest.raises(UserError, match=r"model/mfccs.safetensors: was made from other"):
+        run(evaluate, monkeypatch)

@@ -1,0 +1,44 @@
+"""Kills: six rounds of the soak, drawn so that they meet every command, signal and target. `make soak` plays more."""
+
+import pytest
+import soak
+
+pytestmark = pytest.mark.slow
+
+SEED, ROUNDS = 128064, 6
+
+
+@pytest.fixture(scope="module")
+def rounds() -> list[soak.Round]:
+    return [soak.draw(SEED, number) for number in range(1, ROUNDS + 1)]
+
+
+@pytest.fixture(scope="module")
+def whole(rounds, tmp_path_factory) -> soak.Soak:
+    used = [soak.BEFORE, *(each.value for each in rounds), *(each.then for each in rounds)]
+    return soak.Soak(tmp_path_factory.mktemp("soak"), [value for value in soak.VALUES if value in used])
+
+
+def test_whatever_a_kill_leaves_make_repro_makes_the_same_bytes(rounds, whole):
+    assert {each.command for each in rounds} == set(soak.COMMANDS)
+    assert {each.signal for each in rounds} == set(soak.SIGNALS)
+    assert {each.target for each in rounds} == set(soak.TARGETS)
+    failed = [outcome for outcome in soak.pool(whole.play, rounds) if outcome.faults]
+    assert not failed
+
+
+def test_the_soak_sees_every_byte(whole):
+    repository = whole.copy("another")
+    assert whole.differences(repository) == []
+    chosen = repository.folder / "data/model/mfccs.safetensors"
+    content = chosen.read_bytes()
+    chosen.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (repository.folder / "metrics/evaluate.json").unlink()
+    (repository.folder / "data/prepared/extra").touch()
+    (repository.folder / "metrics/.select.json.7.new").touch()
+    assert whole.differences(repository) == [
+        "data/model/mfccs.safetensors: differs",
+        "data/prepared/extra: too much",
+        "metrics/evaluate.json: missing",
+    ]
+    assert soak.leftovers(repository.folder) == ["metrics/.select.json.7.new"]

@@ -1,0 +1,109 @@
+"""Running: one stage at a time, and every error as one line."""
+
+import os
+import subprocess
+import sys
+from errno import ENOSPC, EROFS
+
+import pytest
+from conftest import ROOT
+
+from stages.files import UserError
+from stages.running import LOCK, run_command, run_stage, sole_stage
+from stages.writing import HOST
+
+NO_MEMORY = "error: not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (UserError("lr: found abc"), "error: lr: found abc"),
+        (UserError("class a\nb\x1b"), r"error: class a\nb\x1b"),
+        (OSError(EROFS, "Read-only file system", "a.json"), "error: a.json: Read-only file system"),
+        (
+            OSError(ENOSPC, "No space left on device", "a.json"),
+            "error: a.json: No space left on device; free some space and run this again",
+        ),
+        (MemoryError(), NO_MEMORY),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), NO_MEMORY),
+        (ImportError("libtorch.so: failed to map segment from shared object"), NO_MEMORY),
+    ],
+)
+def test_a_command_ends_in_one_line(error, code):
+    def command():
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        run_command(command)
+    assert end.value.code == code
+
+
+def test_a_mistake_of_ours_is_no_error_of_the_users():
+    def command():
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_command(command)
+
+
+def test_outside_of_the_project_nothing_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        run_stage(lambda: pytest.fail("it ran"))
+    assert end.value.code == "error: data: no such folder; run this from the repository's root"
+
+
+def python(code, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | options.pop("env", {})
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **options)
+
+
+def test_two_stages_take_turns(workplace):
+    """The second one waits, says so, and goes on when the first one has ended, however it ended."""
+    code = (
+        "import sys; from stages.running import run_stage\n"
+        "def stage():\n    print('writes'); sys.stdin.read()\n"
+        "run_stage(stage)"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with python(code, **pipes) as first:
+        assert first.stdout.readline() == "writes\n"
+        with python(code, **pipes) as second:
+            waiting = "waiting for another stage, perhaps of a `dvc` that was killed, to end (data/tmp/lock)\n"
+            assert second.stdout.readline() == waiting
+            (LOCK.parent / f"x.{HOST}.{first.pid}.0.new").touch()
+            first.kill()
+            first.wait()
+            assert second.stdout.readline() == "writes\n"
+            assert [path.name for path in LOCK.parent.iterdir()] == [LOCK.name]
+
+
+def test_the_lock_is_free_again(workplace):
+    for _ in range(2):
+        with pytest.raises(RuntimeError), sole_stage():
+            raise RuntimeError
+
+
+def test_who_has_read_enough_is_not_troubled():
+    code = (
+        "from stages.running import run_command\n"
+        "def command():\n    for i in range(100_000):\n        print(i)\n"
+        "run_command(command)"
+    )
+    with python(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == "0\n"
+        writer.stdout.close()
+        assert writer.stderr.read() == ""
+        assert writer.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [("ascii", r"\u65e5 \xfc \udce9"), ("latin-1", r"\u65e5 ü \udce9"), ("utf-8", r"日 ü \udce9")],
+)
+def test_a_terminal_without_the_letters_shows_escapes(encoding, expected):
+    code = r"from stages.running import run_command; run_command(lambda: print('\u65e5 \xfc \udce9'))"
+    with python(code, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": encoding}, encoding=encoding) as writer:
+        assert writer.stdout.read() == f"{expected}\n"

@@ -1,0 +1,119 @@
+"""Tasks: the same results wherever they are worked out, and nobody who works on when nobody waits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from stages import tasks
+from stages.files import UserError
+
+CORES = tasks.cores  # before a fixture takes them away
+
+
+def square(n):
+    tasks.report([n, os.getpid()])
+    return n, n * n, os.getpid()
+
+
+def fail(n):
+    raise UserError(f"{n} cannot be squared")
+
+
+def die(n):
+    os._exit(9)
+
+
+@pytest.mark.parametrize("place", [tasks.in_this_process, tasks.on_threads, tasks.on_processes])
+def test_every_place_gives_the_same(place, monkeypatch):
+    monkeypatch.setattr(tasks, "cores", CORES)
+    said = []
+    more = {tasks.on_processes: (2, ["json"], said.append), tasks.in_this_process: (said.append,)}.get(place, ())
+    if place is tasks.on_threads:  # which has no way to report
+        monkeypatch.setattr(tasks, "_told", said.append)
+    results = list(place(square, range(20), *more))
+    assert sorted(result[:2] for result in results) == [(n, n * n) for n in range(20)]
+    assert sorted(each[0] for each in said) == list(range(20))
+    here = {result[2] for result in results} == {os.getpid()}
+    assert here == (place is not tasks.on_processes)
+    with pytest.raises(UserError, match="cannot be squared"):
+        list(place(fail, range(20), *more))
+
+
+def test_a_worker_that_dies_is_told_in_one_line():
+    with pytest.raises(UserError, match="a worker process was ended, perhaps for want of memory; run this again"):
+        list(tasks.on_processes(die, range(3), 2, []))
+
+
+def test_cores_are_those_of_the_affinity_and_of_a_containers_quota(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    monkeypatch.setattr(tasks, "QUOTA", tmp_path / "cpu.max")
+    for quota, cores in {None: 8, "max 100000": 8, "250000 100000": 2, "50000 100000": 1, "9900000 100000": 8}.items():
+        if quota:
+            tasks.QUOTA.write_text(quota)
+        assert CORES() == cores
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert CORES() == 5
+
+
+def test_the_address_is_the_parameters_or_dasks(monkeypatch):
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://a:1")
+    assert tasks.cluster_address("tls://b:2") == "tls://b:2"
+    assert tasks.cluster_address(None) == "tcp://a:1"
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS")
+    assert tasks.cluster_address(None) is None
+
+
+SLEEPER = """
+import os, sys, time
+from pathlib import Path
+def sleep(n):
+    Path(str(os.getpid())).touch()
+    time.sleep(60)
+def main():
+    from stages import tasks
+    list(tasks.on_processes(sleep, range(4), 2, []))
+if __name__ == "__main__":
+    from sleeper import main
+    from stages.running import run_command
+    run_command(main)
+"""
+
+
+def lives(process):
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc who lives")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    with subprocess.Popen(
+        [sys.executable, "-m", "sleeper"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while len(workers := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        if ending == signal.SIGINT:
+            os.killpg(process.pid, ending)  # as Ctrl-C does
+        else:
+            process.send_signal(ending)
+        process.wait(timeout=20)
+        assert b"Traceback" not in process.stderr.read()
+    while any(lives(worker) for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

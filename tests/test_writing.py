@@ -1,0 +1,248 @@
+"""Files are written whole or not at all, and only where nothing of another kind is lost."""
+
+import csv
+import functools
+import os
+import resource
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from stages.files import UserError, read_csv, read_json
+from stages.writing import HOST, clear, replacing, replacing_folder, write_bytes, write_csv, write_json
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "deep" / "numbers.json"
+    write_json(path, {"b": 1, "a": 0.5})
+    assert path.read_text() == '{\n  "a": 0.5,\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, float("nan"))
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 0.5, "b": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["numbers.json"]
+
+
+@pytest.mark.parametrize(("named", "told"), [("other", "other"), ("temporary", "path"), (None, "path")])
+def test_an_error_names_the_file_that_people_know(tmp_path, named, told):
+    path, other = tmp_path / "numbers.json", tmp_path / "other.json"
+    with pytest.raises(PermissionError) as refusal, replacing(path) as temporary:
+        names = {"other": [str(other)], "temporary": [str(temporary)], None: []}
+        raise PermissionError(13, "Permission denied", *names[named])
+    assert refusal.value.filename == str({"other": other, "path": path}[told])
+    assert refusal.value.strerror == "Permission denied"
+
+
+def left_by(process, path):
+    """Return what a process of this machine with this number leaves of `path`."""
+    return f"{path}.{HOST}.{process}.0.new"
+
+
+def dead_process():
+    """Return the number of a process that lives no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data/tmp").mkdir(parents=True)
+    dead, alive = dead_process(), os.getppid()
+    for process in (dead, alive, os.getpid()):
+        folder = Path("data/tmp", left_by(process, "prepared"))
+        folder.mkdir()
+        (folder / "half").touch()
+        Path("data/tmp", left_by(process, "a.json")).touch()
+    Path("data/tmp", "lock").touch()
+    Path("data/tmp", f"a.json.elsewhere.{dead}.0.new").touch()  # of another machine on the same disk
+    clear(Path("data/tmp"))
+    kept = {"lock", f"a.json.elsewhere.{dead}.0.new", left_by(alive, "prepared"), left_by(alive, "a.json")}
+    assert {path.name for path in Path("data/tmp").iterdir()} == kept
+
+
+def test_what_is_being_written_lies_in_one_place_that_git_does_not_see(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    for path in (Path("metrics/a.json"), Path("data/b.json"), tmp_path / "c.json"):
+        with replacing(path) as temporary:
+            assert temporary.parent == tmp_path / "data" / "tmp"
+            temporary.write_text("x")
+        assert path.read_text() == "x"
+    assert list(Path("data/tmp").iterdir()) == []
+    said = subprocess.run(["git", "check-ignore", "data/tmp/x"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.stdout == "data/tmp/x\n"
+
+
+def test_on_another_disk_or_without_a_project_it_lies_beside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    left = tmp_path / f".{left_by(dead_process(), 'a.json')}"
+    left.touch()
+    with replacing(Path("a.json")) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".a.json.")
+        assert not left.exists()
+        temporary.write_text("x")
+    Path("data").mkdir()
+    if Path("/dev/shm").is_dir() and Path("/dev/shm").stat().st_dev != tmp_path.stat().st_dev:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+            write_bytes(Path(other) / "a", b"x")
+            assert [path.read_bytes() for path in Path(other).iterdir()] == [b"x"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "data"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    folder = tmp_path / "folder"
+    for name in ("old", "new"):
+        with replacing_folder(folder) as temporary:
+            write_bytes(temporary / name, b"x")
+    assert [p.name for p in folder.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def make(path, what):
+    """Put something at `path` that is not nothing."""
+    if what == "folder":
+        path.mkdir()
+        (path / "kept").write_text("kept")
+    elif what == "file":
+        path.write_text("kept")
+    elif what == "link to a file":
+        path.with_name("target").write_text("kept")
+        path.symlink_to("target")
+    elif what == "link to a folder":
+        path.with_name("target").mkdir()
+        path.symlink_to("target", target_is_directory=True)
+    elif what == "link to nothing":
+        path.symlink_to("nowhere")
+    elif what == "loop of links":
+        path.symlink_to(path.name)
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    elif what == "device":
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # as /dev/null
+
+
+@pytest.mark.parametrize("opened", ["before", "while the file is being written"])
+@pytest.mark.parametrize(
+    ("replace", "there", "found"),
+    [
+        (replacing, "folder", "folder"),
+        (replacing, "link to a folder", "folder"),
+        (replacing, "socket", "socket"),
+        (replacing_folder, "file", "file"),
+        (replacing_folder, "link to a file", "file"),
+        *((replacing_folder, what, what) for what in ("pipe", "socket", "device")),
+    ],
+)
+def test_nothing_of_another_kind_is_replaced(tmp_path, replace, there, found, opened):
+    path = tmp_path / "out"
+    wanted = "file" if replace is replacing else "folder"
+
+    def look():
+        return {(p.name, p.lstat().st_mode, p.read_text() if p.is_file() else "") for p in tmp_path.rglob("*")}
+
+    if opened == "before":
+        make_or_skip(path, there)
+        before = look()
+    with pytest.raises(UserError, match=rf"out: found a {found}, expected a {wanted} or nothing there; "):  # noqa: SIM117
+        with replace(path) as temporary:
+            assert opened != "before", "it must be refused before any work is done"
+            make_or_skip(path, there)
+            before = look() - {(p.name, p.lstat().st_mode, "") for p in [temporary] if p.exists()}
+            if replace is replacing:
+                temporary.write_text("new")
+    assert look() == before
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "disk" / "model").mkdir(parents=True)
+    (tmp_path / "model").symlink_to("disk/model", target_is_directory=True)
+    (tmp_path / "a.json").symlink_to("disk/a.json")  # leads to nothing yet
+    with replacing_folder(tmp_path / "model") as folder:
+        (folder / "new").write_text("x")
+    for content in (b"1", b"2"):
+        write_bytes(tmp_path / "a.json", content)
+        assert (tmp_path / "disk" / "a.json").read_bytes() == content
+    assert (tmp_path / "disk" / "model" / "new").read_text() == "x"
+    assert (tmp_path / "model").is_symlink()
+    assert (tmp_path / "a.json").is_symlink()
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["a.json", "model"]
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links") as refusal:
+        write_bytes(tmp_path / "loop", b"x")
+    assert refusal.value.filename == str(tmp_path / "loop")
+
+
+def test_a_stream_is_written_to(tmp_path):
+    """Of /dev/stdout nothing is replaced, be it a pipe, a device or a file behind it."""
+    code = (
+        "import sys; from pathlib import Path; from stages.writing import write_bytes\n"
+        "print('first'); write_bytes(Path(sys.argv[1]), b'content')"
+    )
+    command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
+    run = functools.partial(subprocess.run, env=environment, cwd=tmp_path, check=True)
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        assert run([*command, name], capture_output=True).stdout == b"first\ncontent"
+        with (tmp_path / "a").open("wb") as file:
+            run([*command, name], stdout=file)
+        assert (tmp_path / "a").read_bytes() == b"first\ncontent"
+    null = Path("/dev/null")
+    before = null.stat().st_rdev
+    assert run([*command, "/dev/null"], capture_output=True).stdout == b"first\n"
+    assert null.stat().st_rdev == before
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as cat:
+        run([*command, "pipe"], capture_output=True)
+        assert cat.stdout.read() == b"content"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "pipe"]
+
+
+def make_or_skip(path, what):
+    try:
+        make(path, what)
+    except PermissionError:
+        pytest.skip(f"this user may not make a {what}")
+
+
+def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path):
+    """A limit on the size of files makes the same call fail that a full disk does."""
+    (tmp_path / "kept.bin").write_bytes(b"kept")
+    code = (
+        "from pathlib import Path; from stages.running import run_command; from stages.writing import write_bytes;"
+        f"run_command(lambda: write_bytes(Path({str(tmp_path / 'kept.bin')!r}), bytes(100_000)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'kept.bin'}: File too large; free some space and run this again\n"
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("kept.bin", b"kept")]
+
+
+NAMES = ["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb", "a|b", "$a$", " a ", "ü", "日本", "'", "=1+1", "best", "", "caf\udce9"]
+
+
+def test_any_name_comes_back_from_csv_and_json(tmp_path):
+    write_csv(tmp_path / "a.csv", NAMES, [[*NAMES[:-1], 1.5], NAMES])
+    rows = read_csv(tmp_path / "a.csv", dict.fromkeys(NAMES, str))
+    assert rows == [[*NAMES[:-1], "1.5"], NAMES]
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        assert list(csv.reader(file))[2] == NAMES
+    write_json(tmp_path / "a.json", dict.fromkeys(NAMES, 1))
+    assert read_json(tmp_path / "a.json") == dict.fromkeys(NAMES, 1)
