@@ -4,8 +4,8 @@ The majority class, logistic regression and a support vector machine with an RBF
 standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training part and are judged on
 the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
 split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
-flatter. Of more than MOST_SAMPLES, they learn from so many, drawn at random, and are judged on whole tracks or blocks
-of so many: no more is ever read. Writes data/baselines.json.
+flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
+tracks or blocks, one of each class at least; no others are read. Writes data/baselines.json.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,13 @@ import numpy as np
 from stages.files import BASELINES
 from stages.fingerprints import read_description
 from stages.learning.scoring import count, intervals, scores
-from stages.learning.split import split_rows, whole_units
+from stages.learning.split import MOST_SAMPLES, split_rows, whole_units
 from stages.records import PARTS, Description
 from stages.results import Baseline, Baselines
 from stages.running import run_stage
 from stages.tensors import read_prepared, read_rows
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
-MOST_SAMPLES = 10_000  # to learn from, to judge: a support vector machine's time grows with the product of the two
 SEED = 0  # of the split at random, and of the samples drawn where there are more
 
 

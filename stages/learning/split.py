@@ -6,6 +6,7 @@ from stages.learning.units import class_of_units, members_of
 from stages.records import PARTS
 
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
+MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machine's time grows with their product
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:

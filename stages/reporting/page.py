@@ -19,7 +19,7 @@ from stages.files import (
     read_csv,
     shown,
 )
-from stages.learning.split import BLOCK
+from stages.learning.split import BLOCK, MOST_SAMPLES
 from stages.records import Description, Epoch, Size, Skipped, read_table
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
@@ -107,7 +107,9 @@ SECTIONS = {  # title, picture, what is said of it
     "The network against baselines": (
         "models.png",
         "Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at random, where "
-        "seconds of one track stand in training and test: what leakage would flatter.",
+        "seconds of one track stand in training and test: what leakage would flatter. From parts of more than "
+        f"{MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole tracks or blocks "
+        "to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",

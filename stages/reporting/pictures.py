@@ -94,10 +94,11 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
                 colour = "white" if share > 0.5 else "black"
                 text = f"{counts[row, column]}\n{share:.0%}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
-            axes.set(title=label(representation), xlabel="predicted", ylabel="actual")
-            named = slice(None, None, -(-len(names) // MOST))
-            axes.set_xticks(range(len(names))[named], names[named], rotation=30, ha="right")
-            axes.set_yticks(range(len(names))[named], names[named])
+            step = -(-len(names) // MOST)
+            title = label(representation) + (f": {len(names)} classes, one in {step} named" if step > 1 else "")
+            axes.set(title=title, xlabel="predicted", ylabel="actual")
+            axes.set_xticks(range(0, len(names), step), names[::step], rotation=30, ha="right")
+            axes.set_yticks(range(0, len(names), step), names[::step])
 
 
 def intervals(path: Path, records: list[dict], name: str, value: str, axis: str) -> None:

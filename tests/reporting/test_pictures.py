@@ -43,10 +43,11 @@ def written(monkeypatch):
 
 @pytest.mark.parametrize(("n", "cells", "named"), [(30, 900, 30), (31, 0, 16), (500, 0, 30)])
 def test_a_confusion_of_many_classes_has_no_text_and_is_no_larger(tmp_path, written, n, cells, named):
-    texts, names, _ = written
+    texts, names, titles = written
     pictures.confusion(tmp_path / "a.png", {"a": [f"g{i}" for i in range(n)]}, {"a": np.eye(n, dtype=int)})
     assert size(tmp_path / "a.png") == (round(120 * (1.6 + 0.8 * 30)), round(120 * (1 + 0.7 * 30)))
     assert (len(texts), len(names)) == (cells, named)
+    assert titles == ["a" if n == named else f"a: {n} classes, one in {-(-n // 30)} named"]
 
 
 def test_of_many_classes_the_lowest_are_drawn_and_the_title_says_so(tmp_path, written):
