@@ -73,7 +73,6 @@ def test_front_end(workplace, monkeypatch):
         assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
     assert readme.front_end().count("| ratio |") == 1
-    assert readme.front_end().count("| `predict`, to ours |") == 1
 
 
 @pytest.mark.slow

@@ -111,7 +111,6 @@ def front_end() -> str:
     rows.append(["ratio", *(f"x {row['ratio']:.1f}" for row in measured.values())])
     floor = "ratio, if all but decoding took no time"
     rows.append([floor, *(f"x {row['ratio'] / row['shares']['decode']:.1f}" for row in measured.values())])
-    rows.append(["`predict`, to ours", *(f"{row['predict_to_ours']:.2f}" for row in measured.values())])
     for part in ("decode", "resample", "features"):
         rows.append([f"of ours: {part}", *(f"{row['shares'][part]:.0%}" for row in measured.values())])
     return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"
