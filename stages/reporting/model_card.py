@@ -39,7 +39,8 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += [
         "",
         *table(
-            ["samples", *map(text, card.classes)], [[part, *map(str, n.values())] for part, n in data.counts.items()]
+            ["samples", *map(text, card.classes)],
+            [[part, *(str(n[name]) for name in card.classes)] for part, n in data.counts.items()],
         ),
     ]
     lines += ["", "## Front end", ""]
@@ -91,6 +92,6 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
 
 def describe_split(data: CardData) -> str:
     """Return how the data were split, as a phrase."""
-    how = "as given" if data.split == "given" else f"drawn with seed {data.split['seed']}, stratified by class"
+    how = "as given" if data.split == "given" else f"drawn with seed {data.split.seed}, stratified by class"
     tracks = "tracks unknown" if data.groups is None else f"none of {data.groups} tracks in two parts"
     return f"{how}, {tracks}"
