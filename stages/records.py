@@ -158,7 +158,7 @@ class CardData(Source):
     """What a model was trained on: its source, and the samples by part and class."""
 
     fingerprint: Fingerprint  # of the prepared data
-    counts: Counts
+    counts: dict[Literal[PARTS], dict[Name, Size]]
 
 
 class FrontEnd(Record):

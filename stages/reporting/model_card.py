@@ -39,7 +39,8 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += [
         "",
         *table(
-            ["samples", *map(text, card.classes)], [[part, *map(str, n.values())] for part, n in data.counts.items()]
+            ["samples", *map(text, card.classes)],
+            [[part, *(str(n[name]) for name in card.classes)] for part, n in data.counts.items()],
         ),
     ]
     lines += ["", "## Front end", ""]

@@ -18,7 +18,7 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
         network="cnn",
         shape=[21, 128],
         hidden=[8],
-        classes=["a", "b"],
+        classes=["2", "10"],  # numbers, in their order
         mean=[],
         std=[],
         front_end=None,
@@ -32,7 +32,7 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
             "unit": "block",
             "split": "given",
             "standardize": True,
-            "counts": {part: {"a": 5, "b": 6} for part in PARTS},
+            "counts": {part: {"10": 6, "2": 5} for part in PARTS},
         },
     )
     page = model_card({"other": card}, {"other": JUDGED})
