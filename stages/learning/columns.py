@@ -29,7 +29,7 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     columns, before = Columns(X[0].shape[1:]), 0
     for file in X:
-        bad, worst = 0, None
+        bad, first_bad = 0, None
         for first, block in file.blocks():
             with np.errstate(invalid="ignore"):
                 ends = np.array([block.min(), block.max()])  # where there is a NaN, it is both
@@ -37,11 +37,12 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
                 columns.add(block, between(train, before + first, block)[1])
             else:
                 wrong = np.flatnonzero(~_fits(block).reshape(len(block), -1).all(axis=1))
-                bad, worst = bad + len(wrong), first + wrong[0] if worst is None else worst
+                first_bad = first + wrong[0] if first_bad is None else first_bad
+                bad += len(wrong)
         if bad:
             raise UserError(
                 f"{file.path}: found NaN, infinity or numbers beyond float32 in {bad} of {len(file)} samples "
-                f"(first: sample {worst}), expected finite numbers; mend or drop those samples"
+                f"(first: sample {first_bad}), expected finite numbers; mend or drop those samples"
             )
         before += len(file)
     return columns.standardization()
