@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from pip._internal.models.index import PyPI
 
 UV = """#!/bin/bash
 echo "uv $*" >> calls
@@ -13,7 +14,7 @@ env | grep '^UV_' | sort >> told
 [ ! -e refuses ]  # else it fails
 """
 PYTHON = f"""#!/bin/bash
-[ "$3" != config ] || exec {sys.executable} "$@"
+[ "$3" != config ] && [ "$1" != -c ] || exec {sys.executable} "$@"
 echo "python $*" >> calls
 """
 TOOLS = "bash", "dirname", "env", "grep", "make", "sed", "sort", "tail", "touch", "tr"  # and no uv of this machine
@@ -59,7 +60,7 @@ def test_uv_installs_all_with_one_command(place):
 def test_uv_is_told_what_pips_variables_say(place):
     *_, told = install(place, PIP_INDEX_URL="https://a/simple", PIP_EXTRA_INDEX_URL="https://b https://c")
     assert told["UV_DEFAULT_INDEX"] == "https://a/simple"
-    assert told["UV_INDEX"] == "https://b https://c"
+    assert told["UV_INDEX"] == "https://a/simple https://b https://c"  # of two equals uv prefers the first
     assert told["UV_INDEX_STRATEGY"] == "unsafe-best-match"
     _, calls, told = install(place, PIP_FIND_LINKS="wheels more", PIP_NO_INDEX="1")
     assert told["UV_FIND_LINKS"] == "wheels,more"
@@ -73,9 +74,16 @@ def test_uv_is_told_what_pips_configuration_says_where_the_variables_say_nothing
     assert told == {
         "UV_DEFAULT_INDEX": "https://d",
         "UV_FIND_LINKS": "wheels",
-        "UV_INDEX": "https://b https://c",
+        "UV_INDEX": "https://d https://b https://c",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
+
+
+def test_the_main_index_is_pips_own_where_nobody_names_one(place):
+    *_, told = install(place, PIP_EXTRA_INDEX_URL="https://b")
+    assert told["UV_INDEX"] == f"{PyPI.simple_url} https://b"
+    *_, told = install(place, PIP_EXTRA_INDEX_URL="https://b", UV_DEFAULT_INDEX="https://own")
+    assert told["UV_INDEX"] == "https://own https://b"
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,9 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
 
     with open_regular(path) as file:
         try:
-            # By its descriptor: libsndfile would call Python again and again to read a Python file.
-            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+            # libsndfile opens it once more: it would call Python again and again to read a Python file, and version 1.2.0
+            # closes a descriptor that it is lent.
+            with soundfile.SoundFile(f"/dev/fd/{file.fileno()}") as sound:
                 if not (MIN_RATE <= sound.samplerate <= MAX_RATE and 1 <= sound.channels <= MAX_CHANNELS):
                     raise DecodeError(
                         f"claims {sound.channels} channels at {sound.samplerate} Hz, expected 1 to {MAX_CHANNELS} at "
