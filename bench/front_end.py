@@ -6,7 +6,7 @@ mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in sec
 `predict` makes of the same songs with the best model of `make repro`. Prints a table and writes
 bench/results/front_end.json.
 
-    pip install -r bench/requirements.txt && python -m bench.front_end        (about 5 minutes)
+    .ci/install bench/requirements.txt requirements-torch.txt && python -m bench.front_end        (about 5 minutes)
 """
 
 import os

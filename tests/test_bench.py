@@ -10,9 +10,9 @@ from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
 from test_export import make_model
 
-from bench import front_end, training
+from bench import front_end, growth, training
 from stages import prepare
-from stages.files import read_json
+from stages.files import UserError, read_json
 from stages.learning.network import build_network
 from stages.reporting import readme
 
@@ -73,6 +73,37 @@ def test_front_end(workplace, monkeypatch):
         assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
     assert readme.front_end().count("| ratio |") == 1
+
+
+@pytest.mark.slow
+def test_growth(workplace, monkeypatch):
+    monkeypatch.setattr(growth, "TRACKS", (40, 400))
+    growth.main()
+    measured = read_json(growth.RESULTS)
+    assert [row["samples"] for row in measured["sizes"]] == [40 * 30, 400 * 30]
+    less, more = (row["stages"]["prepare"]["cpu_seconds"] for row in measured["sizes"])
+    assert {each["stage"]: 10 ** each["exponent"] for each in measured["exponents"]}["prepare"] == pytest.approx(
+        more / less
+    )
+    lines = readme.growth().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [f"`{stage}`" for stage in growth.STAGES]
+    assert f"{more:,.1f} s" in lines[2]
+
+
+def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
+    """Both take 100 MiB and half a second of CPU; the second, a child, is counted with the first."""
+    code = "import time\nheld = b'1' * 100 * 2**20\nwhile time.process_time() < 0.5: pass\n"
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "child.py").write_text(code + "time.sleep(0.3)\n")
+    start = "import subprocess, sys\nchild = subprocess.Popen([sys.executable, 'stages/child.py'])\n"
+    (tmp_path / "stages" / "parent.py").write_text(start + code + "child.wait()\n")
+    monkeypatch.setattr(growth, "ROOT", tmp_path)
+    cost = growth.cost_of("parent", tmp_path)
+    assert 200 < cost["mib"] < 250
+    assert 0.9 < cost["cpu_seconds"] < 1.3
+    (tmp_path / "stages" / "fails.py").write_text("import sys; sys.exit('error: no')")
+    with pytest.raises(UserError, match="fails: error: no"):
+        growth.cost_of("fails", tmp_path)
 
 
 @pytest.mark.slow

@@ -81,8 +81,8 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
 
     with open_regular(path) as file:
         try:
-            # libsndfile opens it once more: it would call Python again and again to read a Python file, and version 1.2.0
-            # closes a descriptor that it is lent.
+            # Opened once more, by libsndfile: it would call Python again and again to read a Python file, and version
+            # 1.2.0 closes a descriptor that it is lent.
             with soundfile.SoundFile(f"/dev/fd/{file.fileno()}") as sound:
                 if not (MIN_RATE <= sound.samplerate <= MAX_RATE and 1 <= sound.channels <= MAX_CHANNELS):
                     raise DecodeError(

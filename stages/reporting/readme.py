@@ -102,6 +102,18 @@ def speed() -> str:
     return "\n".join([*lines, "", f"<sub>{hardware['cpu']}, {hardware['cores']} cores, {hold}.</sub>"]) + "\n"
 
 
+def growth() -> str:
+    """Return a table of bench/results/growth.json: what each stage costs as the data grow."""
+    measured = read_json(Path("bench/results/growth.json"))
+    rows = []
+    for each in measured["exponents"]:
+        costs = [row["stages"][each["stage"]] for row in measured["sizes"]]
+        cells = [f"{cost['cpu_seconds']:,.1f} s, {cost['mib']:,.0f} MiB" for cost in costs]
+        rows.append([f"`{each['stage']}`", *cells, f"{each['exponent']:.2f}"])
+    sizes = [f"{row['samples']:,} samples" for row in measured["sizes"]]
+    return "\n".join(table(["seconds of CPU, memory", *sizes, "exponent"], rows)) + "\n"
+
+
 def front_end() -> str:
     """Return a table of bench/results/front_end.json: from sound to features, against the libraries behind them."""
     measured = read_json(Path("bench/results/front_end.json"))
@@ -126,5 +138,5 @@ def predict() -> str:
 GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"results": results, "predict": predict, "dag": pipeline},
     Path("docs/experiments.md"): {"recipes": recipes},
-    Path("bench/README.md"): {"speed": speed, "front_end": front_end},
+    Path("bench/README.md"): {"speed": speed, "growth": growth, "front_end": front_end},
 }
