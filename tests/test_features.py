@@ -153,7 +153,7 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     assert "goes on" not in capsys.readouterr().out
 
 
-def test_pieces_do_not_shift_when_a_track_goes():
+def test_pieces_do_not_shift_when_a_track_goes(workplace):
     for path in (features.AUDIO / genre / f"{i:03}.wav" for genre in ("folk", "jazz") for i in range(100)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
