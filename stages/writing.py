@@ -108,16 +108,26 @@ def _pour(new: Path, stream: Path) -> None:
 
 
 def _temporary(target: Path, what: str) -> Path:
-    """Return a name that no other process uses, on the disk that `target` is on."""
+    """Return a name that no other process uses, on the mount that `target` is on."""
     name = f"{target.name[:40]}.{HOST}.{os.getpid()}.{next(COUNTER)}.{what}"
     with suppress(OSError):  # say of a project that may not be written
         if TEMPORARY.parent.is_dir():
             TEMPORARY.mkdir(exist_ok=True)
             writable = os.access(TEMPORARY, os.W_OK, effective_ids=True)
-            if writable and TEMPORARY.stat().st_dev == target.parent.stat().st_dev:
+            if writable and _mount(TEMPORARY) == _mount(target.parent):
                 return TEMPORARY.absolute() / name
     clear(target.parent, f".{glob.escape(target.name[:40])}.*")
     return target.with_name(f".{name}")
+
+
+def _mount(folder: Path) -> tuple[int, list[str]]:
+    """Return the disk and the mount that a folder is on: nothing is renamed from one mount of a disk to another."""
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        return os.fstat(descriptor).st_dev, re.findall(r"mnt_id:\s+(\d+)", about)
+    finally:
+        os.close(descriptor)
 
 
 def clear(folder: Path, pattern: str = "*") -> None:
@@ -143,7 +153,7 @@ def _lives(process: int) -> bool:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
-    else:
+    elif path.exists():  # to remove nothing where nothing may be written is an error of its own
         path.unlink(missing_ok=True)
 
 

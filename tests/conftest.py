@@ -1,6 +1,8 @@
 """What several tests share: a folder to work in, and small data sets."""
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,20 @@ def workplace(tmp_path, monkeypatch):
     (tmp_path / "data" / "dvc.yaml").write_text((ROOT / "data" / "dvc.yaml").read_text())
     write_params()
     return tmp_path
+
+
+@pytest.fixture
+def mount():
+    """What to put before a command that is to find a folder as a mount of its own, "rw" or "ro", on the same disk."""
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    if not shutil.which("unshare") or subprocess.run([*namespace, "true"], capture_output=True).returncode:
+        pytest.skip("this user may not mount anything")
+
+    def before(folder, how):
+        mounted = f'mount --bind {folder} {folder} && mount -o remount,{how},bind {folder} && cd "$PWD" && exec "$@"'
+        return [*namespace, "sh", "-c", mounted, "sh"]
+
+    return before
 
 
 @pytest.fixture(autouse=True)

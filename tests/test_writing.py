@@ -99,6 +99,26 @@ def test_on_another_disk_or_without_a_project_it_lies_beside(tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "data"]
 
 
+def test_another_mount_of_the_same_disk_is_written_to(tmp_path, monkeypatch, mount):
+    """Nothing can be renamed from one mount to another, so it lies beside."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("data", "volume/folder"):
+        Path(folder).mkdir(parents=True)
+    code = (
+        "from pathlib import Path; from stages.writing import replacing_folder, write_bytes\n"
+        "write_bytes(Path('volume/a'), b'x')\n"
+        "with replacing_folder(Path('volume/folder')) as folder: (folder / 'a').touch()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([*mount("volume", "rw"), sys.executable, "-c", code], env=environment, check=True)
+    assert sorted(map(str, Path().rglob("*"))) == [
+        "data",
+        "data/tmp",
+        "volume",
+        *(f"volume/{each}" for each in ("a", "folder", "folder/a")),
+    ]
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     folder = tmp_path / "folder"
     for name in ("old", "new"):
