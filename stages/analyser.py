@@ -55,11 +55,18 @@ def read_header(place: tuple[Path, str]) -> Track:
 
 
 def analyse(piece: Piece) -> list[str]:
-    """Write the samples of a piece's tracks, raw, then their lines of tracks.csv; return the tracks."""
+    """Write the samples of a piece's tracks, raw, then their lines of tracks.csv; return the tracks.
+
+    Raises:
+        OSError: naming the folder, if they cannot be written.
+    """
     use_one_thread()
-    with ExitStack() as stack:
-        raw = {name: stack.enter_context(piece.numbers(name).open("wb")) for name in piece.representations}
-        tracks = [analyse_track(piece, file, raw) for file in piece.files]
+    try:
+        with ExitStack() as stack:
+            raw = {name: stack.enter_context(piece.numbers(name).open("wb")) for name in piece.representations}
+            tracks = [analyse_track(piece, file, raw) for file in piece.files]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(piece.place.parent)) from None
     write_json(piece.done(), tracks)
     return piece.files
 
