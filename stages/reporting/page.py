@@ -37,17 +37,15 @@ COLUMNS = {  # of what is drawn
 
 
 def draw(judged: dict[str, Judgement]) -> None:
-    """Draw every picture of the report."""
+    """Draw every picture of the report, once all that they show has been read."""
     devices = [device for device, timing in read_timings().items() if not isinstance(timing, Skipped)]
     description = Description.read(DESCRIPTION)
     samples = {name: description.counts["test"][name] for name in description.classes}
-    pictures.learning_curves(
-        PICTURES / "learning_curves.png",
-        {name: {device: read_curves(CURVES / f"{name}_{device}.csv") for device in devices} for name in judged},
-    )
+    curves = {name: {device: read_curves(CURVES / f"{name}_{device}.csv") for device in devices} for name in judged}
     matrices = {name: read_confusion(CONFUSION / f"{name}.csv", samples) for name in judged}
-    pictures.confusion(PICTURES / "confusion.png", dict.fromkeys(judged, description.classes), matrices)
     f1, models, bins, seconds = (read_table(path, columns) for path, columns in COLUMNS.items())
+    pictures.learning_curves(PICTURES / "learning_curves.png", curves)
+    pictures.confusion(PICTURES / "confusion.png", dict.fromkeys(judged, description.classes), matrices)
     pictures.intervals(PICTURES / "f1.png", f1, "class", "f1", "F1 on the test part")
     pictures.intervals(PICTURES / "models.png", models, "model", "f1_macro", "macro F1 on the test part")
     pictures.reliability(PICTURES / "reliability.png", bins)
