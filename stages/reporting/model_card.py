@@ -45,7 +45,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     ]
     lines += ["", "## Front end", ""]
     lines += [
-        f"- {text(name)}: {listed(each.front_end.model_dump()) if each.front_end else 'unknown'}"
+        f"- model {text(name)}: {listed(each.front_end.model_dump()) if each.front_end else 'unknown'}"
         for name, each in cards.items()
     ]
     lines += ["", "## Training", "", f"- {listed(card.params)}", f"- versions: {listed(versions)}"]

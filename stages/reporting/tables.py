@@ -17,7 +17,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def text(name: Any) -> str:
-    """Return a name that somebody gave as Markdown that shows it as it is, in a table or anywhere else on a line."""
+    """Return a name that somebody gave as Markdown that shows it as it is, in a table or behind other text."""
     lines = [MARKUP.sub(r"\\\g<0>", shown(line, len(line))) for line in re.split(r"\r\n|\r|\n", str(name))]
     return "<br>".join(lines)
 

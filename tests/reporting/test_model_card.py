@@ -40,4 +40,4 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
     assert "Its licence is not known" in page
     assert "Split: as given, tracks unknown" in page
     assert "| train | 5 | 6 |" in page
-    assert "- other: unknown" in page  # the front end
+    assert "- model other: unknown" in page  # the front end
