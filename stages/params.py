@@ -17,7 +17,7 @@ NETWORKS = ("mlp", "cnn")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
-    *("network", "hidden", "optimizer", "optimizer_args", "lr"),
+    *("network", "hidden", "optimizer", "optimizer_args", "lr", "schedule"),
     *("epochs", "batch_size", "runs", "seed", "snapshots"),
 )
 MOST_COMPLAINTS = 20
@@ -65,6 +65,7 @@ class Params(BaseModel):
     optimizer: Name
     optimizer_args: dict[Name, Plain | Annotated[list[Plain], Field(max_length=100)]]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Literal["constant", "cosine"]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
     runs: Annotated[int, Field(ge=1, le=10_000)]

@@ -28,6 +28,7 @@ CHANGES = {
     "optimizer": ({"optimizer": "Adam"}, "learnt"),
     "optimizer_args": ({"optimizer_args": {"momentum": 0.9}}, "learnt"),
     "lr": ({"lr": 0.02}, "learnt"),
+    "schedule": ({"schedule": "cosine"}, "learnt"),
     "epochs": ({"epochs": 3}, "learnt"),
     "batch_size": ({"batch_size": 8}, "learnt"),
     "runs": ({"runs": 1}, "learnt"),

@@ -48,6 +48,7 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"lrr": 3}, "lrr: found 3"),
         ({"network": "rnn"}, "network: found 'rnn': expected one of mlp, cnn"),
         ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
+        ({"schedule": "linear"}, "schedule: found 'linear': expected 'constant' or 'cosine'"),
         ({"snapshots": "never"}, "snapshots: found 'never': expected 'improved' or 'every'"),
         ({"representations": []}, r"representations: found \[\]: expected 'all' or list"),
         ({"representations": ["a", "a"]}, "representations: found .*expected every name once"),

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.learning import graphs
 from stages.learning.optimizer import make_optimizer, take_step
-from stages.learning.recipe import Recipe, lengths
+from stages.learning.recipe import Recipe, decays, lengths
 
 
 def trainer(
@@ -55,15 +55,16 @@ def trainer_of_one(
         return batch_x, batch_y, graphs.replayable(gradient, [total])
 
     gradients = {size: gradient_of(size) for size in lengths(len(x), recipe.batch_size)}
+    left = decays(recipe, len(x))
 
     def train_epoch(order: torch.Tensor) -> torch.Tensor:
         total.zero_()
-        for rows in order.split(recipe.batch_size):
+        for rows, decay in zip(order.split(recipe.batch_size), left, strict=False):
             batch_x, batch_y, gradient = gradients[len(rows)]
             torch.index_select(x, 0, rows, out=batch_x)
             torch.index_select(y, 0, rows, out=batch_y)
             gradient()
-            take_step(optimizer)
+            take_step(optimizer, recipe.lr * decay)
         return total / len(x)
 
     return train_epoch

@@ -1,5 +1,7 @@
 """What to train and how: what the closed form and autograd both take. No torch here: who hands out work needs none."""
 
+from collections.abc import Iterator
+from math import cos, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.learning.network import build_network, multiply_adds
@@ -9,13 +11,14 @@ if TYPE_CHECKING:
 
 
 class Recipe(NamedTuple):
-    """An optimizer of torch.optim with its arguments, the learning rate, epochs, samples a batch."""
+    """An optimizer of torch.optim with its arguments, the learning rate and its schedule, epochs, samples a batch."""
 
     optimizer: str
     optimizer_args: dict[str, Any]
     lr: float
     epochs: int
     batch_size: int
+    schedule: str = "constant"  # or "cosine": see `decays`
 
 
 class Job(NamedTuple):
@@ -36,6 +39,17 @@ class Job(NamedTuple):
     def multiply_adds(self) -> int:
         """Return the multiplications of one sample's way through the network."""
         return multiply_adds(self.network, self.shape, self.hidden, self.n_classes)
+
+
+def decays(recipe: Recipe, n: int) -> Iterator[float]:
+    """Yield what is left of the learning rate at every step of a training on n samples.
+
+    constant: all of it. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing; Loshchilov and
+    Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
+    """
+    steps = recipe.epochs * -(-n // recipe.batch_size)
+    for step in range(steps):
+        yield (1 + cos(pi * step / steps)) / 2 if recipe.schedule == "cosine" else 1.0
 
 
 def lengths(n: int, size: int) -> set[int]:
