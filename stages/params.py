@@ -17,7 +17,7 @@ NETWORKS = ("mlp", "cnn")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
-    *("network", "hidden", "optimizer", "optimizer_args", "lr", "schedule"),
+    *("network", "hidden", "optimizer", "optimizer_args", "lr", "schedule", "class_weights"),
     *("epochs", "batch_size", "runs", "seed", "snapshots"),
 )
 MOST_COMPLAINTS = 20
@@ -66,6 +66,7 @@ class Params(BaseModel):
     optimizer_args: dict[Name, Plain | Annotated[list[Plain], Field(max_length=100)]]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     schedule: Literal["constant", "cosine"]
+    class_weights: Literal["none", "balanced"]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
     runs: Annotated[int, Field(ge=1, le=10_000)]

@@ -49,6 +49,7 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"network": "rnn"}, "network: found 'rnn': expected one of mlp, cnn"),
         ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
         ({"schedule": "linear"}, "schedule: found 'linear': expected 'constant' or 'cosine'"),
+        ({"class_weights": "even"}, "class_weights: found 'even': expected 'none' or 'balanced'"),
         ({"snapshots": "never"}, "snapshots: found 'never': expected 'improved' or 'every'"),
         ({"representations": []}, r"representations: found \[\]: expected 'all' or list"),
         ({"representations": ["a", "a"]}, "representations: found .*expected every name once"),

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.learning import graphs
 from stages.learning.optimizer import make_optimizer, take_step
-from stages.learning.recipe import Recipe, decays, lengths
+from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
 
 
 def trainer(
@@ -41,6 +41,8 @@ def trainer_of_one(
     # for every batch, which is a tenth faster.
     anew = not graphs.uses_graphs(x.device)
     total = x.new_zeros(())
+    balanced = recipe.class_weights == "balanced"
+    weights = balanced_weights(y, model[-1].out_features).to(x.dtype) if balanced else None
 
     def gradient_of(size: int) -> tuple[torch.Tensor, torch.Tensor, Callable[[], None]]:
         """Return the buffers for a batch and what finds the gradient there."""
@@ -48,8 +50,10 @@ def trainer_of_one(
 
         def gradient() -> None:
             optimizer.zero_grad(set_to_none=anew)
-            loss = cross_entropy(model(batch_x), batch_y)
-            loss.backward()
+            logits = model(batch_x)
+            loss = cross_entropy(logits, batch_y)
+            goal = cross_entropy(logits, batch_y, weights, reduction="sum") / size if balanced else loss
+            goal.backward()
             total.add_(loss.detach(), alpha=size)
 
         return batch_x, batch_y, graphs.replayable(gradient, [total])

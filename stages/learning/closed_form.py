@@ -10,7 +10,7 @@ in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
     W_l        <- W_l - lr/B delta_l^T a_l
 
 (Rumelhart, Hinton and Williams, Nature 323, 1986). Every delta is linear in the last one: where the learning rate
-changes from step to step, delta_last is multiplied by what is left of it.
+changes from step to step, or a class has a weight, delta_last is multiplied by what is left of it, and by that.
 
 Several networks of one shape train at once: every tensor then has one more dimension in front, (networks, ...).
 """
@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.functional import one_hot, pad
 
 from stages.learning import graphs
-from stages.learning.recipe import Recipe, decays, lengths
+from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
 
 CACHE_LINE = 16  # float32 numbers
 CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples
@@ -97,6 +97,9 @@ def trainer(
     buffers = allocate(models, x.flatten(1), y, recipe)
     chunk, train, left = buffers.chosen.shape[1], {}, decays(recipe, len(x))
     step_of = torch.arange(chunk, device=x.device) // recipe.batch_size
+    weight_of = x.new_ones(len(x))
+    if recipe.class_weights == "balanced":
+        weight_of = balanced_weights(y, models[0][-1].out_features).to(x.dtype)[y]
     for rows in lengths(len(x), chunk):
         batches = list(batches_of(buffers, rows, recipe.batch_size))
         work = partial(train_chunk, buffers, batches, rows, recipe.lr)
@@ -109,7 +112,7 @@ def trainer(
             buffers.chosen[:, :rows] = order
             if buffers.factors is not None:
                 decay = x.new_tensor(list(islice(left, -(-rows // recipe.batch_size))))
-                buffers.factors[..., :rows, 0] = decay[step_of[:rows]]
+                buffers.factors[..., :rows, 0] = decay[step_of[:rows]] * weight_of[order]
             train[rows]()
         return buffers.losses / len(x)
 
@@ -131,6 +134,7 @@ def merged_weights(models: list[nn.Sequential]) -> list[torch.Tensor]:
 def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe) -> Buffers:
     """Return buffers for the networks and samples x, shape (n, columns), of classes y, shape (n,)."""
     weights, batch_size = merged_weights(models), recipe.batch_size
+    plain = (recipe.schedule, recipe.class_weights) == ("constant", "none")
     lead, rows = weights[0].shape[:-2], min(CHUNK * batch_size, len(x))
     widths = [weight.shape[-2] for weight in weights]
 
@@ -142,7 +146,7 @@ def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, reci
         one_hots=one_hot(y, widths[-1]).to(x.dtype),
         weights=weights,
         chosen=torch.zeros(len(models), rows, dtype=torch.int64, device=x.device),
-        factors=x.new_zeros(*lead, rows, 1) if recipe.schedule != "constant" else None,
+        factors=None if plain else x.new_zeros(*lead, rows, 1),
         samples=with_ones(rows, x.shape[1]),
         targets=x.new_zeros(*lead, rows, widths[-1]),
         logits=x.new_zeros(*lead, rows, widths[-1]),

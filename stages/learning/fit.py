@@ -1,6 +1,7 @@
 """Training: one loop over epochs, which serves the closed form and autograd, the CPU and the GPU.
 
-Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means over samples of the cross-entropy in nats.
+Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means over samples of the cross-entropy in nats,
+whatever the weights of the classes: those are for the gradient alone, so that losses can be compared.
 The order of the batches is drawn on the CPU from the run's seed, so every device sees the same batches.
 """
 

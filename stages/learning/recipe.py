@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stages.learning.network import build_network, multiply_adds
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -19,6 +20,7 @@ class Recipe(NamedTuple):
     epochs: int
     batch_size: int
     schedule: str = "constant"  # or "cosine": see `decays`
+    class_weights: str = "none"  # or "balanced": see `balanced_weights`
 
 
 class Job(NamedTuple):
@@ -50,6 +52,21 @@ def decays(recipe: Recipe, n: int) -> Iterator[float]:
     steps = recipe.epochs * -(-n // recipe.batch_size)
     for step in range(steps):
         yield (1 + cos(pi * step / steps)) / 2 if recipe.schedule == "cosine" else 1.0
+
+
+def balanced_weights(y: "torch.Tensor", n_classes: int) -> "torch.Tensor":
+    """Return n / (classes x n_c) for each class c, shape (classes,), float64: all classes then weigh the same.
+
+    Their mean over the n samples is 1. A batch's loss is the plain mean of its samples' weighted losses, as in
+    scikit-learn: its expectation is the mean of the classes' mean losses. Divided by the sum of the batch's weights, as
+    PyTorch does, it would not be, and in a batch of one class the weights would cancel out. King and Zeng, Logistic
+    Regression in Rare Events Data (2001).
+
+    Args:
+        y: class numbers, shape (n,); a class that is not among them has an infinite weight, which nobody asks for.
+        n_classes: the number of classes.
+    """
+    return len(y) / (n_classes * y.bincount(minlength=n_classes).double())
 
 
 def lengths(n: int, size: int) -> set[int]:

@@ -26,7 +26,7 @@ OPTIMIZERS = {
     "RMSprop": {},
     "NAdam": {},
 }
-CHANGES = [{}, {"schedule": "cosine"}]
+CHANGES = [{}, {"schedule": "cosine"}, {"schedule": "cosine", "class_weights": "balanced"}]
 CPU = torch.device("cpu")
 
 
