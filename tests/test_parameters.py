@@ -25,6 +25,7 @@ CHANGES = {
     "standardize": ({"standardize": False}, "prepared"),
     "network": ({"network": {"mfccs": "mlp", "melgrams": "cnn"}}, "learnt"),
     "hidden": ({"hidden": [7]}, "learnt"),
+    "dropout": ({"dropout": 0.5}, "learnt"),
     "optimizer": ({"optimizer": "Adam"}, "learnt"),
     "optimizer_args": ({"optimizer_args": {"momentum": 0.9}}, "learnt"),
     "lr": ({"lr": 0.02}, "learnt"),

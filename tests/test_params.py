@@ -48,6 +48,8 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"lrr": 3}, "lrr: found 3"),
         ({"network": "rnn"}, "network: found 'rnn': expected one of mlp, cnn"),
         ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
+        ({"dropout": 1}, "dropout: found 1: expected less than 1"),
+        ({"dropout": -0.1}, "dropout: found -0.1: expected greater than or equal to 0"),
         ({"schedule": "linear"}, "schedule: found 'linear': expected 'constant' or 'cosine'"),
         ({"class_weights": "even"}, "class_weights: found 'even': expected 'none' or 'balanced'"),
         ({"snapshots": "never"}, "snapshots: found 'never': expected 'improved' or 'every'"),

@@ -71,10 +71,11 @@ class Buffers(NamedTuple):
 
 
 def serves(model: nn.Sequential, recipe: Recipe) -> bool:
-    """Return whether this module can train the network: fully connected layers, SGD without extras."""
+    """Return whether this module can train the network: fully connected layers, SGD without extras, no dropout."""
     return (
         recipe.optimizer == "SGD"
         and not recipe.optimizer_args
+        and not recipe.dropout
         and all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model)
     )
 

@@ -1,6 +1,7 @@
 """What to train and how: what the closed form and autograd both take. No torch here: who hands out work needs none."""
 
 from collections.abc import Iterator
+from itertools import repeat
 from math import cos, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Recipe(NamedTuple):
     batch_size: int
     schedule: str = "constant"  # or "cosine": see `decays`
     class_weights: str = "none"  # or "balanced": see `balanced_weights`
+    dropout: float = 0.0  # the probability that a hidden unit is left out of a step
 
 
 class Job(NamedTuple):
@@ -44,14 +46,15 @@ class Job(NamedTuple):
 
 
 def decays(recipe: Recipe, n: int) -> Iterator[float]:
-    """Yield what is left of the learning rate at every step of a training on n samples.
+    """Return what is left of the learning rate, step by step, in a training on n samples.
 
-    constant: all of it. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing; Loshchilov and
-    Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
+    constant: all of it, for ever. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing;
+    Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
     """
+    if recipe.schedule == "constant":
+        return repeat(1.0)
     steps = recipe.epochs * -(-n // recipe.batch_size)
-    for step in range(steps):
-        yield (1 + cos(pi * step / steps)) / 2 if recipe.schedule == "cosine" else 1.0
+    return ((1 + cos(pi * step / steps)) / 2 for step in range(steps))
 
 
 def balanced_weights(y: "torch.Tensor", n_classes: int) -> "torch.Tensor":

@@ -26,7 +26,7 @@ OPTIMIZERS = {
     "RMSprop": {},
     "NAdam": {},
 }
-CHANGES = [{}, {"schedule": "cosine"}, {"schedule": "cosine", "class_weights": "balanced"}]
+CHANGES = [{}, {"schedule": "cosine"}, {"schedule": "cosine", "class_weights": "balanced"}]  # in the closed form too
 CPU = torch.device("cpu")
 
 
@@ -78,7 +78,7 @@ def test_autograd(emulate, optimizer, n):
     assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "mlp", (26,), n, 2)
 
 
-@pytest.mark.parametrize("changes", CHANGES, ids=str)
+@pytest.mark.parametrize("changes", [*CHANGES[1:], {"dropout": 0.3}, {**CHANGES[2], "dropout": 0.3}], ids=str)
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 def test_autograd_with_everything(emulate, network, changes):
     recipe = Recipe("AdamW", {"weight_decay": 0.1}, 0.01, 2, 16)._replace(**changes)

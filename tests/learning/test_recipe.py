@@ -1,5 +1,7 @@
 """How long batches and chunks are, how the learning rate goes down, what a class weighs."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def test_the_last_piece_may_be_shorter(n, size, found):
 
 def test_the_learning_rate_stays_or_goes_down_as_torchs_own_schedule_stepped_at_every_step():
     recipe = Recipe("SGD", {}, 0.3, 4, 16)
-    assert list(decays(recipe, 37)) == [1.0] * 12
+    assert list(islice(decays(recipe, 37), 99)) == [1.0] * 99
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
     schedule, expected = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12), []
     for _ in range(12):
