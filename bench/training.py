@@ -34,9 +34,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from stages.fingerprints import read_description
-from stages.learning import autograd, closed_form, graphs
+from stages.learning import closed_form, graphs
 from stages.learning.devices import start as start_device
-from stages.learning.fit import fit
+from stages.learning.fit import fit, trainer
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
 from stages.learning.snapshots import best_epoch, save_snapshot
@@ -332,8 +332,7 @@ def threads(repeat: int) -> list[dict]:
     for network, shape, hidden in tqdm(cases, "threads", disable=None):
         n = 64 if network == "cnn" else 640
         model = build_network(network, shape, hidden, 4, seed=0)
-        method = closed_form if closed_form.serves(model, RECIPE) else autograd
-        train_epoch = method.trainer([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE)
+        train_epoch = trainer([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE, [0])
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(repeat):
             for count, measured in seconds.items():

@@ -5,7 +5,8 @@ standardized, for the latter mel-spectrograms as mean and deviation over time) l
 the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
 split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
 flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
-tracks or blocks, one of each class at least; no others are read. Writes data/baselines.json.
+tracks or blocks, one of each class at least; no others are read. Classes weigh as `class_weights` says, as they do for
+the network. Writes data/baselines.json.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from stages.files import BASELINES
 from stages.fingerprints import read_description
 from stages.learning.scoring import count, intervals, scores
 from stages.learning.split import MOST_SAMPLES, split_rows, whole_units
+from stages.params import load_params
 from stages.records import PARTS, Description
 from stages.results import Baseline, Baselines
 from stages.running import run_stage
@@ -28,19 +30,20 @@ SEED = 0  # of the split at random, and of the samples drawn where there are mor
 
 def main() -> None:
     """Fit and judge the baselines on every representation."""
-    description = read_description()
+    description, params = read_description(), load_params().model_dump(include={"class_weights"})
+    class_weight = None if params["class_weights"] == "none" else "balanced"
     results = {}
     for name in description.representations:
-        results[name] = judge(name, description)
+        results[name] = judge(name, description, class_weight)
         scored = ", ".join(f"{each} {result.f1_macro:.3f}" for each, result in results[name].items())
         print(f"baselines: {name}: test macro F1: {scored}")
-    Baselines(fingerprint=description.fingerprint, representations=results).write(BASELINES)
+    Baselines(fingerprint=description.fingerprint, params=params, representations=results).write(BASELINES)
 
 
-def judge(name: str, description: Description) -> dict[str, Baseline]:
+def judge(name: str, description: Description, class_weight: str | None) -> dict[str, Baseline]:
     """Return accuracy and macro F1 of every baseline on a representation with their intervals.
 
-    Where tracks are known, macro F1 on a split at random too.
+    Where tracks are known, macro F1 on a split at random too. `class_weight` is scikit-learn's.
     """
     classes, small = description.classes, [f"{part}_{axis}" for part in PARTS for axis in ("y", "unit")]
     data = read_prepared(name, description, "np", small)
@@ -50,14 +53,15 @@ def judge(name: str, description: Description) -> dict[str, Baseline]:
     given = {part: np.arange(end - counts[part], end) for part, end in zip(PARTS, ends, strict=True)}
 
     read = partial(read_rows, name, description)
-    test, predictions = answers(read, labels, units, given)
+    test, predictions = answers(read, labels, units, given, class_weight)
     results = {}
     for each, predicted in predictions.items():
         found = scores(count(labels[test], predicted, len(classes)))
         found |= intervals(labels[test], predicted, units[test], len(classes))
         results[each] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
     if description.source.groups is not None:
-        test, predictions = answers(read, labels, units, split_rows(classes, labels, None, counts, SEED))
+        at_random = split_rows(classes, labels, None, counts, SEED)
+        test, predictions = answers(read, labels, units, at_random, class_weight)
         for each, predicted in predictions.items():
             found = scores(count(labels[test], predicted, len(classes)))
             results[each]["f1_macro_split_at_random"] = found["f1_macro"]
@@ -65,7 +69,11 @@ def judge(name: str, description: Description) -> dict[str, Baseline]:
 
 
 def answers(
-    read: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, units: np.ndarray, rows: dict[str, np.ndarray]
+    read: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray,
+    units: np.ndarray,
+    rows: dict[str, np.ndarray],
+    class_weight: str | None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
 
@@ -74,27 +82,30 @@ def answers(
         labels: class numbers, shape (n,).
         units: the track or block of each sample, shape (n,).
         rows: of the parts, at least train and test, ascending.
+        class_weight: scikit-learn's.
     """
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
         train = np.sort(np.random.default_rng(SEED).choice(train, MOST_SAMPLES, replace=False))
     test = test[whole_units(labels[test], units[test], MOST_SAMPLES, SEED)]
     train_x, test_x = read(train), read(test)
-    return test, {each: predict(each, train_x, labels[train], test_x) for each in BASELINE_NAMES}
+    return test, {each: predict(each, train_x, labels[train], test_x, class_weight) for each in BASELINE_NAMES}
 
 
-def predict(baseline: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray) -> np.ndarray:
+def predict(
+    baseline: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, class_weight: str | None
+) -> np.ndarray:
     """Fit a baseline, one of BASELINE_NAMES, to samples x (n, ...) and classes y (n,); return its answers to others."""
     from threadpoolctl import threadpool_limits
 
-    model = build(baseline)  # imports the libraries that are limited next
+    model = build(baseline, class_weight)  # imports the libraries that are limited next
     # Another number of threads rounds differently, and products this small are five times faster on one.
     with threadpool_limits(1):
         model.fit(columns(baseline, train_x), train_y)
         return model.predict(columns(baseline, test_x))
 
 
-def build(baseline: str):
+def build(baseline: str, class_weight: str | None):
     """Return an untrained model of scikit-learn."""
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
@@ -105,8 +116,8 @@ def build(baseline: str):
     if baseline == "majority_class":
         return DummyClassifier(strategy="most_frequent")
     if baseline == "logistic_regression":
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return make_pipeline(StandardScaler(), SVC(kernel="rbf"))
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight=class_weight))
+    return make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight=class_weight))
 
 
 def columns(baseline: str, x: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def take_steps(params: Params) -> None:
     for _ in range(2):
         optimizer.zero_grad()
         weight.square().sum().backward()
-        take_step(optimizer)
+        take_step(optimizer, params.lr)
 
 
 def check_dataset(params: Params) -> None:

@@ -27,7 +27,7 @@ from stages.files import (
     card_path,
     snapshot_path,
 )
-from stages.fingerprints import check_card, read_description, read_histories
+from stages.fingerprints import check_card, check_params, read_description, read_histories
 from stages.learning.network import samples_at_once
 from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
 from stages.learning.snapshots import best_epoch, load_chosen, load_model
@@ -78,6 +78,7 @@ def main() -> None:
     names = description.representations.keys()
     if baselines.fingerprint != description.fingerprint or baselines.representations.keys() != names:
         raise UserError(mixed(BASELINES))
+    check_params(BASELINES, baselines.params, ("class_weights",))
     if selection.representations.keys() != names:
         raise UserError(mixed(SELECTED))
     tracks_known = description.source.groups is not None

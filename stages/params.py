@@ -17,7 +17,7 @@ NETWORKS = ("mlp", "cnn")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
-    *("network", "hidden", "optimizer", "optimizer_args", "lr"),
+    *("network", "hidden", "dropout", "optimizer", "optimizer_args", "lr", "schedule", "class_weights"),
     *("epochs", "batch_size", "runs", "seed", "snapshots"),
 )
 MOST_COMPLAINTS = 20
@@ -62,9 +62,12 @@ class Params(BaseModel):
     standardize: bool
     network: str | dict[str, str]
     hidden: Annotated[list[Count], Field(min_length=1, max_length=100)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     optimizer: Name
     optimizer_args: dict[Name, Plain | Annotated[list[Plain], Field(max_length=100)]]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Literal["constant", "cosine"]
+    class_weights: Literal["none", "balanced"]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
     runs: Annotated[int, Field(ge=1, le=10_000)]

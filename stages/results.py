@@ -1,6 +1,6 @@
 """Results: what the stages leave in metrics/, as types; how they are read and written is in stages/records.py."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -80,6 +80,7 @@ class Baselines(Record):
     """How every baseline did on every representation: data/baselines.json."""
 
     fingerprint: Fingerprint  # of the prepared data
+    params: dict[str, Any]
     representations: dict[str, dict[str, Baseline]]
 
 

@@ -139,7 +139,7 @@ def jobs_of(params: Params, description: Description) -> dict[str, Job]:
     """
     jobs = {}
     for name, about in description.representations.items():
-        recipe = Recipe(params.optimizer, params.optimizer_args, params.lr, params.epochs, params.batch_size)
+        recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
         seeds = [params.seed + run for run in range(params.runs)]
         network, every = network_of(params, name, about.shape), params.snapshots == "every"
         jobs[name] = Job(network, about.shape, params.hidden, len(description.classes), recipe, seeds, every)

@@ -79,6 +79,14 @@ def test_another_training_is_refused(chain, monkeypatch, reader):
         run(reader, monkeypatch)
 
 
+def test_baselines_with_other_weights_are_refused(chain, monkeypatch):
+    write_params(epochs=12, class_weights="balanced")
+    run(baselines, monkeypatch)
+    write_params(epochs=12)
+    with pytest.raises(UserError, match=r"baselines.json: was made with class_weights: balanced, params.yaml has none"):
+        run(evaluate, monkeypatch)
+
+
 @pytest.fixture
 def theirs(chain, monkeypatch, tmp_path_factory):
     """What another run, with other data and parameters, made."""

@@ -25,9 +25,11 @@ CHANGES = {
     "standardize": ({"standardize": False}, "prepared"),
     "network": ({"network": {"mfccs": "mlp", "melgrams": "cnn"}}, "learnt"),
     "hidden": ({"hidden": [7]}, "learnt"),
+    "dropout": ({"dropout": 0.5}, "learnt"),
     "optimizer": ({"optimizer": "Adam"}, "learnt"),
     "optimizer_args": ({"optimizer_args": {"momentum": 0.9}}, "learnt"),
     "lr": ({"lr": 0.02}, "learnt"),
+    "schedule": ({"schedule": "cosine"}, "learnt"),
     "epochs": ({"epochs": 3}, "learnt"),
     "batch_size": ({"batch_size": 8}, "learnt"),
     "runs": ({"runs": 1}, "learnt"),
@@ -35,7 +37,7 @@ CHANGES = {
     "snapshots": ({"snapshots": "every"}, "learnt"),
 }
 USUAL = {"epochs": 4}  # so many that not every epoch is an improvement
-ELSEWHERE = {"audio.sample_rate", "audio.on_error", "scheduler"}  # held by the last tests of this file
+ELSEWHERE = {"class_weights", "audio.sample_rate", "audio.on_error", "scheduler"}  # held by the last tests of this file
 
 
 def leaves(model: type[BaseModel], before: str = "") -> set[str]:
@@ -100,6 +102,18 @@ def test_a_change_changes_what_it_is_for(place, usual, parameter):
 def test_nothing_changes_of_itself(place, usual):
     write_params(**USUAL)
     assert outcome() == usual
+
+
+def test_the_weights_of_classes(workplace):
+    X, labels, groups = make_arrays()
+    kept = (labels != "rock") | (groups % 2 == 0)
+    save_arrays(workplace / "data" / "mine" / "mfccs", X[kept], labels[kept], groups[kept])
+    outcomes = []
+    for weights in ("none", "balanced"):
+        write_params(class_weights=weights)
+        outcomes.append(outcome())
+    assert outcomes[0]["prepared"] == outcomes[1]["prepared"]
+    assert outcomes[0]["learnt"] != outcomes[1]["learnt"]
 
 
 @pytest.fixture

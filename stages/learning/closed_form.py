@@ -9,14 +9,15 @@ in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
     dL/dW_l     = delta_l^T a_l / B
     W_l        <- W_l - lr/B delta_l^T a_l
 
-(Rumelhart, Hinton and Williams, Nature 323, 1986).
+(Rumelhart, Hinton and Williams, Nature 323, 1986). Every delta is linear in the last one: where the learning rate
+changes from step to step, or a class has a weight, delta_last is multiplied by what is left of it, and by that.
 
 Several networks of one shape train at once: every tensor then has one more dimension in front, (networks, ...).
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ from torch import nn
 from torch.nn.functional import one_hot, pad
 
 from stages.learning import graphs
-from stages.learning.recipe import Recipe, lengths
+from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
 
 CACHE_LINE = 16  # float32 numbers
 CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples
@@ -45,6 +46,14 @@ class Layer(NamedTuple):
     connections: torch.Tensor  # W without the bias, shape (outputs, inputs)
 
 
+class Batch(NamedTuple):
+    """One batch of B samples: views of the buffers."""
+
+    layers: list[Layer]  # from the first to the last
+    targets: torch.Tensor  # t, shape (B, classes)
+    factors: torch.Tensor | None  # of delta_last, shape (B, 1)
+
+
 class Buffers(NamedTuple):
     """The memory of one training. C is the number of samples in a chunk, B in a batch."""
 
@@ -52,6 +61,7 @@ class Buffers(NamedTuple):
     one_hots: torch.Tensor  # and their targets, (n, classes)
     weights: list[torch.Tensor]  # of each layer, shape (outputs, inputs + 1 + padding)
     chosen: torch.Tensor  # rows of the samples of a chunk, always (networks, C)
+    factors: torch.Tensor | None  # of their delta_last, (C, 1); None where all are 1
     samples: torch.Tensor  # (C, inputs + 1 + padding): the first layer's `a`, batch after batch
     targets: torch.Tensor  # (C, classes), one-hot
     logits: torch.Tensor  # (C, classes)
@@ -61,10 +71,11 @@ class Buffers(NamedTuple):
 
 
 def serves(model: nn.Sequential, recipe: Recipe) -> bool:
-    """Return whether this module can train the network: fully connected layers, SGD without extras."""
+    """Return whether this module can train the network: fully connected layers, SGD without extras, no dropout."""
     return (
         recipe.optimizer == "SGD"
         and not recipe.optimizer_args
+        and not recipe.dropout
         and all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model)
     )
 
@@ -84,8 +95,12 @@ def trainer(
         y: class numbers, shape (n,).
         recipe: how to train.
     """
-    buffers = allocate(models, x.flatten(1), y, recipe.batch_size)
-    chunk, train = buffers.chosen.shape[1], {}
+    buffers = allocate(models, x.flatten(1), y, recipe)
+    chunk, train, left = buffers.chosen.shape[1], {}, decays(recipe, len(x))
+    step_of = torch.arange(chunk, device=x.device) // recipe.batch_size
+    weight_of = x.new_ones(len(x))
+    if recipe.class_weights == "balanced":
+        weight_of = balanced_weights(y, models[0][-1].out_features).to(x.dtype)[y]
     for rows in lengths(len(x), chunk):
         batches = list(batches_of(buffers, rows, recipe.batch_size))
         work = partial(train_chunk, buffers, batches, rows, recipe.lr)
@@ -94,8 +109,12 @@ def trainer(
     def train_epoch(orders: torch.Tensor) -> torch.Tensor:
         buffers.losses.zero_()
         for order in orders.split(chunk, dim=1):
-            buffers.chosen[:, : order.shape[1]] = order
-            train[order.shape[1]]()
+            rows = order.shape[1]
+            buffers.chosen[:, :rows] = order
+            if buffers.factors is not None:
+                decay = x.new_tensor(list(islice(left, -(-rows // recipe.batch_size))))
+                buffers.factors[..., :rows, 0] = decay[step_of[:rows]] * weight_of[order]
+            train[rows]()
         return buffers.losses / len(x)
 
     return train_epoch
@@ -113,9 +132,10 @@ def merged_weights(models: list[nn.Sequential]) -> list[torch.Tensor]:
     return merged
 
 
-def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, batch_size: int) -> Buffers:
+def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe) -> Buffers:
     """Return buffers for the networks and samples x, shape (n, columns), of classes y, shape (n,)."""
-    weights = merged_weights(models)
+    weights, batch_size = merged_weights(models), recipe.batch_size
+    plain = (recipe.schedule, recipe.class_weights) == ("constant", "none")
     lead, rows = weights[0].shape[:-2], min(CHUNK * batch_size, len(x))
     widths = [weight.shape[-2] for weight in weights]
 
@@ -127,6 +147,7 @@ def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, batc
         one_hots=one_hot(y, widths[-1]).to(x.dtype),
         weights=weights,
         chosen=torch.zeros(len(models), rows, dtype=torch.int64, device=x.device),
+        factors=None if plain else x.new_zeros(*lead, rows, 1),
         samples=with_ones(rows, x.shape[1]),
         targets=x.new_zeros(*lead, rows, widths[-1]),
         logits=x.new_zeros(*lead, rows, widths[-1]),
@@ -136,8 +157,8 @@ def allocate(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, batc
     )
 
 
-def batches_of(buffers: Buffers, rows: int, size: int) -> Iterator[tuple[list[Layer], torch.Tensor]]:
-    """Yield each batch of a chunk of `rows` samples: its layers and its targets, views made once and for all."""
+def batches_of(buffers: Buffers, rows: int, size: int) -> Iterator[Batch]:
+    """Yield each batch of a chunk of `rows` samples, views made once and for all."""
     widths = [weight.shape[-2] for weight in buffers.weights]
     inputs = [buffers.x.shape[1], *widths]
     for start, stop in pairwise([*range(0, rows, size), rows]):
@@ -150,34 +171,31 @@ def batches_of(buffers: Buffers, rows: int, size: int) -> Iterator[tuple[list[La
             Layer(a[i], z[i], deltas[i], deltas[i].mT, weight, weight.mT, weight[..., : inputs[i]])
             for i, weight in enumerate(buffers.weights)
         ]
-        yield layers, buffers.targets[..., start:stop, :]
+        factors = None if buffers.factors is None else buffers.factors[..., start:stop, :]
+        yield Batch(layers, buffers.targets[..., start:stop, :], factors)
 
 
 @torch.inference_mode()
-def train_chunk(buffers: Buffers, batches: list[tuple[list[Layer], torch.Tensor]], rows: int, lr: float) -> None:
+def train_chunk(buffers: Buffers, batches: list[Batch], rows: int, lr: float) -> None:
     """Fetch the first `rows` chosen samples, train on them batch after batch, and add their losses up."""
     several = buffers.samples.dim() == 3
     samples, targets = (each if several else each[None] for each in (buffers.samples, buffers.targets))
     for order, own_samples, own_targets in zip(buffers.chosen, samples, targets, strict=True):
         torch.index_select(buffers.x, 0, order[:rows], out=own_samples[:rows, : buffers.x.shape[1]])
         torch.index_select(buffers.one_hots, 0, order[:rows], out=own_targets[:rows])
-    for layers, batch_targets in batches:
-        step(layers, batch_targets, lr)
+    for batch in batches:
+        step(batch, lr)
     log_likelihood = torch.log_softmax(buffers.logits[..., :rows, :], dim=-1) * buffers.targets[..., :rows, :]
     buffers.losses.sub_(log_likelihood.sum(dim=(-2, -1)))
 
 
-def step(layers: list[Layer], targets: torch.Tensor, lr: float) -> None:
+def step(batch: Batch, lr: float) -> None:
     """Do one step of stochastic gradient descent on a batch, in place, as the module's head says.
 
     delta_(l-1) is taken before W_l moves; when W_l has moved, the signs of a_l are all that is still wanted of it, and
     take its place.
-
-    Args:
-        layers: from the first to the last.
-        targets: t, shape (B, classes).
-        lr: the learning rate.
     """
+    layers, targets, factors = batch
     several = targets.dim() == 3
     product, add_product = (torch.bmm, torch.Tensor.baddbmm_) if several else (torch.mm, torch.Tensor.addmm_)
     for layer in layers[:-1]:
@@ -186,6 +204,8 @@ def step(layers: list[Layer], targets: torch.Tensor, lr: float) -> None:
     last = layers[-1]
     product(last.a, last.weight_t, out=last.z)
     torch.softmax(last.z, dim=-1, out=last.delta).sub_(targets)
+    if factors is not None:
+        last.delta.mul_(factors)
     rate = -lr / targets.shape[-2]
     for layer, below in zip(layers[:0:-1], layers[-2::-1], strict=True):
         product(layer.delta, layer.connections, out=below.delta)

@@ -1,10 +1,11 @@
 """Training: one loop over epochs, which serves the closed form and autograd, the CPU and the GPU.
 
-Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means over samples of the cross-entropy in nats.
+Conventions: x is (n, ...) float32, y is (n,) class numbers; losses are means over samples of the cross-entropy in nats,
+whatever the weights of the classes: those are for the gradient alone, so that losses can be compared.
 The order of the batches is drawn on the CPU from the run's seed, so every device sees the same batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 
 import numpy as np
@@ -31,7 +32,7 @@ def fit(
         models: the networks, on the clock's device.
         parts: "train" and "val", on that device too.
         recipe: how to train.
-        seeds: of each network's batches.
+        seeds: of each network's batches and dropout.
         clock: adds up the seconds of warm-up, training and validation.
 
     Yields:
@@ -39,9 +40,8 @@ def fit(
         The iteration ends early when all have.
     """
     x, y = parts["train"]
-    method = closed_form if closed_form.serves(models[0], recipe) else autograd
     with clock.part("warmup"):
-        train_epoch = method.trainer(models, x, y, recipe)
+        train_epoch = trainer(models, x, y, recipe, seeds)
         val, actual = pieces_of(models[0], *parts["val"]), parts["val"][1].cpu().numpy()
     shuffles = [torch.Generator().manual_seed(seed) for seed in seeds]
     diverged = [False] * len(models)
@@ -58,6 +58,15 @@ def fit(
         if all(diverged):
             return
         yield [None if gone else epoch for gone, epoch in zip(diverged, epochs, strict=True)]
+
+
+def trainer(
+    models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor, recipe: Recipe, seeds: list[int]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what trains the networks for an epoch, as `autograd.trainer` says: by the closed form where it serves."""
+    if closed_form.serves(models[0], recipe):
+        return closed_form.trainer(models, x, y, recipe)
+    return autograd.trainer(models, x, y, recipe, seeds)
 
 
 def pieces_of(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> list[Part]:

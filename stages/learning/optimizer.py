@@ -30,12 +30,14 @@ class OptimizerError(ValueError):
     """What an optimizer objected to when it took a step."""
 
 
-def take_step(optimizer: torch.optim.Optimizer) -> None:
-    """Let the optimizer take its step.
+def take_step(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Let the optimizer take its step at a learning rate.
 
     Raises:
         OptimizerError: if it objects, in whatever way: some arguments are only refused then, or many steps later.
     """
+    for group in optimizer.param_groups:
+        group["lr"] = lr
     try:
         optimizer.step()
     except torch.OutOfMemoryError:

@@ -1,21 +1,28 @@
 """What to train and how: what the closed form and autograd both take. No torch here: who hands out work needs none."""
 
+from collections.abc import Iterator
+from itertools import repeat
+from math import cos, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.learning.network import build_network, multiply_adds
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
 class Recipe(NamedTuple):
-    """An optimizer of torch.optim with its arguments, the learning rate, epochs, samples a batch."""
+    """An optimizer of torch.optim with its arguments, the learning rate and its schedule, epochs, samples a batch."""
 
     optimizer: str
     optimizer_args: dict[str, Any]
     lr: float
     epochs: int
     batch_size: int
+    schedule: str = "constant"  # or "cosine": see `decays`
+    class_weights: str = "none"  # or "balanced": see `balanced_weights`
+    dropout: float = 0.0  # the probability that a hidden unit is left out of a step
 
 
 class Job(NamedTuple):
@@ -36,6 +43,33 @@ class Job(NamedTuple):
     def multiply_adds(self) -> int:
         """Return the multiplications of one sample's way through the network."""
         return multiply_adds(self.network, self.shape, self.hidden, self.n_classes)
+
+
+def decays(recipe: Recipe, n: int) -> Iterator[float]:
+    """Return what is left of the learning rate, step by step, in a training on n samples.
+
+    constant: all of it, for ever. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing;
+    Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
+    """
+    if recipe.schedule == "constant":
+        return repeat(1.0)
+    steps = recipe.epochs * -(-n // recipe.batch_size)
+    return ((1 + cos(pi * step / steps)) / 2 for step in range(steps))
+
+
+def balanced_weights(y: "torch.Tensor", n_classes: int) -> "torch.Tensor":
+    """Return n / (classes x n_c) for each class c, shape (classes,), float64: all classes then weigh the same.
+
+    Their mean over the n samples is 1. A batch's loss is the plain mean of its samples' weighted losses, as in
+    scikit-learn: its expectation is the mean of the classes' mean losses. Divided by the sum of the batch's weights, as
+    PyTorch does, it would not be, and in a batch of one class the weights would cancel out. King and Zeng, Logistic
+    Regression in Rare Events Data (2001).
+
+    Args:
+        y: class numbers, shape (n,); a class that is not among them has an infinite weight, which nobody asks for.
+        n_classes: the number of classes.
+    """
+    return len(y) / (n_classes * y.bincount(minlength=n_classes).double())
 
 
 def lengths(n: int, size: int) -> set[int]:

@@ -14,6 +14,13 @@ from stages.learning import closed_form
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 
+CHANGES = [
+    {},
+    {"schedule": "cosine"},
+    {"class_weights": "balanced"},
+    {"schedule": "cosine", "class_weights": "balanced"},
+]
+
 
 @settings(max_examples=40, deadline=None)
 @given(
@@ -48,14 +55,28 @@ def test_thirty_epochs_agree_with_autograd():
         torch.testing.assert_close(value, their_weights[name], rtol=0, atol=1e-4)
 
 
-def test_the_last_batch_may_be_short_and_the_chunks_many():
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+@pytest.mark.parametrize("networks", [1, 2])
+def test_the_last_batch_may_be_short_and_the_chunks_many(networks, changes):
     """85 steps and a short one: more than a chunk of 64."""
-    by_hand, by_autograd = (build_network("mlp", (5,), [7], 3, seed=2) for _ in range(2))
-    data = [samples(n, (5,), 3, seed=n) for n in (16 * 85 + 3, 30)]
-    histories = [
-        train([model], data, Recipe("SGD", arguments, 0.05, 2, 16), [0])[0]
-        for model, arguments in ((by_hand, {}), (by_autograd, {"momentum": 0.0}))
-    ]
+    data = [samples(n, (5,), 3, torch.float64, seed=n) for n in (16 * 85 + 3, 30)]
+    data[0][1][::3] = 0  # a frequent class
+    histories, weights = [], []
+    for arguments in ({}, {"momentum": 0.0}):
+        models = [build_network("mlp", (5,), [7], 3, seed).double() for seed in range(networks)]
+        recipe = Recipe("SGD", arguments, 0.05, 2, 16)._replace(**changes)
+        histories.append(train(models, data, recipe, range(networks)))
+        weights.append([value for model in models for value in model.state_dict().values()])
+        assert closed_form.serves(models[0], recipe) != bool(arguments)
     for mine, other in zip(*histories, strict=True):
-        assert mine.train_loss == pytest.approx(other.train_loss, abs=1e-5)
-        assert mine.val_loss == pytest.approx(other.val_loss, abs=1e-5)
+        for mine_epoch, other_epoch in zip(mine, other, strict=True):
+            assert mine_epoch.model_dump() == pytest.approx(other_epoch.model_dump(), abs=1e-12)
+    for mine, other in zip(*weights, strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-12)
+
+
+def test_weights_of_classes_of_one_size_change_nothing():
+    data = [(samples(n, (5,), 3)[0], torch.arange(n) % 3) for n in (99, 30)]
+    recipes = [SGD._replace(class_weights=each) for each in ("none", "balanced")]
+    plain, weighted = (train([build_network("mlp", (5,), [7], 3, 0)], data, recipe, [0]) for recipe in recipes)
+    assert plain == weighted

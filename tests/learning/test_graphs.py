@@ -26,6 +26,7 @@ OPTIMIZERS = {
     "RMSprop": {},
     "NAdam": {},
 }
+CHANGES = [{}, {"schedule": "cosine"}, {"schedule": "cosine", "class_weights": "balanced"}]  # in the closed form too
 CPU = torch.device("cpu")
 
 
@@ -64,8 +65,9 @@ def assert_same(emulate, recipe, network, shape, n, runs):
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("runs", [1, 3, 5])
-def test_the_closed_form(emulate, runs, n):
-    assert_same(emulate, Recipe("SGD", {}, 0.05, epochs(n), 16), "mlp", (26,), n, runs)
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+def test_the_closed_form(emulate, changes, runs, n):
+    assert_same(emulate, Recipe("SGD", {}, 0.05, epochs(n), 16)._replace(**changes), "mlp", (26,), n, runs)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,13 @@ def test_the_closed_form(emulate, runs, n):
 )
 def test_autograd(emulate, optimizer, n):
     assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "mlp", (26,), n, 2)
+
+
+@pytest.mark.parametrize("changes", [*CHANGES[1:], {"dropout": 0.3}, {**CHANGES[2], "dropout": 0.3}], ids=str)
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_autograd_with_everything(emulate, network, changes):
+    recipe = Recipe("AdamW", {"weight_decay": 0.1}, 0.01, 2, 16)._replace(**changes)
+    assert_same(emulate, recipe, network, (16, 16), 37, 2)
 
 
 @pytest.mark.parametrize(("optimizer", "n"), [*(("SGD", n) for n in SIZES), *((name, 37) for name in OPTIMIZERS)])

@@ -29,11 +29,11 @@ def test_what_it_objects_to_is_kept_but_for_memory():
     optimizer = make_optimizer("RMSprop", {"capturable": True}, 0.1, [parameter])
     parameter.square().sum().backward()
     with pytest.raises(OptimizerError, match=r"^If capturable=True"):
-        take_step(optimizer)
+        take_step(optimizer, 0.1)
 
     def fail():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     optimizer.step = fail
     with pytest.raises(torch.OutOfMemoryError):
-        take_step(optimizer)
+        take_step(optimizer, 0.1)
