@@ -4,20 +4,31 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-from stages.files import open_regular
+from stages.files import open_regular, shown
 
 if TYPE_CHECKING:
     import soundfile
 
-SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")
+# Of libsndfile's formats, the suffixes that are not the format's name.
+OTHER_SUFFIXES = {
+    "AIFF": ("aif", "aifc"),
+    "AU": ("snd",),
+    "IRCAM": ("sf",),
+    "MP3": ("mp1", "mp2"),
+    "NIST": ("sph",),
+    "OGG": ("oga", "opus"),
+    "SVX": ("8svx", "iff"),
+}
 BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cache
 BLOCK_BYTES = 2**22  # at most, whatever the header claims
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
@@ -39,8 +50,17 @@ def why_unusable(error: Exception) -> str:
     return f"cannot be used ({type(error).__name__}: {error})"
 
 
-def find_sounds(folder: Path) -> list[Path]:
-    """Return the sound files in a folder and those below it, in order.
+@cache
+def sound_suffixes() -> frozenset[str]:
+    """Return the suffixes, in lower case, of what libsndfile says it reads; not of raw samples, of no known form."""
+    import soundfile
+
+    formats = soundfile.available_formats().keys() - {"RAW"}
+    return frozenset(f".{suffix}" for name in formats for suffix in (name.lower(), *OTHER_SUFFIXES.get(name, ())))
+
+
+def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the sound files in a folder and those below it, and all others there, each in order; none that is hidden.
 
     Raises:
         PermissionError: naming a folder that may not be read. (Path.rglob would keep silent.)
@@ -49,8 +69,20 @@ def find_sounds(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    found = [Path(place, name) for place, _, names in os.walk(folder, onerror=fail) for name in names]
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    sounds, others = [], []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
+    return sorted(sounds), sorted(others)
+
+
+def count_others(others: list[Path]) -> str:
+    """Return how many files are no sound and of which kinds: "3 files that are no sound this can decode (m4a 3)"."""
+    kinds = Counter(path.suffix.lower()[1:] or "no suffix" for path in others).most_common()
+    listed = shown(", ".join(f"{kind} {n}" for kind, n in kinds))
+    files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
+    return f"{files} no sound this can decode ({listed})"
 
 
 def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
@@ -71,7 +103,7 @@ def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
 
 @contextmanager
 def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
-    """Open a WAV, FLAC, OGG or MP3 file.
+    """Open a sound file.
 
     Raises:
         DecodeError: if it is no sound file, or its header claims what no sound file has.
@@ -92,7 +124,7 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
                 yield sound
         except soundfile.LibsndfileError as error:
             why = error.error_string.rstrip(".").lower()
-            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({why})") from None
+            raise DecodeError(f"is no sound that can be decoded ({why})") from None
 
 
 def read_blocks(sound: "soundfile.SoundFile", sample_rate: int) -> Iterator[np.ndarray]:

@@ -11,7 +11,16 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.audio.decode import DecodeError, find_sounds, open_sound, read_blocks, to_clips, windows
+from stages.audio.decode import (
+    DecodeError,
+    count_others,
+    find_sounds,
+    open_sound,
+    read_blocks,
+    sound_suffixes,
+    to_clips,
+    windows,
+)
 
 
 def heard_in(path):
@@ -97,13 +106,42 @@ def test_bad_files_say_why(tmp_path, kind, says):
         heard_in(tmp_path / "a.wav")
 
 
+KINDS = {
+    **{name: (name.upper(), None) for name in ("aiff", "au", "caf", "flac", "mp3", "ogg", "rf64", "w64", "wav")},
+    **{"aif": ("AIFF", None), "oga": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "snd": ("AU", None)},
+}
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_all_that_the_library_reads_is_sound(tmp_path, suffix):
+    form, subtype = KINDS[suffix]
+    soundfile.write(tmp_path / f"a.{suffix}", music(3, 48000), 48000, format=form, subtype=subtype)
+    (found,), others = find_sounds(tmp_path)
+    assert others == []
+    heard = np.concatenate(heard_in(found))
+    assert np.abs(np.fft.rfft(heard[8000:16000])).argmax() == 220
+
+
+def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_path):
+    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "b/.DS_Store", "._a.mp3", ".git/a.wav", "d.raw")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sounds, others = find_sounds(tmp_path)
+    assert sounds == [tmp_path / "b" / "song.Opus"]
+    assert others == [tmp_path / name for name in ("README", "a.M4A", "b/x.m4a", "c.jpg", "d.raw")]
+    assert count_others(others) == "5 files that are no sound this can decode (m4a 2, no suffix 1, jpg 1, raw 1)"
+    assert count_others(others[3:4]) == "1 file that is no sound this can decode (jpg 1)"
+    assert ".raw" not in sound_suffixes()
+
+
 def test_a_folder_that_may_not_be_read_is_named():
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "locked").mkdir()
         (folder / "b.wav").touch()
         (folder / "locked" / "a.MP3").touch()
-        assert find_sounds(folder) == [folder / "b.wav", folder / "locked" / "a.MP3"]
+        assert find_sounds(folder) == ([folder / "b.wav", folder / "locked" / "a.MP3"], [])
         folder.chmod(0o755)
         (folder / "locked").chmod(0)
         user = os.geteuid()
