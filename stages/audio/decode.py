@@ -4,6 +4,8 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 """
 
 import os
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,6 +36,9 @@ BLOCK_BYTES = 2**22  # at most, whatever the header claims
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 MAX_CHANNELS = 64
+CLAIM = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be ([1-9]\d*)\)", re.MULTILINE)
+UNKNOWN = 2**31 - 2**16  # bytes that a header claims, and more, where whoever wrote it did not know
+SHORT_SECONDS = 0.2  # an MP3 that does not say its length may differ by less from the one that follows from its size
 LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
 
 
@@ -130,28 +135,77 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
 def read_blocks(sound: "soundfile.SoundFile", sample_rate: int) -> Iterator[np.ndarray]:
     """Read an open sound of any rate and yield it as mono float32 at `sample_rate`, in blocks.
 
-    float32 holds 16 and 24 bits exactly.
+    float32 holds 16 and 24 bits exactly. Where it breaks off or is damaged it ends; `cut_short` says so then.
 
     Raises:
         DecodeError: if it holds NaN, infinity or what is no sound, or turns out to be silent throughout.
+        soundfile.LibsndfileError: if not even its start can be decoded.
     """
-    silent = True
+    silent = more = True
     stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
     # What is stored as 16 bits is read as such, eight times faster than as floating point.
     dtype = np.dtype(np.int16 if sound.subtype == "PCM_16" else np.float32)
     frames = min(BLOCK_SECONDS * sound.samplerate, BLOCK_BYTES // (dtype.itemsize * sound.channels))
     buffer = np.empty((frames, sound.channels), dtype)
-    while True:
-        samples = _mono(sound.read(out=buffer))
+    while more:
+        read, more = _read(sound, buffer)
+        samples = _mono(read)
         if len(samples) and not (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):
             raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
         silent = silent and not samples.any()
         # The stream must know which block is the last; it may be empty.
-        yield stream.resample_chunk(samples, last=len(samples) == 0)
-        if len(samples) == 0:
-            break
+        yield stream.resample_chunk(samples, last=not more)
     if silent:
         raise DecodeError("is silent throughout")
+
+
+def _read(sound: "soundfile.SoundFile", buffer: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Read the next samples into a buffer, up to what cannot be decoded; return them, and whether more may follow."""
+    import soundfile
+
+    before = sound.tell()
+    try:
+        samples = sound.read(out=buffer)
+    except soundfile.LibsndfileError:
+        if sound.tell() == 0:
+            raise
+        return buffer[: max(0, sound.tell() - before)], False
+    return samples, len(samples) > 0
+
+
+def cut_short(sound: "soundfile.SoundFile") -> str:
+    """Return where an open sound that has been read ends before its time, "breaks off after 12.3 s of 30.0 s"; or "".
+
+    Of FLAC and MP3 libsndfile believes the header; of WAV and the like it counts what is there, and its log tells what
+    the header claims. OGG's does not say.
+    """
+    seconds, claimed = sound.tell() / sound.samplerate, sound.frames / sound.samplerate
+    if (told := CLAIM.search(sound.extra_info)) and int(told[1]) < UNKNOWN:
+        claimed *= int(told[1]) / int(told[2])
+    return f"breaks off after {seconds:.1f} s of {claimed:.1f} s" if claimed - seconds > SHORT_SECONDS else ""
+
+
+@contextmanager
+def quiet_codecs() -> Iterator[None]:
+    """Keep what C libraries print on stderr from the user, as libmpg123 does of broken MP3s, but not what Python does.
+
+    For the whole work of a command, from its main thread: the descriptor is one for all threads.
+    """
+    if not sys.stderr:
+        yield
+        return
+    stderr, kept = sys.stderr, os.dup(2)
+    if stderr is sys.__stderr__:
+        sys.stderr = os.fdopen(kept, "w", 1, stderr.encoding, stderr.errors, closefd=False)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = stderr
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:
