@@ -22,7 +22,7 @@ from tqdm import tqdm
 from stages import tasks
 from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
-from stages.audio.decode import SUFFIXES, find_sounds
+from stages.audio.decode import find_sounds
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.files import FEATURES, TEMPORARY, UserError, shown
 from stages.fingerprints import fingerprint
@@ -85,12 +85,12 @@ def find_tracks(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/TRACK.wav (or flac, ogg, mp3)")
-    tracks = [path for path in find_sounds(folder) if path.parent != folder]
+    tracks = [path for path in find_sounds(folder)[0] if path.parent != folder]
     names = sorted({path.relative_to(folder).parts[0] for path in tracks})
     if len(names) < 2:
         raise UserError(
             f"{folder}: found sound files of {', '.join(names) or 'no class'}, expected at least two classes, each a "
-            f"folder of {', '.join(SUFFIXES)}"
+            "folder of sound files"
         )
     return tracks
 

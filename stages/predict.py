@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.audio.decode import SUFFIXES, find_sounds
+from stages.audio.decode import count_others, find_sounds
 from stages.files import UserError, kind, shown
 from stages.learning.scoring import verdict
 from stages.listening import Song, listen_to_all, load_card, make_listener
@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = Parser("python -m stages.predict", description="Name a song's genre, second by second.")
-    parser.add_argument("songs", nargs="+", type=Path, help="sound files (wav, flac, ogg, mp3), or folders of them")
+    parser.add_argument("songs", nargs="+", type=Path, help="sound files, or folders of them")
     parser.add_argument("--representation", help="which model listens (default: the best on the validation part)")
     parser.add_argument("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
     parser.add_argument("--seconds", action="store_true", help="print every second's probabilities")
@@ -103,9 +103,11 @@ def find_songs(places: list[Path]) -> list[Path]:
         if there != "folder":
             songs.append(place)
             continue
-        found = find_sounds(place)
+        found, others = find_sounds(place)
         if not found:
-            raise UserError(f"{place}: found no sound file, expected {', '.join(SUFFIXES)}")
+            raise UserError(f"{place}: found {count_others(others) if others else 'no file'}, expected sound files")
+        if others:
+            print(f"predict: left out: {count_others(others)}", file=sys.stderr)
         songs += found
     return songs
 

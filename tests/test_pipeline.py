@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import make_arrays, save_arrays
+from conftest import ROOT, make_arrays, save_arrays
 from repository import Repository, set_params, small_project
 
 CHAIN = ["check", "prepare", "baselines", "train_cpu", "train_gpu", "select", "evaluate", "compare"]
@@ -44,6 +44,16 @@ def test_run_again_does_nothing(base):
     shown = base.dvc("metrics", "show")
     assert "metrics/evaluate.json" in shown
     assert "mfccs.f1_macro" in shown
+
+
+def test_git_sees_none_of_the_data_from_the_clone_on_and_dvc_has_nothing_to_add(repository):
+    for name in ("audio/jazz/song.mp3", "audio/tracks.csv", "features/mfccs/X.npy", "tmp/lock", "mine/new.npy"):
+        path = repository.folder / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert repository.run("git", "status", "--porcelain") == ""
+    assert repository.run("git", "ls-files", "data").split() == ["data/.gitignore", "data/dvc.yaml", "data/mine.dvc"]
+    assert (repository.folder / "data" / ".gitignore").read_text() == (ROOT / "data" / ".gitignore").read_text()
 
 
 def test_the_demo_corpus_is_made_only_where_the_data_set_asks_for_it(repository):

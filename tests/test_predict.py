@@ -92,7 +92,7 @@ def test_a_bad_file_does_not_stop_the_others(here, monkeypatch, capsys):
     (here / "songs" / "a text.wav").write_text("no sound")
     soundfile.write(here / "songs" / "été.wav", np.full(3000, 0.1), 8000)
     with pytest.raises(
-        UserError, match=r"^songs/a text.wav: is no WAV.*; songs/été.wav: is shorter than half a second$"
+        UserError, match=r"^songs/a text.wav: is no sound.*; songs/été.wav: is shorter than half a second$"
     ):
         run(monkeypatch, "songs", "--json", "out.json")
     assert capsys.readouterr().out.count("b=blues") == len(read_json(Path("out.json"))) == 8
@@ -102,7 +102,7 @@ def test_a_bad_file_does_not_stop_the_others(here, monkeypatch, capsys):
     ("arguments", "says"),
     [
         (["nowhere.wav"], "nowhere.wav: not found"),
-        (["data"], "data: found no sound file"),
+        (["data"], r"data: found 4 files that are no sound .*\(json 2, safetensors 2\), expected sound files"),
         (["songs", "--plot", "a.png"], "--plot: found 8 songs, expected one"),
         (["songs/pop_000.flac", "--plot", "a.pdf"], "--plot: found a.pdf"),
         (["songs", "--hop", "0"], "--hop: found 0"),

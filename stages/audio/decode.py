@@ -4,25 +4,41 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 """
 
 import os
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-from stages.files import open_regular
+from stages.files import open_regular, shown
 
 if TYPE_CHECKING:
     import soundfile
 
-SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")
+# Of libsndfile's formats, the suffixes that are not the format's name.
+OTHER_SUFFIXES = {
+    "AIFF": ("aif", "aifc"),
+    "AU": ("snd",),
+    "IRCAM": ("sf",),
+    "MP3": ("mp1", "mp2"),
+    "NIST": ("sph",),
+    "OGG": ("oga", "opus"),
+    "SVX": ("8svx", "iff"),
+}
 BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cache
 BLOCK_BYTES = 2**22  # at most, whatever the header claims
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 MAX_CHANNELS = 64
+CLAIM = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be ([1-9]\d*)\)", re.MULTILINE)
+UNKNOWN = 2**31 - 2**16  # bytes that a header claims, and more, where whoever wrote it did not know
+SHORT_SECONDS = 0.2  # an MP3 that does not say its length may differ by less from the one that follows from its size
 LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
 
 
@@ -39,8 +55,17 @@ def why_unusable(error: Exception) -> str:
     return f"cannot be used ({type(error).__name__}: {error})"
 
 
-def find_sounds(folder: Path) -> list[Path]:
-    """Return the sound files in a folder and those below it, in order.
+@cache
+def sound_suffixes() -> frozenset[str]:
+    """Return the suffixes, in lower case, of what libsndfile says it reads; not of raw samples, of no known form."""
+    import soundfile
+
+    formats = soundfile.available_formats().keys() - {"RAW"}
+    return frozenset(f".{suffix}" for name in formats for suffix in (name.lower(), *OTHER_SUFFIXES.get(name, ())))
+
+
+def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the sound files in a folder and those below it, and all others there, each in order; none that is hidden.
 
     Raises:
         PermissionError: naming a folder that may not be read. (Path.rglob would keep silent.)
@@ -49,8 +74,20 @@ def find_sounds(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    found = [Path(place, name) for place, _, names in os.walk(folder, onerror=fail) for name in names]
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    sounds, others = [], []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
+    return sorted(sounds), sorted(others)
+
+
+def count_others(others: list[Path]) -> str:
+    """Return how many files are no sound and of which kinds: "3 files that are no sound this can decode (m4a 3)"."""
+    kinds = Counter(path.suffix.lower()[1:] or "no suffix" for path in others).most_common()
+    listed = shown(", ".join(f"{kind} {n}" for kind, n in kinds))
+    files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
+    return f"{files} no sound this can decode ({listed})"
 
 
 def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
@@ -71,7 +108,7 @@ def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
 
 @contextmanager
 def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
-    """Open a WAV, FLAC, OGG or MP3 file.
+    """Open a sound file.
 
     Raises:
         DecodeError: if it is no sound file, or its header claims what no sound file has.
@@ -92,34 +129,83 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
                 yield sound
         except soundfile.LibsndfileError as error:
             why = error.error_string.rstrip(".").lower()
-            raise DecodeError(f"is no WAV, FLAC, OGG or MP3 that can be decoded ({why})") from None
+            raise DecodeError(f"is no sound that can be decoded ({why})") from None
 
 
 def read_blocks(sound: "soundfile.SoundFile", sample_rate: int) -> Iterator[np.ndarray]:
     """Read an open sound of any rate and yield it as mono float32 at `sample_rate`, in blocks.
 
-    float32 holds 16 and 24 bits exactly.
+    float32 holds 16 and 24 bits exactly. Where it breaks off or is damaged it ends; `cut_short` says so then.
 
     Raises:
         DecodeError: if it holds NaN, infinity or what is no sound, or turns out to be silent throughout.
+        soundfile.LibsndfileError: if not even its start can be decoded.
     """
-    silent = True
+    silent = more = True
     stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
     # What is stored as 16 bits is read as such, eight times faster than as floating point.
     dtype = np.dtype(np.int16 if sound.subtype == "PCM_16" else np.float32)
     frames = min(BLOCK_SECONDS * sound.samplerate, BLOCK_BYTES // (dtype.itemsize * sound.channels))
     buffer = np.empty((frames, sound.channels), dtype)
-    while True:
-        samples = _mono(sound.read(out=buffer))
+    while more:
+        read, more = _read(sound, buffer)
+        samples = _mono(read)
         if len(samples) and not (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):
             raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
         silent = silent and not samples.any()
         # The stream must know which block is the last; it may be empty.
-        yield stream.resample_chunk(samples, last=len(samples) == 0)
-        if len(samples) == 0:
-            break
+        yield stream.resample_chunk(samples, last=not more)
     if silent:
         raise DecodeError("is silent throughout")
+
+
+def _read(sound: "soundfile.SoundFile", buffer: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Read the next samples into a buffer, up to what cannot be decoded; return them, and whether more may follow."""
+    import soundfile
+
+    before = sound.tell()
+    try:
+        samples = sound.read(out=buffer)
+    except soundfile.LibsndfileError:
+        if sound.tell() == 0:
+            raise
+        return buffer[: max(0, sound.tell() - before)], False
+    return samples, len(samples) > 0
+
+
+def cut_short(sound: "soundfile.SoundFile") -> str:
+    """Return where an open sound that has been read ends before its time, "breaks off after 12.3 s of 30.0 s"; or "".
+
+    Of FLAC and MP3 libsndfile believes the header; of WAV and the like it counts what is there, and its log tells what
+    the header claims. OGG's does not say.
+    """
+    seconds, claimed = sound.tell() / sound.samplerate, sound.frames / sound.samplerate
+    if (told := CLAIM.search(sound.extra_info)) and int(told[1]) < UNKNOWN:
+        claimed *= int(told[1]) / int(told[2])
+    return f"breaks off after {seconds:.1f} s of {claimed:.1f} s" if claimed - seconds > SHORT_SECONDS else ""
+
+
+@contextmanager
+def quiet_codecs() -> Iterator[None]:
+    """Keep what C libraries print on stderr from the user, as libmpg123 does of broken MP3s, but not what Python does.
+
+    For the whole work of a command, from its main thread: the descriptor is one for all threads.
+    """
+    if not sys.stderr:
+        yield
+        return
+    stderr, kept = sys.stderr, os.dup(2)
+    if stderr is sys.__stderr__:
+        sys.stderr = os.fdopen(kept, "w", 1, stderr.encoding, stderr.errors, closefd=False)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = stderr
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Decoding: any rate, mono or stereo, in blocks as in one piece, and every bad file told by its reason."""
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,10 +11,21 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.audio.decode import DecodeError, find_sounds, open_sound, read_blocks, to_clips, windows
+from stages.audio.decode import (
+    DecodeError,
+    count_others,
+    cut_short,
+    find_sounds,
+    open_sound,
+    read_blocks,
+    sound_suffixes,
+    to_clips,
+    windows,
+)
 
 
 def heard_in(path):
@@ -97,13 +111,113 @@ def test_bad_files_say_why(tmp_path, kind, says):
         heard_in(tmp_path / "a.wav")
 
 
+KINDS = {
+    **{name: (name.upper(), None) for name in ("aiff", "au", "caf", "flac", "mp3", "ogg", "rf64", "w64", "wav")},
+    **{"aif": ("AIFF", None), "oga": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "snd": ("AU", None)},
+}
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_all_that_the_library_reads_is_sound(tmp_path, suffix):
+    form, subtype = KINDS[suffix]
+    soundfile.write(tmp_path / f"a.{suffix}", music(3, 48000), 48000, format=form, subtype=subtype)
+    (found,), others = find_sounds(tmp_path)
+    assert others == []
+    heard = np.concatenate(heard_in(found))
+    assert np.abs(np.fft.rfft(heard[8000:16000])).argmax() == 220
+
+
+def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_path):
+    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "b/.DS_Store", "._a.mp3", ".git/a.wav", "d.raw")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sounds, others = find_sounds(tmp_path)
+    assert sounds == [tmp_path / "b" / "song.Opus"]
+    assert others == [tmp_path / name for name in ("README", "a.M4A", "b/x.m4a", "c.jpg", "d.raw")]
+    assert count_others(others) == "5 files that are no sound this can decode (m4a 2, no suffix 1, jpg 1, raw 1)"
+    assert count_others(others[3:4]) == "1 file that is no sound this can decode (jpg 1)"
+    assert ".raw" not in sound_suffixes()
+
+
+CUT = ("aiff", "au", "flac", "mp3", "rf64", "w64", "wav")
+
+
+@pytest.mark.parametrize("suffix", CUT)
+def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, suffix):
+    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    soundfile.write(whole, music(20, 16000), 16000, format=suffix.upper())
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 5])
+    expected = np.concatenate(heard_in(whole))
+    with open_sound(path) as sound:
+        heard = np.concatenate(list(read_blocks(sound, 8000)))
+        said = re.fullmatch(r"breaks off after (.+) s of 20\.0 s", cut_short(sound))
+    assert len(heard) / 8000 == pytest.approx(float(said[1]), abs=0.051)
+    assert len(heard) == pytest.approx(12 * 8000, rel=0.1)
+    np.testing.assert_allclose(heard[:-400], expected[: len(heard) - 400], atol=1e-6)  # the resampler's last moments
+
+
+@pytest.mark.parametrize("suffix", [*CUT, "ogg"])
+def test_a_file_that_is_whole_does_not_claim_to_break_off(tmp_path, suffix):
+    soundfile.write(tmp_path / f"a.{suffix}", music(5, 16000), 16000, format=suffix.upper())
+    with open_sound(tmp_path / f"a.{suffix}") as sound:
+        assert sum(map(len, read_blocks(sound, 8000))) == 5 * 8000
+        assert cut_short(sound) == ""
+
+
+def test_a_length_that_was_not_known_when_the_header_was_written_is_no_claim(tmp_path):
+    soundfile.write(tmp_path / "a.wav", music(5, 16000), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    for at in (4, content.index(b"data") + 4):
+        content[at : at + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.wav").write_bytes(content)
+    with open_sound(tmp_path / "a.wav") as sound:
+        assert sum(map(len, read_blocks(sound, 8000))) == 5 * 8000
+        assert "should be" in sound.extra_info
+        assert cut_short(sound) == ""
+
+
+QUIET = """
+import os, sys
+from tqdm import tqdm
+from stages.audio.decode import open_sound, quiet_codecs, read_blocks
+with quiet_codecs():
+    for _ in tqdm([1], "bar"):
+        with open_sound(sys.argv[1]) as sound:
+            print(sum(map(len, read_blocks(sound, 8000))))
+    os.write(2, b"chatter")
+    print("ours", file=sys.stderr)
+os.write(2, b"after")
+sys.exit("error")
+"""
+
+
+def test_codecs_are_quiet_and_python_is_not(tmp_path):
+    soundfile.write(tmp_path / "a.mp3", music(20, 16000), 16000)
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    content[20_000:30_000] = np.random.default_rng(0).bytes(10_000)
+    (tmp_path / "a.mp3").write_bytes(content)
+
+    def stderr_of(code):
+        command = [sys.executable, "-c", code, tmp_path / "a.mp3"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert int(done.stdout) > 8000
+        return done.stderr
+
+    said = stderr_of(QUIET)
+    assert re.fullmatch(r"\nbar: .*\nbar: 100%\S* 1/1 .*\nours\naftererror\n", said), said
+    loud = stderr_of(QUIET.replace("with quiet_codecs():", "if quiet_codecs:"))
+    assert "Illegal Audio-MPEG-Header" in loud
+    assert "chatter" in loud
+
+
 def test_a_folder_that_may_not_be_read_is_named():
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "locked").mkdir()
         (folder / "b.wav").touch()
         (folder / "locked" / "a.MP3").touch()
-        assert find_sounds(folder) == [folder / "b.wav", folder / "locked" / "a.MP3"]
+        assert find_sounds(folder) == ([folder / "b.wav", folder / "locked" / "a.MP3"], [])
         folder.chmod(0o755)
         (folder / "locked").chmod(0)
         user = os.geteuid()
