@@ -1,6 +1,11 @@
 """listening: a model is heard from anywhere, a file and an array alike; songs side by side are told in order."""
 
+import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -8,7 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import ROOT
 from models import make_model
+from repository import copy_of_the_project
 
 from stages import tasks
 from stages.files import MODEL, UserError, card_path, read_json
@@ -144,6 +151,30 @@ def test_a_class_called_unknown_is_not_taken_for_it(workplace, name):
 def test_numbers_out_of_range_are_named(listener, numbers, says):
     with pytest.raises(UserError, match=f"^{says}"):
         Listener(CARD, **numbers)
+
+
+@pytest.mark.parametrize("how", [[], ["--editable"]], ids=["copied", "editable"])
+def test_the_lines_of_the_readme_run_in_any_folder_once_it_is_installed(workplace, tmp_path_factory, how):
+    make_model("melgrams")
+    soundfile.write("song.mp3", noise(30000, 2, "float64"), 8000)
+    place = tmp_path_factory.mktemp("installed")
+    copy_of_the_project(place / "checkout")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", place / "site", *how, place / "checkout"], check=True)
+    lines = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    code = (
+        f"import json, site\nsite.addsitedir({str(place / 'site')!r})\n{lines}\nimport stages\n"
+        "print(json.dumps([stages.__file__, song.genre, song.probabilities, song.seconds.tolist()]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    where, genre, probabilities, seconds = json.loads(done.stdout)
+    assert where == str(place / ("checkout" if how else "site") / "stages" / "__init__.py")
+    expected = Listener(card_path("melgrams"))("song.mp3")
+    assert genre == expected.genre
+    assert probabilities == pytest.approx(expected.probabilities)
+    np.testing.assert_allclose(seconds, expected.seconds, atol=1e-6)
+    assert expected.seconds.shape == (4, 3)
 
 
 @pytest.mark.parametrize("cores", [1, 3])
