@@ -32,7 +32,7 @@ from stages.analyser import Piece, Track, analyse
 from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.files import read_json
-from stages.listening import Song, listen_to_all, load_card, make_listener
+from stages.listening import Listener, choose_card, listen_to_all
 from stages.running import run_command
 from stages.writing import write_json
 
@@ -88,11 +88,10 @@ def ours(path: Path) -> int:
     return Track(*read_json(piece.done())[0]).clips
 
 
-def predicted(listen: Callable[[Path], Song], songs: list[Path]) -> float:
+def predicted(listener: Listener, songs: list[Path]) -> float:
     """Return the seconds of music a second at which `predict` hears songs, side by side."""
     start = perf_counter()
-    with tqdm(disable=True) as silent:
-        seconds = sum(len(song.starts) for _, song in listen_to_all(songs, listen, silent))
+    seconds = sum(len(song.starts) for _, song in listen_to_all(listener, songs))
     return seconds / (perf_counter() - start)
 
 
@@ -120,7 +119,7 @@ def timed(run: Callable[[Callable, list[Path]], Iterable[int]], work: Callable, 
 
 def main() -> None:
     """Measure and write."""
-    listen = make_listener(load_card(None), 1.0)
+    listener = Listener(choose_card(None))
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(2, get_context("spawn")) as processes,
@@ -134,7 +133,7 @@ def main() -> None:
                 (
                     timed(processes.map, peers, songs[name]),
                     timed(threads.map, ours, TIMES * songs[name]),
-                    predicted(listen, TIMES * songs[name]),
+                    predicted(listener, TIMES * songs[name]),
                 )
                 for _ in range(ROUNDS)
             ]

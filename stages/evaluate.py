@@ -89,7 +89,7 @@ def main() -> None:
             check_card(card, description, histories)
             if (card.representation, card.chosen) != (name, choice):
                 raise UserError(mixed(SELECTED))
-            logits = answer(load_chosen(card), data["test_x"])
+            logits = answer(load_chosen(card, card_path(name)), data["test_x"])
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
             epochs = histories[choice.device].representations[name].runs
             over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)

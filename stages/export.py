@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
-from stages.files import MODEL, UserError
+from stages.files import MODEL, UserError, card_path
 from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
 from stages.listening import check_front_end
@@ -82,7 +82,7 @@ class SoundToProbabilities(nn.Module):
         self.front_end, self.network = MODULES[card.representation](card.front_end.sample_rate), network
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
-            nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card)
+            nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card, card_path(card.representation))
         )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
@@ -114,8 +114,8 @@ def main() -> None:
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
     for card in cards:
-        check_front_end(card)
-        model = SoundToProbabilities(card, load_chosen(card)).eval()
+        check_front_end(card, card_path(card.representation))
+        model = SoundToProbabilities(card, load_chosen(card, card_path(card.representation))).eval()
         path = MODEL / f"{card.representation}.onnx"
         sample_rate = card.front_end.sample_rate
         with replacing(path) as temporary:

@@ -1,34 +1,163 @@
-"""listening: from songs to the probabilities of their seconds, as a chosen model hears them; given data/model/."""
+"""listening: from songs to their genres and the probabilities of their seconds, as a chosen model hears them.
+
+    listener = Listener("data/model/melgrams.json")
+    song = listener("song.mp3")
+    song = listener.hear(samples, sample_rate)
+
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/learning/scoring.py).
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from stages import tasks
-from stages.audio.decode import DecodeError, open_sound, read_blocks, why_unusable, windows
+from stages.audio.decode import (
+    MAX_CHANNELS,
+    MAX_RATE,
+    MIN_RATE,
+    DecodeError,
+    open_sound,
+    read_blocks,
+    why_unusable,
+    windows,
+)
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.files import MODEL, UserError, card_path, shown
 from stages.fingerprints import read_cards
+from stages.learning.scoring import verdict
 from stages.learning.snapshots import load_chosen, standardization_of
 from stages.records import Card
 
+UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
+
 
 class Song(NamedTuple):
-    """What was heard in a song: where its windows start (s) and each one's probabilities, shape (windows, classes)."""
+    """What was heard in a song."""
 
-    path: Path
-    starts: np.ndarray
-    probabilities: np.ndarray
+    path: Path | None  # None if it was an array
+    genre: str  # the likeliest class, or UNKNOWN
+    probabilities: dict[str, float]  # of the song as a whole, by class
+    starts: np.ndarray  # where each window of a second starts, in seconds, shape (n,)
+    seconds: np.ndarray  # each window's probabilities, shape (n, classes)
 
 
-def load_card(representation: str | None) -> Card:
-    """Return the card of the model asked for, or of the one with the best validation macro F1.
+class Listener:
+    """A chosen model that hears sound as it heard its training data; several threads may use one."""
+
+    def __init__(self, card: str | Path, hop: float = 1.0, unknown: float = 0.0) -> None:
+        """Load a model.
+
+        Args:
+            card: the path of its card; its weights are expected beside it.
+            hop: seconds from the start of one window to the next one's.
+            unknown: the probability below which a song's genre is UNKNOWN.
+
+        Raises:
+            UserError: if there is no such model, it hears no sound, or a number is out of its range.
+        """
+        path = Path(card)
+        self.card = Card.read(path)
+        check_front_end(self.card, path)
+        if not 0.001 <= hop < 3600:
+            raise UserError(f"hop: found {hop:g}, expected seconds from 0.001, say 0.5")
+        if not 0 <= unknown <= 1:
+            raise UserError(f"unknown: found {unknown:g}, expected a probability, say 0.6")
+        if unknown and UNKNOWN in map(str.casefold, self.card.classes):
+            raise UserError(
+                f"unknown: {path}: a class has this name, and songs that are unlikely to be of any could not be told "
+                "from its own; rename the class, or do without"
+            )
+        self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
+        self.sample_rate, self.unknown = self.card.front_end.sample_rate, unknown
+        self.hop = round(hop * self.sample_rate)  # samples
+
+    @property
+    def genres(self) -> list[str]:
+        """Every genre that a song may turn out to be of."""
+        return [*self.card.classes, *([UNKNOWN] if self.unknown else [])]
+
+    def __call__(self, path: str | Path) -> Song:
+        """Hear a sound file.
+
+        Raises:
+            UserError: naming the file, if it cannot be used.
+        """
+        try:
+            with open_sound(Path(path)) as sound:
+                return self._hear(sound, Path(path))
+        except (DecodeError, OSError) as error:
+            raise UserError(f"{path}: {why_unusable(error)}") from None
+
+    def hear(self, samples: np.ndarray, sample_rate: int) -> Song:
+        """Hear an array as if it came from a file.
+
+        Args:
+            samples: floating point in [-1, 1] or int16, shape (n,) or (n, channels).
+            sample_rate: in Hz.
+
+        Raises:
+            UserError: if it cannot be used.
+        """
+        samples = np.asarray(samples)
+        if not (samples.dtype.kind == "f" or (samples.dtype.kind == "i" and samples.dtype.itemsize == 2)):
+            raise UserError(f"samples: found {samples.dtype}, expected floating point in [-1, 1] or int16")
+        columns = samples[:, None] if samples.ndim == 1 else samples
+        if columns.ndim != 2 or not 1 <= columns.shape[1] <= MAX_CHANNELS:
+            raise UserError(f"samples: found shape {samples.shape}, expected (n,) or (n, channels)")
+        if not MIN_RATE <= sample_rate <= MAX_RATE or sample_rate != int(sample_rate):
+            raise UserError(
+                f"sample_rate: found {sample_rate}, expected a whole number of Hz from {MIN_RATE} to {MAX_RATE}"
+            )
+        try:
+            return self._hear(Samples(columns, int(sample_rate)), None)
+        except DecodeError as error:
+            raise UserError(f"samples: {error}") from None
+
+    def _hear(self, sound, path: Path | None) -> Song:
+        import torch
+
+        front_end, heard = FRONT_ENDS[self.card.representation], []
+        with torch.inference_mode():
+            for clips in windows(read_blocks(sound, self.sample_rate), self.sample_rate, self.hop):
+                x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
+                heard.append(torch.softmax(self.model(x).double(), dim=1).numpy())
+        if not heard:
+            raise DecodeError("is shorter than half a second")
+        seconds = np.concatenate(heard)
+        starts = np.arange(len(seconds)) * self.hop / self.sample_rate
+        whole, classes = verdict(seconds), self.card.classes
+        genre = classes[whole.argmax()] if whole.max() >= self.unknown else UNKNOWN
+        return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds)
+
+
+class Samples:
+    """An array, shape (n, channels), where `read_blocks` expects an open sound file."""
+
+    def __init__(self, samples: np.ndarray, samplerate: int) -> None:
+        """Start at its beginning."""
+        self.samples, self.at, self.samplerate, self.channels = samples, 0, samplerate, samples.shape[1]
+        self.subtype = "PCM_16" if samples.dtype.kind == "i" else "FLOAT"
+
+    def tell(self) -> int:
+        """Return how many samples have been read."""
+        return self.at
+
+    def read(self, out: np.ndarray) -> np.ndarray:
+        """Return as many samples as `out` has room for, of its dtype, or what is left."""
+        samples = self.samples[self.at : self.at + len(out)]
+        self.at += len(samples)
+        with np.errstate(over="ignore"):  # infinity is refused later
+            return samples.astype(out.dtype)
+
+
+def choose_card(representation: str | None) -> Path:
+    """Return the card of the model asked for, or, of those that hear sound, of the best on the validation part.
 
     Raises:
-        UserError: if there is no such model, or none that hears sound as this program does.
+        UserError: if there is no such model.
     """
     cards = read_cards()
     if not cards:
@@ -36,78 +165,45 @@ def load_card(representation: str | None) -> Card:
     if representation and representation not in cards:
         raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
-    able = [card for card in asked if card.front_end]
-    if not able:
-        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
-        raise UserError(
-            f"{MODEL}: found no front end for {', '.join(card.representation for card in asked)}, expected {known}: "
-            "those alone can be made from sound here"
-        )
-    best = max(able, key=lambda card: card.chosen.val_f1_macro)
-    check_front_end(best)
-    return best
+    able = [card for card in asked if card.front_end] or asked
+    return card_path(max(able, key=lambda card: card.chosen.val_f1_macro).representation)
 
 
-def check_front_end(card: Card) -> None:
-    """Hold that a model that hears sound was trained behind the front end here.
+def check_front_end(card: Card, path: Path) -> None:
+    """Hold that the model of the card at `path` hears sound, and was trained behind the front end here.
 
     Raises:
         UserError: if it was not.
     """
+    if not card.front_end:
+        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
+        raise UserError(
+            f"{path}: found no front end for {card.representation}, expected {known}: those alone can be made from "
+            "sound here"
+        )
     if settings(card.representation, card.shape, card.front_end.sample_rate) != card.front_end.model_dump():
         raise UserError(
-            f"{card_path(card.representation)}: was trained behind another front end than the one here "
-            f"({shown(card.front_end)}); run `make repro`"
+            f"{path}: was trained behind another front end than the one here ({shown(card.front_end)}); "
+            "run `make repro`"
         )
 
 
-def make_listener(card: Card, hop_seconds: float):
-    """Return a function that hears a file as the model heard its training data, and returns a Song."""
-    import torch
-
-    model, (mean, std) = load_chosen(card), standardization_of(card)
-    front_end, sample_rate = FRONT_ENDS[card.representation], card.front_end.sample_rate
-    hop = round(hop_seconds * sample_rate)
-
-    @torch.inference_mode()
-    def listen(path: Path) -> Song:
-        heard = []
-        with open_sound(path) as sound:
-            for clips in windows(read_blocks(sound, sample_rate), sample_rate, hop):
-                x = torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))
-                heard.append(torch.softmax(model(x).double(), dim=1).numpy())
-        if not heard:
-            raise DecodeError("is shorter than half a second")
-        probabilities = np.concatenate(heard)
-        return Song(path, np.arange(len(probabilities)) * hop / sample_rate, probabilities)
-
-    return listen
-
-
-def listen_to_all(
-    paths: list[Path], listen: Callable[[Path], Song], progress: tqdm
-) -> Iterator[tuple[Path, Song | str]]:
-    """Yield each song, or why it cannot be heard, in the order of the paths, as soon as those before it are there.
+def listen_to_all(listen: Callable[[Path], Song], paths: list[Path]) -> Iterator[tuple[Path, Song | UserError]]:
+    """Yield each song, or why it cannot be heard, in the order of the paths.
 
     Songs are heard side by side, each by one thread: for batches this small several would only wait for each other.
     """
     import torch
     from threadpoolctl import threadpool_limits
 
-    def hear(numbered: tuple[int, Path]) -> tuple[int, Song | str]:
+    def hear(path: Path) -> tuple[Path, Song | UserError]:
         try:
-            return numbered[0], listen(numbered[1])
+            return path, listen(path)
+        except UserError as error:
+            return path, error
         except Exception as error:  # whatever is wrong with one song, the others go on
-            return numbered[0], why_unusable(error)
+            return path, UserError(f"{path}: {why_unusable(error)}")
 
     torch.set_num_threads(1)
-    waiting: dict[int, Song | str] = {}
-    following = iter(range(len(paths)))
-    number = next(following, None)
     with threadpool_limits(1):
-        for heard in tasks.on_threads(hear, list(enumerate(paths))):
-            waiting |= [heard]
-            progress.update()
-            while number in waiting:
-                yield paths[number], waiting.pop(number)
-                number = next(following, None)
+        yield from tasks.on_threads(hear, paths)

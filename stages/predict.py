@@ -1,62 +1,57 @@
-"""predict: a song's genre, second by second: `python -m stages.predict SONG [SONG ... | FOLDER]`.
+"""predict: songs' genres, second by second: `python -m stages.predict SONG [SONG ... | FOLDER]`.
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/learning/scoring.py).
-Needs nothing but data/model/.
+Needs nothing but data/model/. From Python: `from stages.predict import Listener` (stages/listening.py).
 """
 
 import argparse
-import json
-import string
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import count_others, find_sounds
 from stages.files import UserError, kind, shown
-from stages.learning.scoring import verdict
-from stages.listening import Song, listen_to_all, load_card, make_listener
-from stages.reporting import pictures
+from stages.listening import Listener, choose_card, listen_to_all
+from stages.reporting import songs
+from stages.reporting.strip import describe
 from stages.running import run_command
-from stages.writing import check_replaceable, write_bytes, write_csv
 
-LINE = 60  # characters of a song's timeline at most
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} songs{postfix} [{elapsed}<{remaining}]"
 
 
 def main() -> None:
     """Name the genres of the songs that the command line names."""
     arguments = parse(sys.argv[1:])
     paths = find_songs(arguments.songs)
-    if arguments.plot and len(paths) > 1:
-        raise UserError(f"--plot: found {len(paths)} songs, expected one")
-    card = load_card(arguments.representation)
-    listen = make_listener(card, arguments.hop)
+    listener = Listener(choose_card(arguments.representation), arguments.hop, arguments.unknown)
+    card = listener.card
     if card.data.sample_rate is None:
         print(
             f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "
             f"{card.front_end.sample_rate} Hz: {shown(card.data.dataset)} holds no audio.json that says so",
             file=sys.stderr,
         )
-    songs, failures = [], []
-    with tqdm(total=len(paths), desc="predict", unit="song", disable=None if len(paths) > 1 else True) as progress:
-        for path, heard in listen_to_all(paths, listen, progress):
-            if isinstance(heard, Song):
-                songs.append(heard)
-                progress.write(describe(heard, card.classes, arguments.seconds))
+    failures, minutes, several = [], 0.0, len(paths) > 1
+    with ExitStack() as stack:
+        takers = [stack.enter_context(each) for each in wanted(arguments, paths, listener)]
+        progress = tqdm(None, "predict", len(paths), disable=None if several else True, bar_format=BAR)
+        stack.enter_context(progress)
+        for _, heard in listen_to_all(listener, paths):
+            if isinstance(heard, UserError):
+                failures.append(str(heard))
+                if several:
+                    progress.write(f"predict: left out: {shown(heard)}", file=sys.stderr)
             else:
-                failures.append(f"{path}: {heard}")
-    if arguments.json:
-        write_bytes(
-            arguments.json, (json.dumps([as_json(song, card.classes) for song in songs], indent=2) + "\n").encode()
-        )
-    if arguments.csv:
-        write_csv(arguments.csv, ["file", "start", *card.classes], as_rows(songs))
-    if arguments.plot and songs:
-        song = songs[0]
-        pictures.timeline(arguments.plot, song.path.name, song.starts, song.probabilities, card.classes)
+                progress.write(describe(heard, arguments.seconds))
+                for take in takers:
+                    take(heard)
+                minutes += (heard.starts[-1] + 1) / 60
+            progress.set_postfix_str(f"{minutes:.1f} minutes of music", refresh=False)
+            progress.update()
     if failures:
-        raise UserError("; ".join(failures))
+        raise UserError(f"{len(failures)} of {len(paths)} songs cannot be heard: {'; '.join(failures)}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,23 +64,19 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = Parser("python -m stages.predict", description="Name a song's genre, second by second.")
-    parser.add_argument("songs", nargs="+", type=Path, help="sound files, or folders of them")
-    parser.add_argument("--representation", help="which model listens (default: the best on the validation part)")
-    parser.add_argument("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
-    parser.add_argument("--seconds", action="store_true", help="print every second's probabilities")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the probabilities as JSON")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the probabilities as CSV")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the probabilities over time")
-    parsed = parser.parse_args(arguments)
-    if not 0.001 <= parsed.hop < 3600:
-        raise UserError(f"--hop: found {parsed.hop:g}, expected seconds from 0.001, say 0.5")
-    if parsed.plot and parsed.plot.suffix != ".png":
-        raise UserError(f"--plot: found {parsed.plot}, expected a name that ends in .png")
-    for path in (parsed.json, parsed.csv, parsed.plot):
-        if path:  # before an hour of listening, not after it
-            check_replaceable(path, "file")
-    return parsed
+    parser = Parser("python -m stages.predict", description="Name songs' genres, second by second.")
+    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
+    add("songs", nargs="+", type=Path, help="sound files, or folders of them")
+    add("--representation", help="which model listens (default: the best on the validation part)")
+    add("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
+    add("--unknown", type=float, default=0.0, metavar="0.6", help="the probability below which a genre is unknown")
+    add("--seconds", action="store_true", help="print every second's probabilities")
+    add("--csv", **file, help="write a table with a line a song")
+    add("--seconds-csv", **file, help="write a table with a line a second")
+    add("--json", **file, help="write songs and seconds as JSON")
+    add("--m3u", type=Path, metavar="FOLDER", help="write a playlist for each genre")
+    add("--plot", type=Path, metavar="FILE.png|FOLDER", help="draw the probabilities over time")
+    return parser.parse_args(arguments)
 
 
 def find_songs(places: list[Path]) -> list[Path]:
@@ -95,79 +86,35 @@ def find_songs(places: list[Path]) -> list[Path]:
         UserError: if a place does not exist or a folder holds no sound file.
         PermissionError: naming a folder that may not be read.
     """
-    songs = []
+    found = []
     for place in places:
         there = kind(place)
         if not there:
             raise UserError(f"{place}: not found; expected a sound file or a folder of them")
         if there != "folder":
-            songs.append(place)
+            found.append(place)
             continue
-        found, others = find_sounds(place)
-        if not found:
+        sounds, others = find_sounds(place)
+        if not sounds:
             raise UserError(f"{place}: found {count_others(others) if others else 'no file'}, expected sound files")
         if others:
             print(f"predict: left out: {count_others(others)}", file=sys.stderr)
-        songs += found
-    return songs
+        found += sounds
+    return found
 
 
-def describe(song: Song, classes: list[str], every_second: bool) -> str:
-    """Return a song's genre, its probability and its timeline, and every second's probabilities if wanted."""
-    whole = verdict(song.probabilities)
-    letters = initials(classes)
-    names = [shown(name) for name in classes]
-    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, names, strict=True))
-    lines = [
-        f"{shown(song.path)}: {names[whole.argmax()]} {whole.max():.2f}",
-        f"  {timeline(song.probabilities, letters)}  {pictures.clock(song.starts[-1] + 1)}  {legend}",
-    ]
-    if every_second:
-        lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))
-        for start, row in zip(song.starts, song.probabilities, strict=True):
-            lines.append("  " + " ".join([f"{start:8.2f}", *(f"{value:10.3f}" for value in row)]))
-    return "\n".join(lines)
-
-
-def initials(classes: list[str]) -> list[str]:
-    """Return a letter for each class: its first, or, where two share it, letters in alphabetical order.
-
-    Where there are more classes than letters the last have none: a dot.
-    """
-    first = [name[:1].lower() for name in classes]
-    if len(set(first)) == len(first) and all(letter.isalnum() for letter in first):
-        return first
-    letters = string.ascii_letters + string.digits
-    return [*letters[: len(classes)], *"." * (len(classes) - len(letters))]
-
-
-def timeline(probabilities: np.ndarray, letters: list[str]) -> str:
-    """Return a letter for each window, or for equal stretches of a long song that are summed up like a song."""
-    stretches = np.array_split(probabilities, min(LINE, len(probabilities)))
-    return "".join(letters[verdict(stretch).argmax()] for stretch in stretches)
-
-
-def as_json(song: Song, classes: list[str]) -> dict:
-    """Return what --json writes of a song."""
-    whole = verdict(song.probabilities)
-    return {
-        "file": str(song.path),
-        "genre": classes[whole.argmax()],
-        "probabilities": dict(zip(classes, whole.tolist(), strict=True)),
-        "seconds": [
-            {"start": start, "probabilities": dict(zip(classes, row, strict=True))}
-            for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)
-        ],
-    }
-
-
-def as_rows(songs: list[Song]) -> list[list]:
-    """Return what --csv writes below its head: a line a window."""
-    return [
-        [str(song.path), start, *row]
-        for song in songs
-        for start, row in zip(song.starts.tolist(), song.probabilities.tolist(), strict=True)
-    ]
+def wanted(arguments: argparse.Namespace, paths: list[Path], listener: Listener) -> Iterator[AbstractContextManager]:
+    """Yield what writes the songs as the command line asks; what is in its way it tells before any song is heard."""
+    if arguments.csv:
+        yield songs.song_table(arguments.csv, listener.card.classes)
+    if arguments.seconds_csv:
+        yield songs.second_table(arguments.seconds_csv, listener.card.classes)
+    if arguments.json:
+        yield songs.json_list(arguments.json)
+    if arguments.m3u:
+        yield songs.playlists(arguments.m3u, listener.genres, paths)
+    if arguments.plot:
+        yield songs.pictures(arguments.plot, paths)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ of the repository and the same files at the same paths are expected.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from stages.files import UserError
 
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
+AHEAD = 256  # results of threads that wait to be read at most
 TOPIC = "stages"  # of what a cluster's workers report
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and of time
 
@@ -44,13 +47,20 @@ def in_this_process(
 
 
 def on_threads(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """Yield the results of `task` as they come, from a thread a core: for work that lets go of Python's lock."""
-    from concurrent.futures import ThreadPoolExecutor, as_completed
+    """Yield the results of `task` in the items' order, from a thread a core: for work that lets go of Python's lock.
 
+    No more than AHEAD of them wait for whoever reads them.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    items = iter(items)
     with ThreadPoolExecutor(cores()) as pool:
+        ahead = deque(pool.submit(task, item) for item in islice(items, AHEAD))
         try:
-            for future in as_completed([pool.submit(task, item) for item in items]):
-                yield future.result()
+            while ahead:
+                result = ahead.popleft().result()
+                ahead.extend(pool.submit(task, item) for item in islice(items, 1))
+                yield result
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

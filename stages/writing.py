@@ -12,7 +12,8 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, ENOSPC, EPIPE
 from itertools import count
@@ -27,6 +28,7 @@ STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that 
 DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 HOST = re.sub(r"\W", "-", platform.node())
 COUNTER = count()
+LONGEST = 60  # characters of a name that somebody gave; in UTF-8 up to four bytes each, and a disk holds 255
 
 
 @contextmanager
@@ -113,7 +115,7 @@ def _temporary(target: Path, what: str) -> Path:
     with suppress(OSError):  # say of a project that may not be written
         if TEMPORARY.parent.is_dir():
             TEMPORARY.mkdir(exist_ok=True)
-            writable = os.access(TEMPORARY, os.W_OK, effective_ids=True)
+            writable = os.access(TEMPORARY, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
             if writable and _mount(TEMPORARY) == _mount(target.parent):
                 return TEMPORARY.absolute() / name
     clear(target.parent, f".{glob.escape(target.name[:40])}.*")
@@ -157,6 +159,27 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def safe_names(names: Iterable[str]) -> list[str]:
+    """Return a name of a file for each name that people gave, on any system, all of them different in one folder.
+
+    What a file's name cannot hold becomes _, of a long name the end stays, and a number tells two alike apart.
+    """
+    taken: set[str] = set()
+    safe = []
+    for name in names:
+        plain = "".join("_" if each in '<>:"/\\|?*' or not each.isprintable() else each for each in name)
+        stem = plain[-LONGEST:].strip(". ") or "_"
+        numbered = (stem if number == 1 else f"{stem} ({number})" for number in count(1))
+        safe.append(next(each for each in numbered if folded(each) not in taken))
+        taken.add(folded(safe[-1]))
+    return safe
+
+
+def folded(name: str) -> str:
+    """Return what is the same for names that some file systems do not tell apart."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file."""
     with replacing(path) as temporary:
@@ -169,11 +192,19 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write CSV: text in quotes, so that a name may hold any character, also one that is not UTF-8."""
+    """Write CSV as `csv_writer`."""
+    with csv_writer(path, head) as write:
+        for row in rows:
+            write(row)
+
+
+@contextmanager
+def csv_writer(path: Path, head: Sequence[str]) -> Iterator[Callable[[Sequence], Any]]:
+    """Give what adds a row to a CSV: text in quotes, so that a name may hold any character, also one not in UTF-8."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow(head)
-        writer.writerows(rows)
+        yield writer.writerow

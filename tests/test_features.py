@@ -25,7 +25,6 @@ from stages.audio.front_end import melgrams, mfccs
 from stages.files import MODEL, TEMPORARY, UserError, read_json
 from stages.learning.dataset import load_dataset
 from stages.learning.network import build_network
-from stages.records import Card
 
 
 def write_song(path, seconds=3.5, rate=8000, seed=0, channels=1):
@@ -88,12 +87,12 @@ def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, m
     sound = soundfile.read(features.AUDIO / "folk" / "b.flac")[0].mean(axis=1)[:48000].reshape(3, 16000)
     X, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "groups"))
     np.testing.assert_allclose(X[groups == 2], mfccs(sound), atol=1e-4)
-    song = listening.make_listener(Card.read(MODEL / "mfccs.json"), 1.0)(features.AUDIO / "folk" / "b.flac")
+    song = listening.Listener(MODEL / "mfccs.json")(features.AUDIO / "folk" / "b.flac")
     model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=0)
     model.load_state_dict(load_snapshot(MODEL / "mfccs.safetensors"))
     x = torch.tensor((mfccs(sound) - card["mean"]) / card["std"], dtype=torch.float32)
     with torch.inference_mode():
-        np.testing.assert_allclose(song.probabilities[:3], torch.softmax(model(x), dim=1).numpy(), atol=1e-4)
+        np.testing.assert_allclose(song.seconds[:3], torch.softmax(model(x), dim=1).numpy(), atol=1e-4)
 
 
 BAD = {

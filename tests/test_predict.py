@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,10 @@ import torch
 from conftest import write_params
 from safetensors.torch import load_file as load_snapshot
 
-from stages import demo, predict, prepare, select, train
+from stages import demo, predict, prepare, select, tasks, train
 from stages.files import MODEL, UserError, read_json
 from stages.learning.network import build_network
-from stages.reporting import pictures
+from stages.listening import Song
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +68,48 @@ def test_it_hears_what_training_heard(here, trained, monkeypatch, representation
         np.testing.assert_allclose(heard, expected, atol=1e-4)
 
 
+def table(path):
+    with Path(path).open() as file:
+        return list(csv.DictReader(file))
+
+
 def test_every_form_tells_the_same(here, monkeypatch, capsys):
-    run(monkeypatch, "songs", "--seconds", "--json", "out.json", "--csv", "out.csv", "--hop", "0.5")
+    forms = ["--json", "out.json", "--csv", "songs.csv", "--seconds-csv", "seconds.csv", "--m3u", "lists"]
+    run(monkeypatch, "songs", "--seconds", "--hop", "0.5", "--plot", "pics", *forms)
     said = capsys.readouterr().out
-    songs = json.loads(Path("out.json").read_text())
-    assert [song["file"] for song in songs] == [str(path) for path in sorted(Path("songs").iterdir())]
-    with Path("out.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    songs, lines, rows = read_json(Path("out.json")), table("songs.csv"), table("seconds.csv")
+    paths = sorted(Path("songs").iterdir())
+    assert [song["file"] for song in songs] == [line["file"] for line in lines] == [str(path) for path in paths]
     assert len(rows) == sum(len(song["seconds"]) for song in songs) == 8 * 15
-    for song in songs:
+    for song, line in zip(songs, lines, strict=True):
+        genre, probability = max(song["probabilities"].items(), key=lambda item: item[1])
         assert sum(song["probabilities"].values()) == pytest.approx(1)
-        assert song["genre"] == max(song["probabilities"], key=song["probabilities"].get)
-        assert f"{song['file']}: {song['genre']} {max(song['probabilities'].values()):.2f}" in said
+        assert song["genre"] == line["genre"] == genre
+        assert float(line["probability"]) == float(line[genre]) == probability
+        assert f"{song['file']}: {genre} {probability:.2f}" in said
+        assert str(here / song["file"]) in Path(f"lists/{genre}.m3u8").read_text().splitlines()
         assert [second["start"] for second in song["seconds"]] == [i / 2 for i in range(15)]
     assert float(rows[1]["blues"]) == songs[0]["seconds"][1]["probabilities"]["blues"]
     assert f"{float(rows[1]['blues']):10.3f}" in said
+    assert sorted(path.name for path in Path("pics").iterdir()) == [f"{path.name}.png" for path in paths]
+
+
+def test_an_unknown_genre_is_unknown_in_every_form(here, monkeypatch, capsys):
+    run(monkeypatch, "songs", "--json", "all.json")
+    surest = sorted(max(song["probabilities"].values()) for song in read_json(Path("all.json")))
+    threshold = (surest[3] + surest[4]) / 2
+    capsys.readouterr()
+    run(monkeypatch, "songs", "--unknown", threshold, "--json", "out.json", "--csv", "songs.csv", "--m3u", "lists")
+    expected = [
+        song["genre"] if max(song["probabilities"].values()) > threshold else "unknown"
+        for song in read_json(Path("all.json"))
+    ]
+    assert expected.count("unknown") == 4
+    assert [song["genre"] for song in read_json(Path("out.json"))] == expected
+    assert [line["genre"] for line in table("songs.csv")] == expected
+    said = [line.split(": ")[1].split()[0] for line in capsys.readouterr().out.splitlines()[::2]]
+    assert said == expected
+    assert len(Path("lists/unknown.m3u8").read_text().splitlines()) == 1 + 4
 
 
 def test_the_picture_is_a_png(here, monkeypatch):
@@ -88,14 +117,49 @@ def test_the_picture_is_a_png(here, monkeypatch):
     assert Path("out.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_bad_file_does_not_stop_the_others(here, monkeypatch, capsys):
+def test_a_bad_file_is_told_when_it_is_met_and_at_the_end_and_does_not_stop_the_others(here, monkeypatch, capsys):
     (here / "songs" / "a text.wav").write_text("no sound")
     soundfile.write(here / "songs" / "été.wav", np.full(3000, 0.1), 8000)
-    with pytest.raises(
-        UserError, match=r"^songs/a text.wav: is no sound.*; songs/été.wav: is shorter than half a second$"
-    ):
+    why = (r"songs/a text\.wav: is no sound.*", r"songs/été\.wav: is shorter than half a second")
+    with pytest.raises(UserError, match=f"^2 of 10 songs cannot be heard: {why[0]}; {why[1]}$"):
         run(monkeypatch, "songs", "--json", "out.json")
-    assert capsys.readouterr().out.count("b=blues") == len(read_json(Path("out.json"))) == 8
+    told = capsys.readouterr()
+    assert told.out.count("b=blues") == len(read_json(Path("out.json"))) == 8
+    for line, reason in zip(told.err.splitlines(), why, strict=True):
+        assert re.fullmatch(f"predict: left out: {reason}", line)
+
+
+def test_a_bad_file_alone_is_told_once(here, monkeypatch, capsys):
+    Path("a.wav").write_text("no sound")
+    with pytest.raises(UserError, match=r"^1 of 1 songs cannot be heard: a\.wav: is no sound"):
+        run(monkeypatch, "a.wav")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_counts_songs_and_minutes(here, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run(monkeypatch, "songs")
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert re.search(r"^predict: 100%.*8 of 8 songs, 1\.1 minutes of music \[\d\d:\d\d<00:00\]\s*$", last)
+
+
+def test_of_many_songs_no_seconds_are_kept(here, monkeypatch):
+    """Of songs that are heard, written down and done with, a few may be alive at once, however many there are."""
+    alive, most, paths = weakref.WeakValueDictionary(), [], [Path(f"{i}.wav") for i in range(3000)]
+
+    class Listener(predict.Listener):
+        def __call__(self, path):
+            seconds = np.full((1, 4), 0.25)
+            alive[path] = seconds
+            most.append(len(alive))
+            return Song(path, "pop", dict.fromkeys(self.card.classes, 0.25), np.zeros(1), seconds)
+
+    monkeypatch.setattr(predict, "Listener", Listener)
+    monkeypatch.setattr(predict, "find_songs", lambda places: paths)
+    forms = ["--json", "out.json", "--csv", "songs.csv", "--seconds-csv", "seconds.csv", "--m3u", "lists"]
+    run(monkeypatch, "songs", *forms)
+    assert len(table("songs.csv")) == len(most) == len(paths)
+    assert max(most) <= tasks.AHEAD + 10
 
 
 @pytest.mark.parametrize(
@@ -103,9 +167,10 @@ def test_a_bad_file_does_not_stop_the_others(here, monkeypatch, capsys):
     [
         (["nowhere.wav"], "nowhere.wav: not found"),
         (["data"], r"data: found 4 files that are no sound .*\(json 2, safetensors 2\), expected sound files"),
-        (["songs", "--plot", "a.png"], "--plot: found 8 songs, expected one"),
+        (["songs", "--plot", "a.png"], "--plot: found a.png for 8 songs"),
         (["songs/pop_000.flac", "--plot", "a.pdf"], "--plot: found a.pdf"),
-        (["songs", "--hop", "0"], "--hop: found 0"),
+        (["songs", "--hop", "0"], "hop: found 0"),
+        (["songs", "--unknown", "60"], "unknown: found 60"),
         (["songs", "--representation", "wav"], "--representation: found wav, expected one of melgrams, mfccs"),
     ],
 )
@@ -114,7 +179,10 @@ def test_wrong_arguments_are_named(here, monkeypatch, arguments, says):
         run(monkeypatch, *arguments)
 
 
-@pytest.mark.parametrize(("option", "place"), [("--json", "songs"), ("--csv", "songs"), ("--plot", "a.png")])
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [("--json", "songs"), ("--csv", "songs"), ("--seconds-csv", "songs"), ("--plot", "a.png")],
+)
 def test_a_folder_is_never_replaced_by_a_file(here, monkeypatch, capsys, option, place):
     Path("a.png").mkdir()
     before = sorted(Path().rglob("*"))
@@ -135,12 +203,3 @@ def test_no_model_says_what_to_do(here, monkeypatch):
     shutil.rmtree(MODEL)
     with pytest.raises(UserError, match="run `make repro` first"):
         run(monkeypatch, "songs")
-
-
-def test_timelines_of_long_songs_are_summed_up():
-    probabilities = np.tile([0.9, 0.1], (3600, 1))
-    probabilities[1800:] = [0.2, 0.8]
-    assert predict.timeline(probabilities, ["b", "c"]) == "b" * 30 + "c" * 30
-    assert predict.initials(["blues", "classical"]) == ["b", "c"]
-    assert predict.initials(["rock", "reggae"]) == ["a", "b"]
-    assert pictures.clock(3601) == "60:01"

@@ -34,6 +34,11 @@ def test_torch_alone_has_none():
     assert wanted == f"torch=={TORCH['version']}"
 
 
+def test_the_setuptools_that_installs_this_is_the_pinned_one():
+    (pinned,) = [str(pin) for pin, _ in pins("requirements.txt") if pin.name == "setuptools"]
+    assert PROJECT["build-system"]["requires"] == [pinned]
+
+
 def test_uv_is_pinned_as_pyproject_says():
     assert [str(pin) for pin, _ in pins(".ci/uv.txt")] == EXTRAS["install"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import UserError, card_path, shown, weights_path
+from stages.files import UserError, shown
 from stages.fingerprints import digest
 from stages.learning.network import build_network, check_network
 from stages.records import Card, Epoch
@@ -35,7 +35,7 @@ def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
     try:
         check_network(card.network, card.shape)
     except ValueError as error:
-        raise UserError(f"{card_path(card.representation)}: {card.network}, {error}; run `dvc repro`") from None
+        raise UserError(f"{weights}: the model's card says {card.network}, {error}; run `dvc repro`") from None
     found = read_tensors(weights, "pt", card.fingerprint)
     with torch.device("meta"):  # takes no memory, whatever the card claims
         model = build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0)
@@ -46,26 +46,25 @@ def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
     return model
 
 
-def load_chosen(card: Card) -> "torch.nn.Sequential":
-    """Return the chosen model of a card, as `load_model`.
+def load_chosen(card: Card, path: Path) -> "torch.nn.Sequential":
+    """Return the chosen model of the card at `path`, as `load_model`.
 
     Raises:
         UserError: if the weights beside the card are not those that it was written for.
     """
-    weights = weights_path(card.representation)
+    weights = path.with_suffix(".safetensors")
     model = load_model(card, weights)
     if digest(weights) != card.weights:
         raise UserError(mixed(weights))
     return model
 
 
-def standardization_of(card: Card) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of the training part's columns as a card gives them, each of its shape, float64.
+def standardization_of(card: Card, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of the training part's columns as the card at `path` has them, of its shape, float64.
 
     Raises:
         UserError: if they have another shape or are no numbers.
     """
-    path = card_path(card.representation)
     try:
         mean, std = (np.array(numbers, np.float64) for numbers in (card.mean, card.std))
     except (ValueError, TypeError, OverflowError) as error:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from stages.files import shown
-from stages.learning.scoring import verdict
 from stages.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
@@ -166,23 +165,22 @@ def seconds(path: Path, records: list[dict]) -> None:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
-def timeline(path: Path, song: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
+def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
     """Draw the classes' probabilities over a song's time, stacked.
 
     Args:
         path: the PNG to write.
-        song: the song's name, for the title.
+        title: what it says above.
         starts: where each window of a second starts, in seconds, shape (windows,).
         probabilities: shape (windows, classes).
         classes: their names.
     """
     edges = np.append(starts, starts[-1] + 1)
     values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
-    whole = verdict(probabilities)
     with drawing(path, 1, 10, 3.6) as (axes,):
         areas = axes.stackplot(edges, values, colors=COLOURS, step="post")
-        axes.set(title=f"{label(song)}: {label(classes[whole.argmax()])} {whole.max():.2f}", xlabel="time (min:s)")
-        axes.set(ylabel="probability", xlim=(edges[0], edges[-1]), ylim=(0, 1))
+        axes.set(title=title, xlabel="time (min:s)", ylabel="probability")
+        axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1))
         tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
         axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
         axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))

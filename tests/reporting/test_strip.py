@@ -1,0 +1,50 @@
+"""strip: a letter for each stretch of time, and how long that is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.listening import Song
+from stages.reporting.strip import describe, initials, strip
+
+
+def song(n, hop=1.0, genre="blues", classes=("blues", "rock")):
+    whole = dict(zip(classes, [0.75, 0.25], strict=True))
+    return Song(Path("a\n.wav"), genre, whole, np.arange(n) * hop, np.tile([0.75, 0.25], (n, 1)))
+
+
+@pytest.mark.parametrize(
+    ("n", "hop", "says"),
+    [
+        (1, 1.0, "b  0:01, 1 s a letter"),
+        (8, 1.0, "bbbbbbbb  0:08, 1 s a letter"),
+        (15, 0.5, "b" * 15 + "  0:08, 0.5 s a letter"),
+        (200, 1.0, "b" * 60 + "  3:20, 3.33 s a letter"),
+        (240, 0.25, "b" * 60 + "  1:00, 1 s a letter"),
+    ],
+)
+def test_it_says_how_many_seconds_a_letter_stands_for(n, hop, says):
+    assert describe(song(n, hop), every_second=False) == f"a\\n.wav: blues 0.75\n  {says}  b=blues r=rock"
+
+
+def test_an_unknown_genre_is_told_with_the_likeliest_class():
+    assert describe(song(1, genre="unknown"), every_second=False).startswith("a\\n.wav: unknown (blues 0.75)\n")
+
+
+def test_every_second_has_a_line():
+    lines = describe(song(3, 0.5), every_second=True).splitlines()[2:]
+    assert lines[0].split() == ["start", "blues", "rock"]
+    assert [line.split() for line in lines[1:]] == [[f"{start:.2f}", "0.750", "0.250"] for start in (0, 0.5, 1)]
+
+
+def test_long_songs_are_summed_up():
+    seconds = np.tile([0.9, 0.1], (3600, 1))
+    seconds[1800:] = [0.2, 0.8]
+    assert strip(seconds, ["b", "c"]) == "b" * 30 + "c" * 30
+
+
+def test_initials_are_first_letters_where_no_two_share_one():
+    assert initials(["blues", "classical"]) == ["b", "c"]
+    assert initials(["rock", "reggae"]) == ["a", "b"]
+    assert initials([str(i) for i in range(70)])[60:] == ["8", "9", *"." * 8]
