@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.audio.decode import SUFFIXES, find_sounds
+from stages.exports import tell_outdated
 from stages.files import UserError, kind, shown
 from stages.learning.scoring import verdict
 from stages.listening import Song, listen_to_all, load_card, make_listener
@@ -32,6 +33,7 @@ def main() -> None:
         raise UserError(f"--plot: found {len(paths)} songs, expected one")
     card = load_card(arguments.representation)
     listen = make_listener(card, arguments.hop)
+    tell_outdated("predict")
     if card.data.sample_rate is None:
         print(
             f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "
