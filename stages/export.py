@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.exports import onnx_path
 from stages.files import MODEL, UserError, card_path
 from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
@@ -116,7 +117,7 @@ def main() -> None:
     for card in cards:
         check_front_end(card, card_path(card.representation))
         model = SoundToProbabilities(card, load_chosen(card, card_path(card.representation))).eval()
-        path = MODEL / f"{card.representation}.onnx"
+        path = onnx_path(card.representation)
         sample_rate = card.front_end.sample_rate
         with replacing(path) as temporary:
             program = torch.onnx.export(
@@ -130,7 +131,7 @@ def main() -> None:
                 verbose=False,
             )
             proto = program.model_proto
-            metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate)}
+            metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate), "weights": card.weights}
             onnx.helper.set_model_props(proto, metadata | {"front_end": card.front_end.model_dump_json()})
             onnx.save(proto, temporary)
         print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card.classes)}")

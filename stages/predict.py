@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stages.audio.decode import count_others, find_sounds
+from stages.exports import tell_outdated
 from stages.files import UserError, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all
 from stages.reporting import songs
@@ -27,6 +28,7 @@ def main() -> None:
     paths = find_songs(arguments.songs)
     listener = Listener(choose_card(arguments.representation), arguments.hop, arguments.unknown)
     card = listener.card
+    tell_outdated("predict")
     if card.data.sample_rate is None:
         print(
             f"predict: assumes that the {card.representation} were made as its own front end makes them, from sound at "

@@ -6,6 +6,7 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
+from stages.exports import tell_outdated
 from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
 from stages.fingerprints import check_card, read_cards, read_description, read_histories
 from stages.records import Card, read_by_name
@@ -39,6 +40,7 @@ def main() -> None:
     write_bytes(REPORT, page.report(judged).encode())
     write_bytes(MODEL_CARD, model_card.model_card(cards, judged).encode())
     print(f"report: {REPORT}, {MODEL_CARD}, pictures in {page.PICTURES}")
+    tell_outdated("report")
 
 
 def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None:

@@ -1,26 +1,57 @@
-"""Models of random weights, for tests of what hears with them."""
+"""Models that hear sound, of random weights, and seconds of sound that are hard to hear alike."""
+
+from functools import cache
 
 import numpy as np
+import torch
+from reporting.judged import JUDGED
 
-from stages.audio.front_end import settings
-from stages.files import card_path, weights_path
+from stages import demo
+from stages.audio.composer import GENRES
+from stages.audio.decode import to_clips
+from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.synth import RATE
+from stages.files import EVALUATED, SELECTED, card_path, weights_path
 from stages.fingerprints import digest
 from stages.learning.network import build_network
 from stages.learning.snapshots import save_snapshot
+from stages.records import write_by_name
 from stages.writing import write_json
 
 CLASSES = ["blues", "classical", "pop"]
+CHOSEN = {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5}
+SPREAD = 2  # of a class's logits over the cases: a model that is sure of what it says
 
 
-def make_model(representation, network="mlp", rate=8000, classes=CLASSES):
-    """Write a model of random weights with its card; return the network and the card."""
-    shape = {"mfccs": (26,), "melgrams": (21, 128)}[representation]
-    model = build_network(network, shape, [16], len(classes), seed=1)
-    rng = np.random.default_rng(0)
+@cache
+def cases(rate):
+    """Return seconds at a rate, int16, by what they are: music, and what front ends stumble over."""
+    music = {genre: to_clips(demo.sound(genre, 0) / 32768, RATE, rate)[3] for genre in GENRES}
+    one = music["rock"] / np.abs(music["rock"]).max()
+    time = np.arange(rate) / rate
+    sounds = music | {
+        "silence": np.zeros(rate),
+        "half silence": np.where(time < 0.5, one, 0),
+        "half silence, off the middle": np.where(time < 0.5, one / 2, 0) + 0.1,
+        "clipping": np.clip(9 * one, -1, 1),
+        "one click": np.where(np.arange(rate) == rate // 3, 1, 0),
+        "full scale": np.sign(np.sin(2 * np.pi * 97 * (time + 1e-5))),
+        "very soft": 3e-4 * one,
+    }
+    return {name: np.clip(np.round(32768 * sound), -32768, 32767).astype(np.int16) for name, sound in sounds.items()}
+
+
+def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES):
+    """Write a model that hears the cases differently, with its card; return the network and the card."""
+    shape = SHAPES[representation]
+    model = build_network(network, shape, list(hidden), len(classes), seed=1)
+    features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
+    mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
+    sharpen(model, ((features - mean) / std).astype(np.float32))
     card = {
         "fingerprint": "t",
         "params": {},
-        "chosen": {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5},
+        "chosen": CHOSEN,
         "data": {
             "fingerprint": "d",
             "dataset": "data/mine",
@@ -29,18 +60,35 @@ def make_model(representation, network="mlp", rate=8000, classes=CLASSES):
             "unit": "block",
             "split": "given",
             "standardize": True,
-            "counts": {},
+            "counts": {part: dict.fromkeys(classes, n) for part, n in {"train": 1000, "val": 10, "test": 20}.items()},
         },
         "representation": representation,
         "network": network,
         "shape": list(shape),
-        "hidden": [16],
+        "hidden": list(hidden),
         "classes": classes,
-        "mean": rng.normal(-1, 1, shape).tolist(),
-        "std": rng.uniform(1, 3, shape).tolist(),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
         "front_end": settings(representation, shape, rate),
     }
     weights = weights_path(representation)
     save_snapshot(weights, model.state_dict(), "t")
     write_json(card_path(representation), card | {"weights": digest(weights)})
     return model, card
+
+
+@torch.no_grad()
+def sharpen(model, x):
+    """Spread a model's logits over samples x, around 0."""
+    last = model[-1]
+    last.bias.zero_()
+    logits = model(torch.from_numpy(x))
+    scale = SPREAD / logits.std(dim=0)
+    last.weight *= scale[:, None]
+    last.bias -= scale * logits.mean(dim=0)
+
+
+def judge(*representations):
+    """Write that models were chosen and judged."""
+    write_json(SELECTED, {"best": representations[0], "representations": dict.fromkeys(representations, CHOSEN)})
+    write_by_name(EVALUATED, dict.fromkeys(representations, JUDGED))

@@ -26,12 +26,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += ["", "## Intended use", ""]
     lines += ["- To show how such a pipeline is built, judged and compared.", *FOR[data.dataset == DEMO]]
     lines += ["", "## Not intended", ""]
-    lines += [
-        f"- Music of other genres: a model knows {len(card.classes)} names and gives one of them to anything, noise "
-        "and speech too.",
-        "- Decisions about people or payments: one second is little, and genres are a matter of convention.",
-        *NOT_FOR[data.dataset == DEMO],
-    ]
+    lines += [f"- {use}" for use in not_intended(card)]
     lines += ["", "## Data", "", f"- Data set: {text(data.dataset)}. {LICENCE[data.dataset == DEMO]}"]
     lines += [
         f"- Split: {describe_split(data)}; standardized by the training part: {'yes' if data.standardize else 'no'}."
@@ -65,13 +60,23 @@ FOR = {
     False: ["- To name the genre of recordings like those of the training part."],
 }
 NOT_FOR = {
-    True: ["- Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first."],
-    False: ["- Recordings unlike those of the training part, before they have been judged on some."],
+    True: "Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first.",
+    False: "Recordings unlike those of the training part, before they have been judged on some.",
 }
 LICENCE = {
     True: "Composed and rendered by this program: it holds no recording and no composition of anybody else.",
     False: "Its licence is not known to this program: see where the data set came from.",
 }
+
+
+def not_intended(card: Card) -> list[str]:
+    """Return what a model is not for."""
+    return [
+        f"Music of other genres: a model knows {len(card.classes)} names and gives one of them to anything, noise "
+        "and speech too.",
+        "Decisions about people or payments: one second is little, and genres are a matter of convention.",
+        NOT_FOR[card.data.dataset == DEMO],
+    ]
 
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:

@@ -1,0 +1,104 @@
+"""A model as the page holds it: its layers in order, its numbers and the front end's constants as base64, for JSON.
+
+JavaScript has only the operations. What they compute with is made here, by the module that training used.
+"""
+
+from base64 import b64encode
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.learning.snapshots import standardization_of
+from stages.records import Card
+
+if TYPE_CHECKING:
+    import torch
+
+
+def as_json(card: Card, network: "torch.nn.Module") -> dict[str, Any]:
+    """Return what the page needs to hear as a model does: the front end, the standardization, the network.
+
+    Args:
+        card: of a model that hears sound.
+        network: the chosen one, as `load_chosen` returns it.
+    """
+    layers, numbers = describe(network, card.shape)
+    mean, std = standardization_of(card)
+    return {
+        "name": card.representation,
+        "classes": card.classes,
+        "rate": card.front_end.sample_rate,
+        "frames": N_FRAMES,
+        **CONSTANTS[card.representation](card.front_end.sample_rate),
+        "mean": encode(mean, "<f8"),
+        "std": encode(std, "<f8"),
+        "members": layers,
+        "weights": encode(numbers, "<f4"),
+    }
+
+
+def mfcc_constants(sample_rate: int) -> dict[str, Any]:
+    """Return the matrices of `stages.audio.front_end.mfccs`."""
+    bins, filters = mfcc_bins(sample_rate), mfcc_filters(sample_rate)
+    return {"filters": matrix(filters), "firstBin": bins.start, "dct": matrix(dct_matrix())}
+
+
+def mel_constants(sample_rate: int) -> dict[str, Any]:
+    """Return the window and the filters of `stages.audio.front_end.melgrams`."""
+    window = encode(hann(sample_rate // N_FRAMES), "<f8")
+    return {"filters": matrix(mel_filters(sample_rate)), "firstBin": 0, "window": window}
+
+
+CONSTANTS = {"mfccs": mfcc_constants, "melgrams": mel_constants}
+
+
+def matrix(numbers: np.ndarray) -> dict[str, Any]:
+    """Return a matrix column by column: as the page goes through filters and rows of the DCT."""
+    return {"rows": len(numbers), "numbers": encode(numbers.T, "<f8")}
+
+
+def encode(numbers: np.ndarray, dtype: str) -> str:
+    """Return numbers as base64 of their bytes, little-endian, as every processor that browsers run on has them."""
+    return b64encode(np.ascontiguousarray(numbers, dtype).tobytes()).decode()
+
+
+def describe(network: "torch.nn.Module", shape: tuple[int, ...]) -> tuple[list[list[dict[str, Any]]], np.ndarray]:
+    """Return the layers of a network, or of each that an ensemble consists of, and all their numbers in order."""
+    import torch
+
+    members, numbers = [], []
+    for member in getattr(network, "members", [network]):
+        layers, x = [], torch.zeros(1, *shape)
+        for layer in member:
+            layers += as_layer(layer, tuple(x.shape[1:]))
+            numbers += [parameter.detach().numpy().ravel() for parameter in layer.parameters()]  # weight, then bias
+            x = layer(x)
+        members.append(layers)
+    return members, np.concatenate(numbers)
+
+
+def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return what a layer does with samples of a shape, or nothing if it leaves each number as it is.
+
+    Raises:
+        TypeError: if the page has no operation for it.
+    """
+    from torch import nn
+
+    match layer:
+        case nn.Flatten() | nn.Unflatten() | nn.Dropout() | nn.Dropout2d():
+            return []
+        case nn.ReLU():
+            return [{"kind": "relu"}]
+        case nn.Linear():
+            return [{"kind": "linear", "inputs": prod(shape), "outputs": layer.out_features}]
+        case nn.Conv2d(padding=(padding, _), kernel_size=(kernel, _)) if padding == kernel // 2:
+            channels, height, width = shape
+            sizes = {"channels": channels, "height": height, "width": width}
+            return [{"kind": "convolution", **sizes, "outputs": layer.out_channels, "kernel": kernel}]
+        case nn.MaxPool2d(kernel_size=2, stride=2):
+            channels, height, width = shape
+            return [{"kind": "pool", "channels": channels, "height": height, "width": width}]
+    raise TypeError(f"the page has no operation for the layer {layer}")

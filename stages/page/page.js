@@ -1,0 +1,330 @@
+// What is seen: the songs that come in, the table of them, the one that is shown, and the models.
+"use strict";
+
+const PIECE = 2 ** 20; // samples that the worker gets at once: the page stays responsive, the progress moves
+const SOUND = /\.(aac|flac|m4a|mp3|oga|ogg|opus|wav)$/i; // what is taken from a folder
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]; // seconds between marks on the time axis
+const MOST_TICKS = 7;
+const COLUMNS = { // of the table: what is shown of a song that was heard, and what is sorted by
+  song: { key: (entry) => entry.name },
+  genre: { show: ({ genre }) => genre, key: (entry) => heard(entry)?.genre ?? "" },
+  sure: { show: ({ sure }) => percent(sure), key: (entry) => heard(entry)?.sure ?? -1 },
+  length: { show: ({ length }) => clock(length), key: (entry) => heard(entry)?.length ?? -1 },
+};
+
+const { models, colours } = JSON.parse(document.getElementById("data").textContent);
+const $ = (selector) => document.querySelector(selector);
+const entries = []; // one a file: {file, name, url, row} and, later, what each model heard or an error
+let [model, shown, order, hearing] = [0, null, { column: null, descending: false }, Promise.resolve()];
+
+// What `predict --json` writes, of the model that is chosen.
+Object.defineProperty(window, "songs", {
+  get: () => entries.filter((entry) => entry.heard).map((entry) => {
+    const { seconds, whole, genre } = heard(entry);
+    const rows = seconds.map((row, start) => ({ start, probabilities: named(row) }));
+    return { file: entry.name, genre, probabilities: named(whole), seconds: rows };
+  }),
+});
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+const percent = (share) => (share > 0.995 && share < 1 ? "> 99 %" : `${Math.round(share * 100)} %`);
+const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
+const named = (numbers) => Object.fromEntries(models[model].classes.map((name, i) => [name, numbers[i]]));
+
+// What the chosen model heard in a song, or nothing yet.
+function heard(entry) {
+  if (!entry.heard) return null;
+  const { seconds, whole } = entry.heard[model];
+  return { seconds, whole, genre: models[model].classes[largest(whole)], sure: Math.max(...whole), length: seconds.length };
+}
+
+// Listening: one song after the other.
+
+const worker = new Worker(URL.createObjectURL(new Blob([$("#listener").textContent], { type: "text/javascript" })));
+
+function ask(message, transfer = []) {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.heard));
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.postMessage(message, transfer);
+  });
+}
+
+async function listen(entry) {
+  const { sound, positive } = await decode(entry.file, entry.url);
+  await ask({ rate: sound.sampleRate, positive });
+  for (let start = 0; start < sound.length; start += PIECE) {
+    const channels = Array.from({ length: sound.numberOfChannels }, (_, i) => {
+      const piece = new Float32Array(Math.min(PIECE, sound.length - start));
+      sound.copyFromChannel(piece, i, start);
+      return piece;
+    });
+    await ask({ channels }, channels.map((piece) => piece.buffer));
+    showProgress(Math.min(1, (start + PIECE) / sound.length));
+  }
+  return ask({ end: true });
+}
+
+async function add(files) {
+  const added = files.map((file) => {
+    const name = file.webkitRelativePath || file.path || file.name;
+    return { file, name, url: URL.createObjectURL(file) };
+  });
+  entries.push(...added);
+  added.forEach(addRow);
+  sortRows();
+  $("#list").hidden = false;
+  $("main").ariaBusy = "true";
+  hearing = hearing.then(async () => {
+    for (const entry of added) {
+      showProgress(0);
+      try {
+        entry.heard = await listen(entry);
+        if (!shown) show(entry);
+      } catch (error) {
+        entry.error = error.message;
+      }
+      fillRow(entry);
+      sortRows();
+    }
+    finish();
+  });
+  return hearing;
+}
+
+function waiting() {
+  return entries.filter((entry) => !entry.heard && !entry.error);
+}
+
+function showProgress(part) {
+  const left = waiting();
+  $("#progress").hidden = false;
+  Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + part });
+  say(`Hearing song ${entries.length - left.length + 1} of ${entries.length}: ${left[0].name}`);
+}
+
+function finish() {
+  if (waiting().length) return; // others came meanwhile
+  const failed = entries.filter((entry) => entry.error).length;
+  $("#progress").hidden = true;
+  $("main").ariaBusy = "false";
+  say(`Heard ${count(entries.length - failed, "song")}.${failed ? ` ${count(failed, "file")} cannot be heard.` : ""}`);
+}
+
+const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+function say(text) {
+  if ($("#status").textContent !== text) $("#status").textContent = text;
+}
+
+// The table of all songs. Rows and their buttons stay the same, so that whoever goes through them by keyboard may go on.
+
+function addRow(entry) {
+  const button = element("button", { type: "button", textContent: entry.name });
+  button.onclick = () => {
+    show(entry);
+    $("#song").scrollIntoView({ block: "nearest" });
+  };
+  entry.row = element("tr", {}, element("th", { scope: "row" }, button));
+  fillRow(entry);
+}
+
+function fillRow(entry) {
+  const known = heard(entry);
+  const says = { colSpan: 3, textContent: entry.error ?? "waits", className: entry.error ? "error" : "" };
+  const cells = known
+    ? Object.values(COLUMNS).slice(1).map((column) => element("td", { textContent: column.show(known) }))
+    : [element("td", says)];
+  [...entry.row.cells].slice(1).forEach((cell) => cell.remove());
+  entry.row.append(...cells);
+  entry.row.querySelector("button").disabled = !known;
+  for (const id of ["csv", "json"]) $(`#${id}`).disabled = !entries.some((each) => each.heard);
+}
+
+function sortRows() {
+  const { key } = COLUMNS[order.column] ?? { key: () => 0 };
+  const compare = (a, b) => (typeof key(a) === "string" ? key(a).localeCompare(key(b)) : key(a) - key(b));
+  const rows = entries.toSorted((a, b) => (order.descending ? compare(b, a) : compare(a, b))).map(({ row }) => row);
+  if (rows.every((row, i) => row === $("tbody").rows[i])) return;
+  const focused = document.activeElement;
+  $("tbody").append(...rows);
+  focused.focus({ preventScroll: true });
+}
+
+function addHead(name) {
+  const button = element("button", { type: "button", textContent: name });
+  const cell = element("th", { scope: "col" }, button);
+  button.onclick = () => {
+    order = { column: name, descending: order.column === name && !order.descending };
+    for (const each of $("thead tr").cells) each.removeAttribute("aria-sort");
+    cell.ariaSort = order.descending ? "descending" : "ascending";
+    sortRows();
+  };
+  $("thead tr").append(cell);
+}
+
+function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+function asCsv() { // as `predict --csv`: a line a song, text in quotes
+  const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+  const { classes } = models[model];
+  const rows = songs.map(({ file, genre, probabilities }) =>
+    [quoted(file), quoted(genre), probabilities[genre], ...Object.values(probabilities)]);
+  const head = ["file", "genre", "probability", ...classes].map(quoted);
+  return [head, ...rows].map((row) => `${row.join()}\n`).join("");
+}
+
+// One song: its verdict, its probabilities over time, its sound.
+
+function show(entry) {
+  const another = entry !== shown;
+  shown = entry;
+  for (const { row } of entries) {
+    row.classList.toggle("shown", row === entry.row);
+    row.querySelector("button").ariaPressed = String(row === entry.row);
+  }
+  const { seconds, whole, genre, sure, length } = heard(entry);
+  const { classes } = models[model];
+  $("#song").hidden = false;
+  $("#title").textContent = entry.name;
+  const mostly = seconds.filter((row) => classes[largest(row)] === genre).length;
+  const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}`;
+  $("#verdict").replaceChildren(element("strong", { textContent: genre }), rest);
+  $("#legend").replaceChildren(...classes.map((name, i) => {
+    const swatch = element("span", { className: "swatch" });
+    swatch.style.background = colour(i);
+    return element("li", {}, swatch, `${name} ${percent(whole[i])}`);
+  }));
+  drawAreas(seconds, classes.length);
+  drawAxis(length);
+  if (another) $("#player").src = entry.url;
+  showCursor();
+}
+
+const colour = (i) => colours[i % colours.length];
+
+function drawAreas(seconds, n) {
+  const sums = seconds.map((row) => row.map((_, i) => row.slice(0, i).reduce((a, b) => a + b, 0)).concat(1));
+  const edge = (i) => sums.map((row, start) => `${start} ${1 - row[i]} ${start + 1} ${1 - row[i]}`);
+  const areas = Array.from({ length: n }, (_, i) => {
+    const area = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const back = sums.map((row, start) => `${start + 1} ${1 - row[i + 1]} ${start} ${1 - row[i + 1]}`).reverse();
+    area.setAttribute("d", `M${edge(i).join(" ")} ${back.join(" ")}Z`);
+    area.setAttribute("fill", colour(i));
+    return area;
+  });
+  $("#areas").setAttribute("viewBox", `0 0 ${seconds.length} 1`);
+  $("#areas").replaceChildren(...areas);
+}
+
+function drawAxis(length) {
+  const step = TICKS.find((each) => length <= MOST_TICKS * each) ?? TICKS.at(-1);
+  const marks = Array.from({ length: Math.floor(length / step) + 1 }, (_, i) => i * step);
+  $("#axis").replaceChildren(...marks.map((second) => {
+    const mark = element("span", { textContent: clock(second) });
+    mark.style.left = `${(second / length) * 100}%`;
+    return mark;
+  }));
+}
+
+function showCursor() {
+  if (!shown) return;
+  const { seconds, length } = heard(shown);
+  const now = Math.min($("#player").currentTime, length);
+  const row = seconds[Math.min(Math.floor(now), length - 1)];
+  $("#cursor").style.left = `${(now / length) * 100}%`;
+  $("#chart").ariaValueMax = length;
+  $("#chart").ariaValueNow = Math.floor(now);
+  $("#chart").ariaValueText = `${clock(now)}: ${models[model].classes[largest(row)]} ${percent(Math.max(...row))}`;
+}
+
+function jump(second) {
+  $("#player").currentTime = Math.max(0, Math.min(second, heard(shown).length));
+}
+
+function follow() { // the player tells its time four times a second; a cursor shall run
+  showCursor();
+  if (!$("#player").paused) requestAnimationFrame(follow);
+}
+
+$("#player").onplay = follow;
+$("#player").ontimeupdate = $("#player").onseeking = showCursor;
+$("#chart").onclick = ({ clientX }) => {
+  const { left, width } = $("#chart").getBoundingClientRect();
+  jump(((clientX - left) / width) * heard(shown).length);
+};
+$("#chart").onkeydown = (event) => {
+  const now = $("#player").currentTime;
+  const keys = { ArrowRight: now + 1, ArrowUp: now + 1, ArrowLeft: now - 1, ArrowDown: now - 1 };
+  Object.assign(keys, { PageUp: now + 10, PageDown: now - 10, Home: 0, End: heard(shown).length });
+  if (event.key in keys) jump(keys[event.key]);
+  else if (event.key === " ") $("#player").paused ? $("#player").play() : $("#player").pause();
+  else return;
+  event.preventDefault();
+};
+
+// The models, and what comes in.
+
+function choose(number) {
+  model = number;
+  $("#about ul").replaceChildren(...models[model].about.map((text) => element("li", { textContent: text })));
+  $("#warning").hidden = !models[model].warning;
+  $("#warning").textContent = models[model].warning;
+  entries.forEach(fillRow);
+  sortRows();
+  if (shown) show(shown);
+}
+
+async function filesOf(item) { // a file, or all sounds in a folder and those below it
+  if (item.isFile) return [await new Promise((resolve, reject) => item.file(resolve, reject))];
+  const reader = item.createReader();
+  const found = [];
+  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; ) {
+    for (const each of some) {
+      const files = await filesOf(each);
+      if (each.isFile) files[0].path = each.fullPath.slice(1);
+      found.push(...files.filter((file) => SOUND.test(file.name)));
+    }
+  }
+  return found;
+}
+
+async function addAll(files) {
+  if (files.length) await add(files.toSorted((a, b) => (a.path ?? a.name).localeCompare(b.path ?? b.name)));
+  else say("Found no sound there: expected mp3, ogg, flac, wav, m4a or opus.");
+}
+
+$("#files").onchange = ({ target }) => addAll([...target.files]);
+$("#folder").onchange = ({ target }) => addAll([...target.files].filter((file) => SOUND.test(file.name)));
+document.ondragover = (event) => {
+  event.preventDefault();
+  document.body.classList.add("over");
+};
+document.ondragleave = (event) => event.relatedTarget ?? document.body.classList.remove("over");
+document.ondrop = async (event) => {
+  event.preventDefault();
+  document.body.classList.remove("over");
+  const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+  const found = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  addAll((await Promise.all(found.map((each) => (each instanceof File ? [each] : filesOf(each))))).flat());
+};
+$("#csv").onclick = () => download("songs.csv", "text/csv", asCsv());
+$("#json").onclick = () => download("songs.json", "application/json", `${JSON.stringify(songs, null, 2)}\n`);
+
+hearing = ask({ models }).catch((error) => say(`This browser cannot run the page: ${error.message}`));
+$("#switch").hidden = models.length < 2;
+$("#switch").append(...models.map((each, i) => {
+  const radio = element("input", { type: "radio", name: "model", checked: i === 0, onchange: () => choose(i) });
+  return element("label", {}, radio, ` ${each.title}`);
+}));
+Object.keys(COLUMNS).forEach(addHead);
+choose(0);

@@ -1,0 +1,49 @@
+"""The front end is written three times: NumPy's, ONNX's and JavaScript's hear the same in the same seconds."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import soundfile
+import torch
+from models import cases, judge, make_model
+
+import stages.page.__main__ as page
+from stages import export
+from stages.audio.front_end import FRONT_ENDS
+from stages.exports import onnx_path
+
+
+@pytest.mark.parametrize(
+    ("representation", "network", "rate"),
+    [
+        ("mfccs", "mlp", 8000),
+        ("melgrams", "mlp", 8000),
+        ("melgrams", "cnn", 8000),
+        ("mfccs", "mlp", 24000),
+        ("melgrams", "mlp", 24000),
+    ],
+)
+def test_the_three_agree(workplace, request, representation, network, rate):
+    model, card = make_model(representation, network, rate)
+    judge(representation)
+    sounds = cases(rate)
+    clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)
+    features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]
+    with torch.inference_mode():
+        expected = torch.softmax(model(torch.from_numpy(features.astype(np.float32))).double(), dim=1).numpy()
+    assert expected.std(axis=0).min() > 0.1
+    expected = dict(zip(sounds, expected.tolist(), strict=True))
+
+    export.main()
+    session = onnxruntime.InferenceSession(onnx_path(representation))
+    for n in (1, len(clips)):
+        (probabilities,) = session.run(None, {"samples": clips[:n]})
+        for name, heard in zip(list(sounds)[:n], probabilities, strict=True):
+            assert heard.tolist() == pytest.approx(expected[name], abs=1e-4), f"ONNX, {name}"
+
+    hear = request.getfixturevalue("hear")  # here, so that ONNX is judged where there is no browser too
+    page.main()
+    soundfile.write("cases.wav", np.concatenate(list(sounds.values())), rate)
+    (song,) = hear("cases.wav")
+    for name, second in zip(sounds, song["seconds"], strict=True):
+        assert list(second["probabilities"].values()) == pytest.approx(expected[name], abs=1e-4), f"the page, {name}"

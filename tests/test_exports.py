@@ -1,0 +1,43 @@
+"""exports: an export of a model that is no longer there is named, and how it is made anew."""
+
+import json
+
+import pytest
+from models import judge, make_model
+
+import stages.page.__main__ as page
+from stages import export, exports
+from stages.files import card_path
+from stages.fingerprints import read_cards
+from stages.writing import write_json
+
+
+@pytest.fixture
+def exported(workplace):
+    """Two models and all that they are exported as."""
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
+    judge("melgrams", "mfccs")
+    export.main()
+    page.main()
+
+
+def test_exports_of_other_models_are_named(exported, capsys):
+    exports.tell_outdated("predict")
+    assert capsys.readouterr().err == ""
+    card = json.loads(card_path("mfccs").read_text())
+    write_json(card_path("mfccs"), card | {"weights": "0" * 64})
+    exports.tell_outdated("predict")
+    assert capsys.readouterr().err == (
+        "predict: data/model/mfccs.onnx, data/model/listen.html: of an older model; `python -m stages.export` and "
+        "`python -m stages.page` again\n"
+    )
+    card_path("mfccs").unlink()
+    assert exports.outdated(read_cards()) == [exports.onnx_path("mfccs"), exports.PAGE]
+
+
+def test_without_exports_there_is_nothing_to_say(workplace, capsys):
+    exports.tell_outdated("report")
+    make_model("mfccs")
+    exports.tell_outdated("report")
+    assert capsys.readouterr().err == ""
