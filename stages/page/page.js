@@ -246,6 +246,7 @@ function showCursor() {
 
 function jump(second) {
   $("#player").currentTime = Math.max(0, Math.min(second, heard(shown).length));
+  showCursor();
 }
 
 function follow() { // the player tells its time four times a second; a cursor shall run
@@ -254,7 +255,7 @@ function follow() { // the player tells its time four times a second; a cursor s
 }
 
 $("#player").onplay = follow;
-$("#player").ontimeupdate = $("#player").onseeking = showCursor;
+$("#player").ontimeupdate = showCursor;
 $("#chart").onclick = ({ clientX }) => {
   const { left, width } = $("#chart").getBoundingClientRect();
   jump(((clientX - left) / width) * heard(shown).length);
