@@ -41,10 +41,10 @@ def cases(rate):
     return {name: np.clip(np.round(32768 * sound), -32768, 32767).astype(np.int16) for name, sound in sounds.items()}
 
 
-def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES):
+def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, seed=1):
     """Write a model that hears the cases differently, with its card; return the network and the card."""
     shape = SHAPES[representation]
-    model = build_network(network, shape, list(hidden), len(classes), seed=1)
+    model = build_network(network, shape, list(hidden), len(classes), seed)
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
     sharpen(model, ((features - mean) / std).astype(np.float32))

@@ -71,10 +71,7 @@ async function listen(entry) {
 }
 
 async function add(files) {
-  const added = files.map((file) => {
-    const name = file.webkitRelativePath || file.path || file.name;
-    return { file, name, url: URL.createObjectURL(file) };
-  });
+  const added = files.map((file) => ({ file, name: nameOf(file), url: URL.createObjectURL(file) }));
   entries.push(...added);
   added.forEach(addRow);
   sortRows();
@@ -249,6 +246,7 @@ function showCursor() {
 
 function jump(second) {
   $("#player").currentTime = Math.max(0, Math.min(second, heard(shown).length));
+  showCursor();
 }
 
 function follow() { // the player tells its time four times a second; a cursor shall run
@@ -257,7 +255,7 @@ function follow() { // the player tells its time four times a second; a cursor s
 }
 
 $("#player").onplay = follow;
-$("#player").ontimeupdate = $("#player").onseeking = showCursor;
+$("#player").ontimeupdate = showCursor;
 $("#chart").onclick = ({ clientX }) => {
   const { left, width } = $("#chart").getBoundingClientRect();
   jump(((clientX - left) / width) * heard(shown).length);
@@ -292,19 +290,25 @@ async function filesOf(item) { // a file, or all sounds in a folder and those be
     for (const each of some) {
       const files = await filesOf(each);
       if (each.isFile) files[0].path = each.fullPath.slice(1);
-      found.push(...files.filter((file) => SOUND.test(file.name)));
+      found.push(...files);
     }
   }
-  return found;
+  return soundsOf(found);
 }
 
+function soundsOf(files) { // in a folder, in order
+  return files.filter((file) => SOUND.test(file.name)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
+
+const nameOf = (file) => file.path || file.webkitRelativePath || file.name;
+
 async function addAll(files) {
-  if (files.length) await add(files.toSorted((a, b) => (a.path ?? a.name).localeCompare(b.path ?? b.name)));
+  if (files.length) await add(files);
   else say("Found no sound there: expected mp3, ogg, flac, wav, m4a or opus.");
 }
 
 $("#files").onchange = ({ target }) => addAll([...target.files]);
-$("#folder").onchange = ({ target }) => addAll([...target.files].filter((file) => SOUND.test(file.name)));
+$("#folder").onchange = ({ target }) => addAll(soundsOf([...target.files]));
 document.ondragover = (event) => {
   event.preventDefault();
   document.body.classList.add("over");
