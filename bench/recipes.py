@@ -51,8 +51,8 @@ def main() -> None:
         run(clone, "dvc", "queue", "start", "--jobs", str(JOBS))
         wait(clone, len(names))
         shown = json.loads(run(clone, "dvc", "exp", "show", "--json"))
-    evaluated = {
-        experiment["name"]: experiment["revs"][0]["data"]["metrics"]["metrics/evaluate.json"]["data"]
+    scored = {
+        experiment["name"]: experiment["revs"][0]["data"]["metrics"]
         for commit in shown
         for experiment in commit["experiments"] or []
     }
@@ -61,8 +61,8 @@ def main() -> None:
         results[recipe][label] = {
             "settings": RECIPES[recipe][label],
             "f1_macro": {
-                each: {"mean": result["runs"]["f1_macro_mean"], "std": result["runs"]["f1_macro_std"]}
-                for each, result in evaluated[name].items()
+                Path(file).stem: {"mean": scores["data"]["runs_mean"], "std": scores["data"]["runs_std"]}
+                for file, scores in scored[name].items()
             },
         }
     write_json(RESULTS, results)

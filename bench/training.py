@@ -318,7 +318,7 @@ def grow(samples: int, shape: list[int]) -> None:
         "seconds": seconds[-1],
         "microseconds_per_sample": seconds[-1] / samples * 1e6,
         "data_mib": x.nbytes / 2**20,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform == "linux" else 2**20),
     }
     print(json.dumps(row))
 

@@ -5,8 +5,9 @@ samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks 
 neighbouring samples of a class, since the seconds of one track are not independent. `track` judges whole tracks by the
 verdict over their seconds; the baselines of data/baselines.json stand beside the network.
 
-Writes metrics/evaluate.json and, to be drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and
-records in metrics/plots/f1.json, reliability.json and models.json.
+Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells, and, to be
+drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
+reliability.json and models.json.
 """
 
 import statistics
@@ -22,6 +23,7 @@ from stages.files import (
     F1,
     MODELS,
     RELIABILITY,
+    SCORES,
     SELECTED,
     UserError,
     card_path,
@@ -102,6 +104,9 @@ def main() -> None:
             drawn[RELIABILITY] += [{"representation": name, **record} for record in bins]
             print(f"evaluate: {name}: test {in_short(judged[name])}")
     write_by_name(EVALUATED, judged)
+    with replacing_folder(SCORES) as folder:
+        for name, judgement in judged.items():
+            write_json(folder / f"{name}.json", in_one_line(judgement))
     for path, records in drawn.items():
         write_json(path, records)
 
@@ -167,6 +172,16 @@ def judge_runs(card: Card, runs: list[list[Epoch]], x: "torch.Tensor", actual: n
 def deviation(values: list[float]) -> float:
     """Return the standard deviation of a sample; a single value has none."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def in_one_line(judged: Judgement) -> dict[str, float]:
+    """Return what `dvc metrics show` has in a line: the chosen model's scores, and macro F1 over all runs."""
+    return {
+        "accuracy": judged.accuracy,
+        "f1_macro": judged.f1_macro,
+        "runs_mean": judged.runs.f1_macro_mean,
+        "runs_std": judged.runs.f1_macro_std,
+    }
 
 
 def in_short(judged: Judgement) -> str:

@@ -19,6 +19,7 @@ MODEL = Path("data/model")
 METRICS = Path("metrics")
 SELECTED = METRICS / "select.json"
 EVALUATED = METRICS / "evaluate.json"
+SCORES = METRICS / "scores"
 COMPARED = METRICS / "compare.json"
 CONFUSION = METRICS / "confusion"
 CURVES = METRICS / "curves"

@@ -19,6 +19,7 @@ from stages.audio.decode import (
     MAX_RATE,
     MIN_RATE,
     DecodeError,
+    cut_short,
     open_sound,
     read_blocks,
     why_unusable,
@@ -42,6 +43,7 @@ class Song(NamedTuple):
     probabilities: dict[str, float]  # of the song as a whole, by class
     starts: np.ndarray  # where each window of a second starts, in seconds, shape (n,)
     seconds: np.ndarray  # each window's probabilities, shape (n, classes)
+    cut_short: str = ""  # where a file breaks off before its time
 
 
 class Listener:
@@ -87,7 +89,7 @@ class Listener:
         """
         try:
             with open_sound(Path(path)) as sound:
-                return self._hear(sound, Path(path))
+                return self._hear(sound, Path(path))._replace(cut_short=cut_short(sound))
         except (DecodeError, OSError) as error:
             raise UserError(f"{path}: {why_unusable(error)}") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.audio.decode import count_others, find_sounds
+from stages.audio.decode import count_others, find_sounds, quiet_codecs
 from stages.exports import tell_outdated
 from stages.files import UserError, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all
@@ -38,6 +38,7 @@ def main() -> None:
     failures, minutes, several = [], 0.0, len(paths) > 1
     with ExitStack() as stack:
         takers = [stack.enter_context(each) for each in wanted(arguments, paths, listener)]
+        stack.enter_context(quiet_codecs())
         progress = tqdm(None, "predict", len(paths), disable=None if several else True, bar_format=BAR)
         stack.enter_context(progress)
         for _, heard in listen_to_all(listener, paths):

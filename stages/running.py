@@ -1,10 +1,9 @@
 """Running: what every stage and every command does around its work: one lock, and errors as one line."""
 
 import os
-import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from stages.files import TEMPORARY, UserError, shown
 from stages.writing import NO_SPACE, clear
@@ -56,9 +55,12 @@ def check_limit() -> None:
     Raises:
         UserError: if it does not.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < LEAST:
-        raise UserError(f"ulimit -v: found {limit >> 10} KiB, expected {LEAST >> 10} or more, or unlimited")
+    with suppress(ImportError, AttributeError):  # a system without such a limit
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY and limit < LEAST:
+            raise UserError(f"ulimit -v: found {limit >> 10} KiB, expected {LEAST >> 10} or more, or unlimited")
 
 
 def _mendable(error: Exception) -> str:

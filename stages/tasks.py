@@ -5,6 +5,7 @@ of the repository and the same files at the same paths are expected.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from stages.files import UserError
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 AHEAD = 256  # results of threads that wait to be read at most
 TOPIC = "stages"  # of what a cluster's workers report
+START = "forkserver" if sys.platform == "linux" else "spawn"  # macOS's own libraries may not survive a fork
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and of time
 
 _told = None  # who hears of a task's reports; None in a cluster's worker
@@ -75,7 +77,8 @@ def on_processes(
 ) -> Iterator[Any]:
     """Yield the results of `task` as they come, from processes that take the items in order.
 
-    They are forked from one that has imported `preload`, once for all; they end with this process, however it ends.
+    They end with this process, however it ends. On Linux they are forked from one that has imported `preload`, once for
+    all; elsewhere each imports it.
 
     Args:
         task: a function that can be imported by its name.
@@ -92,7 +95,7 @@ def on_processes(
     from concurrent.futures.process import BrokenProcessPool
     from threading import Thread
 
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context(START)
     context.set_forkserver_preload(preload)
     queue = context.SimpleQueue()
     listener = Thread(target=_listen, args=(queue, told or (lambda said: None)))

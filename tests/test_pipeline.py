@@ -42,8 +42,10 @@ def test_run_again_does_nothing(base):
     assert stages_run(output) == []
     assert "up to date" in output
     shown = base.dvc("metrics", "show")
-    assert "metrics/evaluate.json" in shown
-    assert "mfccs.f1_macro" in shown
+    head, *lines = [line.split() for line in shown.splitlines()]
+    assert head == ["Path", "accuracy", "f1_macro", "runs_mean", "runs_std"]
+    assert [line[0] for line in lines] == ["metrics/scores/melgrams.json", "metrics/scores/mfccs.json"]
+    assert max(map(len, shown.splitlines())) <= 80, "it fits a terminal"
 
 
 def test_git_sees_none_of_the_data_from_the_clone_on_and_dvc_has_nothing_to_add(repository):
@@ -66,6 +68,9 @@ def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_di
     set_params(repository, lr=0.2)
     assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name not in ("prepare", "baselines")]
     rows = json.loads(repository.dvc("metrics", "diff", "--json"))
+    mean = rows["metrics/scores/mfccs.json"]["runs_mean"]
+    assert mean["old"] != mean["new"] == repository.json("metrics/evaluate.json")["mfccs"]["runs"]["f1_macro_mean"]
+    rows = json.loads(repository.dvc("metrics", "diff", "--json", "--targets", "metrics/evaluate.json"))
     loss = rows["metrics/evaluate.json"]["mfccs.loss"]
     assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
     assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
@@ -121,7 +126,7 @@ def test_experiments_in_the_workspace(repository):
     by_name = {row["Experiment"]: row for row in table}
     assert by_name["faster"]["lr"] == "0.1"
     result = repository.json("metrics/evaluate.json")["mfccs"]["f1_macro"]
-    assert float(by_name["faster"]["mfccs.f1_macro"]) == pytest.approx(result, abs=1e-4)
+    assert float(by_name["faster"]["metrics/scores/mfccs.json:f1_macro"]) == pytest.approx(result, abs=1e-4)
 
 
 def test_experiments_in_the_queue(repository):

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from stages.files import UserError
-from stages.running import LOCK, run_command, run_stage, sole_stage
+from stages.running import LEAST, LOCK, check_limit, run_command, run_stage, sole_stage
 from stages.writing import HOST
 
 NO_MEMORY = "error: not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
@@ -107,3 +107,20 @@ def test_a_terminal_without_the_letters_shows_escapes(encoding, expected):
     code = r"from stages.running import run_command; run_command(lambda: print('\u65e5 \xfc \udce9'))"
     with python(code, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": encoding}, encoding=encoding) as writer:
         assert writer.stdout.read() == f"{expected}\n"
+
+
+def test_too_little_memory_is_told_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda what: (LEAST - 1024, -1))
+    with pytest.raises(UserError, match=r"^ulimit -v: found 2097151 KiB, expected 2097152 or more"):
+        check_limit()
+    monkeypatch.setattr("resource.getrlimit", lambda what: (LEAST, -1))
+    check_limit()
+
+
+@pytest.mark.parametrize("missing", ["resource", "RLIMIT_AS"])
+def test_where_memory_has_no_limit_nothing_is_held(monkeypatch, missing):
+    if missing == "resource":
+        monkeypatch.setitem(sys.modules, "resource", None)
+    else:
+        monkeypatch.delattr("resource.RLIMIT_AS")
+    check_limit()

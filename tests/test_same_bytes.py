@@ -39,7 +39,7 @@ from stages import demo
 from threadpoolctl import threadpool_info
 features = numpy._core._multiarray_umath.__cpu_features__
 kernels = sorted({each.get("architecture") for each in threadpool_info() if each["internal_api"] == "openblas"})
-hashes = {"processor": [features["X86_V4"], features["X86_V3"], *kernels]}
+hashes = {"processor": [features.get("X86_V4"), features.get("X86_V3"), *kernels]}
 for genre in demo.GENRES:
     for index in range(6):
         for name, array in demo.analyse((0, (genre, index)))[1].items():

@@ -1,5 +1,6 @@
 """Tasks: the same results wherever they are worked out, and nobody who works on when nobody waits."""
 
+import math
 import os
 import signal
 import subprocess
@@ -43,6 +44,12 @@ def test_every_place_gives_the_same(place, monkeypatch):
     assert here == (place is not tasks.on_processes)
     with pytest.raises(UserError, match="cannot be squared"):
         list(place(fail, range(20), *more))
+
+
+def test_a_process_that_is_not_forked_gives_the_same(monkeypatch):
+    monkeypatch.setattr(tasks, "START", "spawn")
+    said = []
+    assert sorted(tasks.on_processes(math.sqrt, range(4), 2, ["json"], said.append)) == [math.sqrt(n) for n in range(4)]
 
 
 def test_a_worker_that_dies_is_told_in_one_line():

@@ -450,6 +450,13 @@ def test_the_judgement(run, judgement):
     agree(run.json("metrics/evaluate.json"), judgement)
 
 
+def test_the_scores(run, judgement):
+    for name, judged in judgement.items():
+        over_runs = {f"runs_{each}": judged["runs"][f"f1_macro_{each}"] for each in ("mean", "std")}
+        chosen = {key: judged[key] for key in ("accuracy", "f1_macro")}
+        agree(run.json(f"metrics/scores/{name}.json"), chosen | over_runs)
+
+
 def test_the_confusion(run, expected):
     for name, derived in expected.items():
         predicted = predict(name, run.params, derived, *derived.chosen).argmax(1).tolist()

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,11 @@ def why_missing(device: str) -> str | None:
         return "GPUs are hidden (CUDA_VISIBLE_DEVICES)"
     if "rocm" in version("torch"):
         return f"this build of torch ({version('torch')}) is for AMD's ROCm, which is not supported"
+    if sys.platform == "darwin":
+        import torch
+
+        if torch.backends.mps.is_available():
+            return "torch finds an Apple GPU (MPS); this trains on NVIDIA's only"
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:

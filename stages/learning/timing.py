@@ -5,8 +5,9 @@ A run's seconds are those from its start to its end, whoever runs beside it: not
 
 import platform
 import statistics
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +20,8 @@ from stages.tasks import cores
 
 if TYPE_CHECKING:
     import torch
+
+CPUINFO = Path("/proc/cpuinfo")  # of Linux
 
 
 class Clock:
@@ -102,7 +105,12 @@ def hardware(device: "torch.device") -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Return the processor's name as Linux gives it."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    """Return the processor's name as Linux or macOS gives it, elsewhere of what kind it is."""
+    with suppress(OSError):
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+        if names := [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]:
+            return names[0]
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.machine()

@@ -23,7 +23,8 @@ def describe(song: "Song", every_second: bool) -> str:
     hop = song.starts[1] if len(song.starts) > 1 else 1
     span = f"{clock(song.starts[-1] + 1)}, {hop * len(song.starts) / len(drawn):.3g} s a letter"
     legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, names, strict=True))
-    lines = [f"{shown(song.path)}: {verdict_of(song)}", f"  {drawn}  {span}  {legend}"]
+    but = f" (but the file {song.cut_short})" if song.cut_short else ""
+    lines = [f"{shown(song.path)}: {verdict_of(song)}{but}", f"  {drawn}  {span}  {legend}"]
     if every_second:
         lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))
         for start, row in zip(song.starts, song.seconds, strict=True):

@@ -70,6 +70,21 @@ def test_no_driver_is_a_reason_to_skip(monkeypatch):
     assert devices.why_missing("gpu") == "no NVIDIA driver (libcuda.so.1) was found"
 
 
+@pytest.mark.parametrize(
+    ("apples", "told"),
+    [
+        (True, "torch finds an Apple GPU (MPS); this trains on NVIDIA's only"),
+        (False, "no NVIDIA driver (libcuda.so.1) was found"),
+    ],
+)
+def test_an_apple_gpu_is_a_reason_to_skip(monkeypatch, apples, told):
+    test_no_driver_is_a_reason_to_skip(monkeypatch)
+    monkeypatch.setattr(devices.sys, "platform", "darwin")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apples)
+    assert devices.why_missing("gpu") == told
+    assert devices.why_missing("cpu") is None
+
+
 def test_a_gpu_that_starts_is_used(monkeypatch):
     pretend_cuda(monkeypatch, "")
     monkeypatch.setattr(torch.cuda, "init", lambda: None)

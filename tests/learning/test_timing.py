@@ -1,5 +1,8 @@
-"""Times: a clock that waits for the device, and the spread over the runs."""
+"""Times: a clock that waits for the device, the spread over the runs, and what they were measured on."""
 
+import platform
+
+import pytest
 import torch
 
 from stages.learning import timing
@@ -40,3 +43,24 @@ def test_the_hardware_names_the_instruction_set():
     assert set(found) == {"cpu", "cores", "instruction_set", "versions"}
     assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
     assert found["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "sysctl", "name"),
+    [
+        ("processor: 0\nmodel name\t: AMD: EPYC\nmodel name\t: another\n", "exit 1", "AMD: EPYC"),
+        ("processor: 0\n", "exit 1", platform.machine()),
+        (None, "echo Apple M2; echo $* >&2; [ \"$*\" = '-n machdep.cpu.brand_string' ]", "Apple M2"),
+        (None, "exit 1", platform.machine()),
+        (None, None, platform.machine()),
+    ],
+)
+def test_the_processor_has_its_name_on_any_system(tmp_path, monkeypatch, cpuinfo, sysctl, name):
+    if cpuinfo:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    if sysctl:
+        (tmp_path / "sysctl").write_text(f"#!/bin/sh\n{sysctl}\n")
+        (tmp_path / "sysctl").chmod(0o755)
+    monkeypatch.setattr(timing, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert timing.cpu_name() == name

@@ -32,6 +32,12 @@ def test_an_unknown_genre_is_told_with_the_likeliest_class():
     assert describe(song(1, genre="unknown"), every_second=False).startswith("a\\n.wav: unknown (blues 0.75)\n")
 
 
+def test_a_file_that_breaks_off_is_told():
+    cut = song(1)._replace(cut_short="breaks off after 1.0 s of 3.0 s")
+    told = "a\\n.wav: blues 0.75 (but the file breaks off after 1.0 s of 3.0 s)\n"
+    assert describe(cut, every_second=False).startswith(told)
+
+
 def test_every_second_has_a_line():
     lines = describe(song(3, 0.5), every_second=True).splitlines()[2:]
     assert lines[0].split() == ["start", "blues", "rock"]

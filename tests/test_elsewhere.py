@@ -1,0 +1,124 @@
+"""Elsewhere: every stage imports and runs, with the same results, where what only Linux has is missing, as on macOS."""
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, write_params
+from test_pipeline import CHAIN
+
+from stages import tasks
+from stages.files import read_json
+
+WITHOUT = """
+import builtins, io, os, sys
+
+sys.modules |= {"fcntl": None, "resource": None}
+for name in (
+    "copy_file_range eventfd getrandom getxattr listxattr memfd_create pidfd_open pipe2 posix_fadvise posix_fallocate "
+    "process_cpu_count sched_getaffinity sched_setaffinity setxattr splice"
+).split():
+    if hasattr(os, name):
+        delattr(os, name)
+os.cpu_count = lambda: 2
+os.supports_effective_ids = set()
+access = os.access
+
+def access_as_the_real_user(path, mode, *, effective_ids=False, **more):
+    if effective_ids:
+        raise NotImplementedError("access: effective_ids unavailable on this platform")
+    return access(path, mode, **more)
+
+def without_linux(function):
+    def call(path, *arguments, **more):
+        if str(path).startswith(("/proc/cpuinfo", "/sys/")):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return function(path, *arguments, **more)
+    return call
+
+os.access, os.open = access_as_the_real_user, without_linux(os.open)
+builtins.open = io.open = without_linux(io.open)
+"""
+
+RUN = """
+import importlib, pkgutil, sys
+import stages
+from stages import demo, running, tasks
+
+start, *commands = sys.argv[1:]
+tasks.START, demo.TRACKS = start, 2
+for module in pkgutil.walk_packages(stages.__path__, "stages."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+for command in commands:
+    name, *arguments = command.split()
+    sys.argv = [name, *arguments]
+    running.run_stage(importlib.import_module(f"stages.{name}").main)
+"""
+COMMANDS = [
+    "demo",
+    "features",
+    *(name.replace("_", " ") for name in CHAIN),
+    "mend",
+    "predict data/audio --csv songs.csv",
+]
+SAME = [
+    "data/demo",
+    "data/features",
+    "data/prepared",
+    "data/snapshots",
+    "data/model",
+    "metrics/evaluate.json",
+    "songs.csv",
+]
+
+
+def run_all(folder, start, **environment):
+    """Run every stage on a few songs, in a folder; return what must be the same anywhere, by its path."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / "data" / "audio" / name).mkdir(parents=True)
+        for i in range(6):
+            sound = rng.uniform(-0.3, 0.3, 40000) * np.sin(np.arange(40000) * (0.1 if name == "a" else 0.7))
+            soundfile.write(folder / "data" / "audio" / name / f"{i}.flac", sound, 8000)
+    with contextlib.chdir(folder):
+        split = {"train": 0.5, "val": 0.25, "test": 0.25}
+        write_params(dataset="data/features", split=split)
+        shutil.copy(ROOT / "data" / "dvc.yaml", "data/dvc.yaml")
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, start, *COMMANDS], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        files = [file for place in map(Path, SAME) for file in ([place] if place.is_file() else place.rglob("*"))]
+        return {str(file): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.mark.slow
+def test_every_stage_gives_the_same_without_what_only_linux_has(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WITHOUT)
+    here = run_all(tmp_path / "here", tasks.START, PYTHONPATH=str(ROOT))
+    elsewhere = run_all(tmp_path / "elsewhere", "spawn", PYTHONPATH=f"{tmp_path / 'site'}{os.pathsep}{ROOT}")
+    assert len(here) > 20
+    assert elsewhere == here
+    hardware = read_json(tmp_path / "elsewhere" / "metrics" / "train_cpu.json")["hardware"]
+    assert (hardware["cores"], hardware["cpu"]) == (2, platform.machine())
+
+
+@pytest.mark.parametrize(
+    "code", ["import fcntl", "import resource", "open('/proc/cpuinfo')", "os.sched_getaffinity(0)"]
+)
+def test_the_pretence_holds(tmp_path, code):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
+    command = [sys.executable, "-c", f"import os, sys; {code}"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert re.search(r"(ModuleNotFound|FileNotFound|Attribute)Error", done.stderr)
