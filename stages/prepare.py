@@ -152,12 +152,12 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
 
 
 def summary(samples: Samples) -> str:
-    """Return how many samples each part has, and how many tracks if they are known, as a phrase."""
+    """Return how many samples each part has, and how many groups if they are known, as a phrase."""
     counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
     if samples.tracks is None:
         return f"{counts} samples"
-    tracks = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
-    return f"{counts} samples, {' / '.join(map(str, tracks))} tracks"
+    groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
+    return f"{counts} samples, {' / '.join(map(str, groups))} groups"
 
 
 def sample_rate(dataset: Path, params: Params) -> int | None:

@@ -54,7 +54,7 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     assert capsys.readouterr().out == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 tracks of blues, pop, rock\n"
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock\n"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
