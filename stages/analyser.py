@@ -1,4 +1,4 @@
-"""analyser: what one process of `features` does: from some tracks to their samples and their lines of tracks.csv."""
+"""analyser: what one process of `features` does: from some tracks to their samples and what tracks.csv says of them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,16 +8,15 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from stages.audio.decode import open_sound, read_blocks, why_unusable, windows
+from stages.audio.decode import cut_short, open_sound, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS
 from stages.writing import write_json
 
 
 class Track(NamedTuple):
-    """A line of tracks.csv; `problem` says why a track is not in the data set."""
+    """What was heard of a track; `problem` says what is wrong with it, and without a clip it is not in the data set."""
 
     file: str
-    label: str
     seconds: float
     clips: int
     rate: int
@@ -34,7 +33,7 @@ class Piece(NamedTuple):
     representations: tuple[str, ...]
 
     def done(self) -> Path:
-        """Return the file that stands when the piece does: its lines of tracks.csv."""
+        """Return the file that stands when the piece does: what tracks.csv says of its tracks."""
         return self.place.with_suffix(".json")
 
     def numbers(self, representation: str) -> Path:
@@ -43,7 +42,7 @@ class Piece(NamedTuple):
 
 
 def read_header(place: tuple[Path, str]) -> Track:
-    """Return a track's line of tracks.csv as far as its header tells, given the folder of all and the track's name."""
+    """Return what a track's header tells of it, given the folder of all and the track's name."""
     folder, name = place
     rate, seconds, problem = 0, 0.0, ""
     try:
@@ -51,11 +50,11 @@ def read_header(place: tuple[Path, str]) -> Track:
             rate, seconds = sound.samplerate, sound.frames / sound.samplerate
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem = why_unusable(error)
-    return Track(name, Path(name).parts[0], seconds, 0, rate, problem)
+    return Track(name, seconds, 0, rate, problem)
 
 
 def analyse(piece: Piece) -> list[str]:
-    """Write the samples of a piece's tracks, raw, then their lines of tracks.csv; return the tracks.
+    """Write the samples of a piece's tracks, raw, then what is to be said of them; return their files.
 
     Raises:
         OSError: naming the folder, if they cannot be written.
@@ -72,7 +71,7 @@ def analyse(piece: Piece) -> list[str]:
 
 
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
-    """Add a track's samples to the raw files and return its line of tracks.csv."""
+    """Add a track's samples to the raw files and return what was heard of it."""
     before = {name: out.tell() for name, out in raw.items()}
     clips, samples, rate, problem = 0, 0, 0, ""
 
@@ -89,16 +88,17 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 write(raw, {name: FRONT_ENDS[name](heard) for name in raw})
                 clips += len(heard)
+            problem = cut_short(sound)
     except NotWrittenError as error:  # a full disk is no problem of the track's
         raise error.__cause__ from None
     except Exception as error:  # whatever is wrong with one track, the others go on
-        problem = why_unusable(error)
-    if problem or not clips:
-        problem, clips = problem or "is shorter than a second", 0
+        problem, clips = why_unusable(error), 0
+    if not clips:
+        problem = problem or "is shorter than a second"
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    return Track(file, Path(file).parts[0], samples / piece.sample_rate, clips, rate, problem)
+    return Track(file, samples / piece.sample_rate, clips, rate, problem)
 
 
 class NotWrittenError(Exception):

@@ -1,17 +1,21 @@
 """features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
 
-Reads data/audio/CLASS/**/TRACK.{wav,flac,ogg,mp3}; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those
-that `representations` asks for) in the order of the files' names, tracks.csv, whose line is a sample's group (from 0),
-and audio.json, from which the model's card knows the sampling rate. The track is the group, so that no split cuts it in
-two; its last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
+Reads data/audio as stages/songs.py says; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those that
+`representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
+tracks.csv; and audio.json, from which the model's card knows the sampling rate. A sample's group is the line in
+tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a track's
+last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
 
 Every header is read before any song. What is then worked out stays in data/tmp/features, a few tracks a piece, until
-the data set stands: a stage that was killed, or failed for a song, goes on where it stopped.
+the data set stands: a stage that was killed, or failed for a song, goes on where it stopped. Classes, groups and parts
+are none of it.
 """
 
 import os
 import shutil
 import zlib
+from collections.abc import Iterator
+from itertools import islice
 from math import prod
 from pathlib import Path
 
@@ -22,43 +26,49 @@ from tqdm import tqdm
 from stages import tasks
 from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
-from stages.audio.decode import find_sounds
+from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.files import FEATURES, TEMPORARY, UserError, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
-from stages.records import checked
+from stages.records import PARTS, checked
 from stages.running import run_stage
+from stages.songs import Library, Song, check_classes, find_songs
 from stages.writing import replacing_folder, write_csv, write_json
 
+COLUMNS = ("file", "class", "group", "part", "seconds", "clips", "rate", "problem")
 AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music [{elapsed}<{remaining}]"
 
 
+@quiet_codecs()
 def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
     params = load_params()
     names = asked_for(params)
-    files = find_tracks(AUDIO)
-    headers = read_headers(files)
+    library = find_songs(AUDIO)
+    for told in library.left_out():
+        print(f"features: left out: {told}")
+    check_classes(AUDIO, library.songs)
+    headers = read_headers([song.file for song in library.songs])
     refuse([track for track in headers if track.problem], len(headers), params)
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
     analyse_all(pieces, {track.file: track.seconds for track in headers}, params.scheduler)
     tracks = [track for piece in pieces for track in tracks_of(piece)]
-    left_out = [track for track in tracks if track.problem]
-    refuse(left_out, len(tracks), params)
+    unusable = [track for track in tracks if not track.clips]
+    refuse(unusable, len(tracks), params)
     with replacing_folder(FEATURES) as folder:
-        assemble(tracks, pieces, folder)
+        assemble(library.songs, tracks, pieces, folder)
         write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate})
-        rows = [track._replace(seconds=round(track.seconds, 3)) for track in tracks]
-        write_csv(folder / "tracks.csv", ["file", "class", "seconds", "clips", "rate", "problem"], rows)
+        write_csv(folder / "tracks.csv", COLUMNS, lines(library, tracks))
     shutil.rmtree(PIECES)
-    for track in left_out:
-        print(f"features: left out: {shown(AUDIO / track.file)} {shown(track.problem)}")
+    for track in tracks:
+        if track.problem:
+            print(f"features: {'' if track.clips else 'left out: '}{shown(AUDIO / track.file)} {shown(track.problem)}")
     samples = sum(track.clips for track in tracks)
-    print(f"features: {samples} samples of {len(tracks) - len(left_out)} tracks in {FEATURES}")
+    print(f"features: {samples} samples of {len(tracks) - len(unusable)} tracks in {FEATURES}")
 
 
 def asked_for(params: Params) -> tuple[str, ...]:
@@ -76,31 +86,12 @@ def asked_for(params: Params) -> tuple[str, ...]:
     return names
 
 
-def find_tracks(folder: Path) -> list[Path]:
-    """Return the sound files below the classes' folders, in order.
-
-    Raises:
-        UserError: if the folder is missing, or there are not two classes with sound files in them.
-        PermissionError: naming a folder that may not be read.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/TRACK.wav (or flac, ogg, mp3)")
-    tracks = [path for path in find_sounds(folder)[0] if path.parent != folder]
-    names = sorted({path.relative_to(folder).parts[0] for path in tracks})
-    if len(names) < 2:
-        raise UserError(
-            f"{folder}: found sound files of {', '.join(names) or 'no class'}, expected at least two classes, each a "
-            "folder of sound files"
-        )
-    return tracks
-
-
-def read_headers(files: list[Path]) -> list[Track]:
+def read_headers(files: list[str]) -> list[Track]:
     """Read how long each track claims to be, or why it cannot be opened: a folder of mistakes is refused in seconds."""
     progress = tqdm(total=len(files), desc="headers", unit="track", disable=None)
     with progress:
         headers = []
-        for header in tasks.on_threads(read_header, [(AUDIO, str(file.relative_to(AUDIO))) for file in files]):
+        for header in tasks.on_threads(read_header, [(AUDIO, file) for file in files]):
             headers.append(header)
             progress.update()
     return sorted(headers)
@@ -140,7 +131,7 @@ def pieces_of(files: list[str], sample_rate: int, names: tuple[str, ...]) -> lis
 
 
 def state_of(track: Path) -> tuple[int, int]:
-    """Return a track's size and time; zeros where a link leads nowhere, which its line of tracks.csv will say."""
+    """Return a track's size and time; zeros where there is none, which its line of tracks.csv will say."""
     try:
         state = track.stat()
     except OSError:
@@ -149,7 +140,7 @@ def state_of(track: Path) -> tuple[int, int]:
 
 
 def tracks_of(piece: Piece) -> list[Track]:
-    """Return a piece's lines of tracks.csv if it stands, whole: a machine that goes down may leave less."""
+    """Return what was heard of a piece's tracks if it stands, whole: a machine that goes down may leave less."""
     try:
         tracks = checked(TypeAdapter(list[Track]), piece.done())
         sizes = {name: piece.numbers(name).stat().st_size for name in piece.representations}
@@ -179,24 +170,49 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
             progress.update(sum(seconds[file] for file in files) / 60)
 
 
-def assemble(tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
-    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation.
+def assemble(songs: list[Song], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
+    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by parts if songs have them.
 
     Raises:
-        UserError: if no track can be used.
+        UserError: if no track, or none of a part, can be used.
     """
-    counts = [track.clips for track in tracks]
-    if not any(counts):
-        raise UserError(f"{AUDIO}: none of {len(tracks)} tracks can be used; -S audio.on_error=fail says why")
-    text = np.array([track.label for track in tracks]).dtype
-    for representation in pieces[0].representations:
-        place = folder / representation
-        place.mkdir()
-        X = (piece.numbers(representation).read_bytes() for piece in pieces)
-        stream_array(place / "X.npy", np.float32, (sum(counts), *SHAPES[representation]), X)
-        labels = (np.full(track.clips, track.label, text).tobytes() for track in tracks)
-        stream_array(place / "labels.npy", text, (sum(counts),), labels)
-        write_array(place / "groups.npy", np.repeat(np.arange(len(tracks), dtype=np.int32), counts))
+    first_of: dict[str, int] = {}
+    groups = [first_of.setdefault(song.group, line) if song.group else line for line, song in enumerate(songs)]
+    text = np.array([song.label for song in songs]).dtype
+    for part in PARTS if songs[0].part else [""]:
+        counts = [track.clips if song.part == part else 0 for song, track in zip(songs, tracks, strict=True)]
+        if not any(counts):
+            which = f"{len(tracks)} tracks" + (f" is in the part {part} and" if part else "")
+            raise UserError(f"{AUDIO}: none of {which} can be used; -S audio.on_error=fail says why")
+        for representation in pieces[0].representations:
+            place = folder / part / representation
+            place.mkdir(parents=True)
+            X = samples_of(pieces, tracks, counts, representation)
+            stream_array(place / "X.npy", np.float32, (sum(counts), *SHAPES[representation]), X)
+            labels = (np.full(n, song.label, text).tobytes() for song, n in zip(songs, counts, strict=True))
+            stream_array(place / "labels.npy", text, (sum(counts),), labels)
+            write_array(place / "groups.npy", np.repeat(np.array(groups, np.int32), counts))
+
+
+def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], representation: str) -> Iterator[bytes]:
+    """Yield the samples, raw, of the tracks of which some count."""
+    following = zip(tracks, counts, strict=True)
+    for piece in pieces:
+        with piece.numbers(representation).open("rb") as file:
+            for track, n in islice(following, len(piece.files)):
+                samples = file.read(track.clips * prod(SHAPES[representation]) * 4)
+                if n:
+                    yield samples
+
+
+def lines(library: Library, tracks: list[Track]) -> Iterator[tuple]:
+    """Yield the lines of tracks.csv: the tracks, then the files that are none."""
+    for song, track in zip(library.songs, tracks, strict=True):
+        yield *song, round(track.seconds, 3), track.clips, track.rate, track.problem
+    for path in library.unlisted:
+        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, f"is {library.why}"
+    for path in library.others:
+        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, "is no sound this can decode"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """params.yaml as one checked model: every knob of the pipeline, with its type and its range."""
 
-import math
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,7 @@ Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
 class Split(BaseModel):
-    """How many samples (whole numbers) or what share of them (fractions that add up to 1) each part gets."""
+    """The proportion in which the parts share the samples: counts or fractions alike."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,15 +74,6 @@ class Params(BaseModel):
     snapshots: Literal["improved", "every"]
     audio: Audio
     scheduler: Name | None
-
-    @field_validator("split")
-    @classmethod
-    def _counts_or_fractions(cls, split: Split) -> Split:
-        parts = (split.train, split.val, split.test)
-        counts = all(isinstance(part, int) for part in parts)
-        if not counts and not math.isclose(sum(parts), 1, abs_tol=1e-6):
-            raise ValueError("expected three whole numbers, or fractions that add up to 1")
-        return split
 
     @field_validator("representations")
     @classmethod

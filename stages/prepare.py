@@ -16,7 +16,7 @@ from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, r
 from stages.fingerprints import digest, fingerprint
 from stages.learning.columns import between, survey, tiles
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
-from stages.learning.split import part_counts, resampling_units, split_rows
+from stages.learning.split import resampling_units, split_rows
 from stages.params import PREPARING, Params, load_params
 from stages.records import RATES, Description, Shape, Source
 from stages.running import run_stage
@@ -52,8 +52,7 @@ def main() -> None:
         description.write(folder / DESCRIPTION.name)
         for file in dataset.files:
             file.check_unchanged()
-    counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
-    print(f"prepare: {', '.join(dataset.representations)}: {counts} samples of {', '.join(samples.classes)}")
+    print(f"prepare: {', '.join(dataset.representations)}: {summary(samples)} of {', '.join(samples.classes)}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:
@@ -120,19 +119,10 @@ def draw_split(
     """Return the rows of each part.
 
     Raises:
-        UserError: if the parameter `split` does not fit the data set, or a class is too small to be split.
+        UserError: if a class is too small to be split.
     """
-    split = params.split.model_dump()
     try:
-        counts = part_counts(len(labels), split)
-    except ValueError as error:
-        fractions = " ".join(f"-S split.{part}={value / sum(split.values()):.2g}" for part, value in split.items())
-        raise UserError(
-            f"params.yaml: split: {error}, the samples of the data set; give counts that add up to {len(labels)}, or "
-            f"fractions, say {fractions}"
-        ) from None
-    try:
-        return split_rows(classes, labels, groups, counts, params.split_seed)
+        return split_rows(classes, labels, groups, params.split.model_dump(), params.split_seed)
     except ValueError as error:
         raise UserError(f"{params.dataset}: labels.npy: {error}; add some or drop the class") from None
 
@@ -159,6 +149,15 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
             standardize=params.standardize,
         ),
     )
+
+
+def summary(samples: Samples) -> str:
+    """Return how many samples each part has, and how many groups if they are known, as a phrase."""
+    counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
+    if samples.tracks is None:
+        return f"{counts} samples"
+    groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
+    return f"{counts} samples, {' / '.join(map(str, groups))} groups"
 
 
 def sample_rate(dataset: Path, params: Params) -> int | None:

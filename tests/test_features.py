@@ -21,6 +21,7 @@ from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
 from stages import analyser, features, listening, prepare, select, train
+from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.files import MODEL, TEMPORARY, UserError, read_json
 from stages.learning.dataset import load_dataset
@@ -64,7 +65,8 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     names = ["a.wav", "album one/c.wav", "b.flac", "naïve song.ogg"]
     assert [row["file"] for row in rows] == [f"{genre}/{name}" for genre in ("folk", "jazz", "soul") for name in names]
     assert rows[0] == {
-        "file": "folk/a.wav", "class": "folk", "seconds": "3.5", "clips": "3", "rate": "8000", "problem": ""
+        "file": "folk/a.wav", "class": "folk", "group": "", "part": "",
+        "seconds": "3.5", "clips": "3", "rate": "8000", "problem": "",
     }  # fmt: skip
     assert {path.name for path in features.FEATURES.iterdir()} == {"mfccs", "melgrams", "tracks.csv", "audio.json"}
     before = arrays()
@@ -208,12 +210,137 @@ def test_a_folder_without_two_classes_is_refused(workplace):
     with pytest.raises(UserError, match="data/audio: no such folder"):
         features.main()
     write_song(features.AUDIO / "only" / "a.wav")
-    with pytest.raises(UserError, match="found sound files of only, expected at least two classes"):
+    with pytest.raises(UserError, match="found songs of only, expected at least two classes"):
         features.main()
-    write_song(features.AUDIO / "other" / "a.wav")
-    assert [str(path) for path in features.find_tracks(features.AUDIO)] == [
-        "data/audio/only/a.wav", "data/audio/other/a.wav"
+
+
+def rows_of_tracks():
+    with (features.FEATURES / "tracks.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_is_left_out_is_told_and_listed_behind_the_songs(songs, capfd):
+    for name in ("folk/cover.jpg", "list.txt", "jazz/x.m4a", "jazz/.DS_Store"):
+        (features.AUDIO / name).touch()
+    write_song(features.AUDIO / "stray.wav")
+    features.main()
+    assert capfd.readouterr().out.splitlines() == [
+        "features: left out: 1 song in no class's folder: data/audio/stray.wav",
+        "features: left out: 3 files that are no sound this can decode (jpg 1, m4a 1, txt 1)",
+        "features: 36 samples of 12 tracks in data/features",
+    ]
+    rows = rows_of_tracks()
+    assert [row["file"] for row in rows[12:]] == ["stray.wav", "folk/cover.jpg", "jazz/x.m4a", "list.txt"]
+    assert [row["clips"] for row in rows[:12]] == ["3"] * 12
+    assert {(row["class"], row["clips"]) for row in rows[12:]} == {("", "0")}
+    assert [row["problem"] for row in rows[12:]] == [
+        "is in no class's folder", *["is no sound this can decode"] * 3
     ]  # fmt: skip
+
+
+def test_a_song_that_breaks_off_is_in_the_data_set_and_told(songs, capfd):
+    path = features.AUDIO / "jazz" / "b.flac"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    write_song(features.AUDIO / "soul" / "long.mp3", seconds=20)
+    broken = bytearray((features.AUDIO / "soul" / "long.mp3").read_bytes())
+    broken[len(broken) // 2 : len(broken) // 2 + 9000] = bytes(9000)
+    (features.AUDIO / "soul" / "long.mp3").write_bytes(broken[: len(broken) * 9 // 10])
+    features.main()
+    said = capfd.readouterr()
+    assert said.err == ""
+    problems = {row["file"]: (row["problem"], int(row["clips"])) for row in rows_of_tracks() if row["problem"]}
+    assert problems.keys() == {"jazz/b.flac", "soul/long.mp3"}
+    for file, (problem, clips) in problems.items():
+        seconds, whole = map(float, re.fullmatch(r"breaks off after (\S+) s of (\S+) s", problem).groups())
+        assert clips == int(seconds) >= 1
+        assert whole == {"jazz/b.flac": 3.5, "soul/long.mp3": 20}[file]
+        assert f"features: data/audio/{file} {problem}\n" in said.out
+
+
+def write_table(rows, head="file,class"):
+    (features.AUDIO / "tracks.csv").write_text("\n".join([head, *rows, ""]), encoding="utf-8")
+
+
+def test_a_table_says_what_the_songs_are_wherever_they_lie(songs, capsys):
+    """Classes across the folders, a group of two songs, one of its own; a song without a row is left out."""
+    write_table(
+        ["jazz/a.wav,rock,x", "folk/a.wav,rock,x", "soul/b.flac,pop,y", "folk/b.flac,pop,", "jazz/b.flac,pop,y"],
+        "file,class,group",
+    )
+    features.main()
+    rows = rows_of_tracks()
+    assert [(row["file"], row["class"], row["group"]) for row in rows[:5]] == [
+        ("folk/a.wav", "rock", "x"), ("folk/b.flac", "pop", ""), ("jazz/a.wav", "rock", "x"),
+        ("jazz/b.flac", "pop", "y"), ("soul/b.flac", "pop", "y"),
+    ]  # fmt: skip
+    labels, groups = (np.load(features.FEATURES / "melgrams" / f"{name}.npy") for name in ("labels", "groups"))
+    assert labels.tolist() == np.repeat(["rock", "pop", "rock", "pop", "pop"], 3).tolist()
+    assert groups.tolist() == np.repeat([0, 1, 0, 3, 3], 3).tolist()
+    assert {row["problem"] for row in rows[5:]} == {"is without a row in data/audio/tracks.csv"}
+    assert len(rows) == 12
+    assert "left out: 7 songs without a row in data/audio/tracks.csv: data/audio/folk/" in (capsys.readouterr().out)
+
+
+def test_parts_in_a_table_are_the_split(songs):
+    names = ("a.wav", "b.flac", "album one/c.wav", "naïve song.ogg")
+    parts = dict(zip(names, ("test", "train", "val", "train"), strict=True))
+    order = sorted((f"{genre}/{name}", genre, part) for genre in ("folk", "jazz") for name, part in parts.items())
+    write_table([",".join(row) for row in order], "file,class,part")
+    features.main()
+    whole = sorted(path.name for path in features.FEATURES.iterdir())
+    assert whole == ["audio.json", "test", "tracks.csv", "train", "val"]
+    for part in ("train", "val", "test"):
+        place = features.FEATURES / part / "mfccs"
+        own = [(line, file, genre) for line, (file, genre, given) in enumerate(order) if given == part]
+        expected = [soundfile.read(features.AUDIO / file, always_2d=True)[0].mean(axis=1) for _, file, _ in own]
+        rates = [soundfile.info(features.AUDIO / file).samplerate for _, file, _ in own]
+        assert np.load(place / "groups.npy").tolist() == np.repeat([line for line, _, _ in own], 3).tolist()
+        assert np.load(place / "labels.npy").tolist() == np.repeat([genre for _, _, genre in own], 3).tolist()
+        heard = [mfccs(to_clips(sound, rate, 8000)[:3]) for sound, rate in zip(expected, rates, strict=True)]
+        np.testing.assert_allclose(np.load(place / "X.npy"), np.concatenate(heard), atol=0.02)
+    prepare.main()
+    about = read_json(Path("data/prepared/dataset.json"))
+    assert about["source"]["split"] == "given"
+    assert about["counts"] == {
+        "train": {"folk": 6, "jazz": 6}, "val": {"folk": 3, "jazz": 3}, "test": {"folk": 3, "jazz": 3}
+    }  # fmt: skip
+
+
+def test_a_part_of_which_no_song_can_be_used_is_told(songs):
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
+    write_table(["folk/a.wav,a,train", "jazz/a.wav,b,test", "gone.wav,b,val"], "file,class,part")
+    with pytest.raises(UserError, match=r"^data/audio: none of 3 tracks is in the part val and can be used; "):
+        features.main()
+    assert not features.FEATURES.exists()
+
+
+def test_a_row_without_a_file_is_a_problem_of_a_song(songs, capsys):
+    write_table(["folk/a.wav,a", "jazz/a.wav,b", "folk/gone.wav,a"])
+    with pytest.raises(UserError, match=r"^1 of 3 tracks cannot be used: data/audio/folk/gone.wav no such file"):
+        features.main()
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
+    features.main()
+    assert "left out: data/audio/folk/gone.wav no such file or directory" in capsys.readouterr().out
+    assert np.load(features.FEATURES / "mfccs" / "groups.npy").tolist() == [0, 0, 0, 2, 2, 2]
+
+
+def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch):
+    heard, real = [], analyser.analyse_track
+    monkeypatch.setattr(
+        analyser, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
+    )
+    soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
+    with pytest.raises(UserError, match="1 of 12 tracks"):
+        features.main()
+    assert len(heard) == 12
+    names = sorted(str(path.relative_to(features.AUDIO)) for path in features.AUDIO.rglob("*.*"))
+    write_table([f"{name},{'ab'[i % 2]},g{i // 2}" for i, name in enumerate(names)], "file,class,group")
+    write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
+    features.main()
+    assert len(heard) == 12
+    files = [row["file"] for row in rows_of_tracks() if row["clips"] == "3"]
+    labels = np.load(features.FEATURES / "mfccs" / "labels.npy")
+    assert labels.tolist() == np.repeat(["ab"[names.index(file) % 2] for file in files], 3).tolist()
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from stages.arrays import ArrayFile
-from stages.audio.decode import DecodeError, open_sound, read_blocks, windows
+from stages.audio.decode import DecodeError, cut_short, open_sound, read_blocks, windows
 from stages.files import UserError, read_csv, read_json
 from stages.learning.dataset import load_dataset
 from stages.params import load_params
 from stages.records import Card, Description, History, read_by_name
 from stages.results import Baselines, Judgement, Selection, Timing
+from stages.songs import read_table
 from stages.tensors import read_tensors
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # of each reader
@@ -102,13 +103,27 @@ def ogg(path):
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 9000), 8000, format="OGG")
 
 
+def mp3(path):
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 9000), 8000, format="MP3")
+
+
+def aiff(path):
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 9000), 8000, format="AIFF")
+
+
+def songs(path):
+    rows = ("file,class,group,part", 'folk/ä.mp3,"a, b",x,train', "b.wav,c,,val", "d.wav,c,x,test")
+    path.write_text("\n".join([*rows, ""]), encoding="utf-8")
+
+
 def committed(name):
     return lambda path: path.write_bytes((ROOT / name).read_bytes())
 
 
 def hear(path):
     with open_sound(path) as sound:
-        return sum(len(clips) for clips in windows(read_blocks(sound, 8000), 8000, 8000))
+        clips = sum(len(clips) for clips in windows(read_blocks(sound, 8000), 8000, 8000))
+        return clips, cut_short(sound)
 
 
 def read_array_whole(path):
@@ -132,10 +147,13 @@ READERS = {
     "wav": (wav, hear),
     "flac": (flac, hear),
     "ogg": (ogg, hear),
+    "mp3": (mp3, hear),
+    "aiff": (aiff, hear),
+    "songs": (songs, lambda path: read_table(path, ["folk/ä.mp3", "b.wav"])),
 }
 READERS["tensors"] = (READERS["tensors"][0], lambda path: read_tensors(path, "np", "f"))
 READERS["table"] = (READERS["table"][0], lambda path: read_csv(path, {"actual": str, "predicted": str, "count": int}))
-SOUNDS = ("wav", "flac", "ogg")
+SOUNDS = ("wav", "flac", "ogg", "mp3", "aiff")
 
 
 def used() -> tuple[float, float]:

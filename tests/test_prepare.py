@@ -49,6 +49,21 @@ def test_tensors_are_split_and_standardized(workplace):
     assert rows["mfccs"] == rows["melgrams"]
 
 
+def test_it_says_what_became_of_the_proportion(workplace, capsys):
+    save_dataset(workplace / "data" / "mine")
+    write_params(split={"train": 3200, "val": 800, "test": 1376})
+    prepare.main()
+    assert capsys.readouterr().out == (
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock\n"
+    )
+    X, labels, _ = make_arrays()
+    save_arrays(workplace / "data" / "plain", X, labels)
+    write_params(dataset="data/plain", split={"train": 3200, "val": 800, "test": 1376})
+    prepare.main()
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of blues, pop, rock"
+
+
 def test_raw_columns_stay_raw(workplace):
     save_dataset(workplace / "data" / "mine")
     write_params(standardize=False, representations=["mfccs"])
@@ -99,7 +114,7 @@ def test_a_bad_data_set_leaves_the_prepared_one(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
     before = {path.name: path.read_bytes() for path in PREPARED.iterdir()}
-    for changes in ({"split": {"train": 60, "val": 20, "test": 20}}, {"representations": ["wav"]}):
+    for changes in ({"split": {"train": 60, "val": 0, "test": 20}}, {"representations": ["wav"]}):
         write_params(**changes)
         with pytest.raises(UserError):
             prepare.main()

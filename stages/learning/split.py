@@ -10,17 +10,8 @@ MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machi
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
-    """Return how many of n samples each part gets, from counts or fractions.
-
-    Raises:
-        ValueError: if counts do not add up to n.
-    """
-    if all(isinstance(value, int) for value in split.values()):
-        total = sum(split.values())
-        if total != n:
-            raise ValueError(f"found {' + '.join(map(str, split.values()))} = {total}, expected {n}")
-        return dict(split)
-    return dict(zip(split, _share_out(n, np.array(list(split.values()))).tolist(), strict=True))
+    """Return how many of n samples each part gets that has so large a share, in any unit: counts, say, or fractions."""
+    return dict(zip(split, _share_out(n, np.array(list(split.values()), float)).tolist(), strict=True))
 
 
 def split_rows(
@@ -29,27 +20,27 @@ def split_rows(
     """Draw a split stratified by label in which no group stands in two parts.
 
     Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
-    allow the exact counts, each part ends as near to its count as whole groups allow.
+    allow the exact shares, each part ends as near to its share as whole groups allow.
 
     Args:
         classes: the classes' names.
         labels: class numbers, shape (n,).
-        groups: the track of each sample, shape (n,), or None: each sample is its own group.
-        split: counts or fractions of train, val and test.
+        groups: the track of each sample, numbered from 0, shape (n,), or None: each sample is its own group.
+        split: the shares of train, val and test, in any unit.
         seed: draws the split.
 
     Returns:
         The rows of each part, ascending.
 
     Raises:
-        ValueError: if counts do not add up, or a class has too few groups for three parts.
+        ValueError: if a class has too few groups for three parts.
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
-    group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    class_of_group, size_of_group = class_of_units(group_of_row, labels), np.bincount(group_of_row)
+    class_of_group = labels if groups is None else class_of_units(groups, labels)
+    size_of_group = np.ones(len(labels), np.int64) if groups is None else np.bincount(groups)
 
     rng = np.random.default_rng(seed)
-    part_of_group = np.empty(len(size_of_group), np.int64)
+    part_of_group = np.empty(len(size_of_group), np.int8)
     sizes = np.bincount(class_of_group, weights=size_of_group, minlength=len(classes)).astype(np.int64)
     groups_of_class = members_of(class_of_group, len(classes))
     for number, (own, targets) in enumerate(zip(groups_of_class, _targets(sizes, counts), strict=True)):
@@ -61,7 +52,7 @@ def split_rows(
             )
         for part, chosen in enumerate(np.split(members, _cuts(size_of_group[members], targets))):
             part_of_group[chosen] = part
-    part_of_row = part_of_group[group_of_row]
+    part_of_row = part_of_group if groups is None else part_of_group[groups]
     return {name: np.flatnonzero(part_of_row == part) for part, name in enumerate(PARTS)}
 
 
@@ -80,14 +71,14 @@ def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Share each class among the parts, shape (classes, parts): rows add up to `sizes`, columns to `counts`."""
     left, columns = sizes.copy(), []
     for count in counts[:-1]:
-        columns.append(_share_out(count, left / left.sum()))
+        columns.append(_share_out(count, left))
         left = left - columns[-1]
     return np.stack([*columns, left], axis=1)
 
 
 def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
     """Share `total` out in whole numbers by the method of largest remainders; the first wins a tie."""
-    exact = total * shares / shares.sum()
+    exact = total * shares / (shares.sum() or 1)
     whole = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(whole - exact, kind="stable")
     whole[order[: total - whole.sum()]] += 1
@@ -101,11 +92,11 @@ def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> 
 
     Args:
         labels: class numbers, shape (n,).
-        units: the unit of each sample, shape (n,).
+        units: the unit of each sample, numbered from 0, shape (n,); some numbers may be missing.
         most: how many samples to draw if there are more.
         seed: draws the units.
     """
-    number = np.unique(units, return_inverse=True)[1]
+    number = (np.cumsum(np.bincount(units) > 0) - 1)[units]
     sizes, rng = np.bincount(number), np.random.default_rng(seed)
     share = np.empty(len(sizes))  # of its class, how many come before a unit
     for members in members_of(class_of_units(number, labels), labels.max() + 1):
@@ -126,11 +117,11 @@ def resampling_units(
 
     Args:
         labels: class numbers, shape (n,).
-        groups: the track of each sample, shape (n,), or None.
+        groups: the track of each sample, numbered from 0, shape (n,), or None.
         given_parts: rows of each part if the data set came split: no block reaches from one part into another.
     """
     if groups is not None:
-        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+        return groups
     units, used = np.empty(len(labels), np.int64), 0
     for rows in (given_parts or {"all": np.arange(len(labels))}).values():
         sizes = np.bincount(labels[rows])

@@ -16,7 +16,10 @@ def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: class numbers, shape (n,).
     """
     n_classes = labels.max() + 1
-    pairs, counts = np.unique(units * n_classes + labels, return_counts=True)
+    pairs = units * n_classes + labels
+    heads = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))  # equal ones mostly come in a row
+    pairs, number_of_run = np.unique(pairs[heads], return_inverse=True)
+    counts = np.bincount(number_of_run, np.diff(heads, append=len(units)))
     unit, label = np.divmod(pairs, n_classes)
     order = np.lexsort((-counts, unit))  # stable: of equals the first class stays in front
     return label[order[np.diff(unit, prepend=-1) > 0]]
