@@ -6,6 +6,7 @@ import sys
 from errno import ENOSPC, EROFS
 
 import pytest
+import yaml
 from conftest import ROOT
 
 from stages.files import UserError
@@ -78,6 +79,24 @@ def test_two_stages_take_turns(workplace):
             first.wait()
             assert second.stdout.readline() == "writes\n"
             assert [path.name for path in LOCK.parent.iterdir()] == [LOCK.name]
+
+
+def commands():
+    """Yield what DVC runs."""
+    for pipeline in ("dvc.yaml", "data/dvc.yaml"):
+        for stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].values():
+            yield stage["cmd"]
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_stage_waits_for_another_to_end(workplace, command):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with (
+        sole_stage(),
+        subprocess.Popen(command.split(), env=environment, text=True, stdout=subprocess.PIPE) as stage,
+    ):
+        assert stage.stdout.readline().startswith("waiting for another stage")
+        stage.kill()
 
 
 def test_the_lock_is_free_again(workplace):

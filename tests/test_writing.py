@@ -69,6 +69,15 @@ def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(tmp_path
     assert {path.name for path in Path("data/tmp").iterdir()} == kept
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc who lives")
+def test_what_a_process_left_that_nobody_waited_for_is_cleared(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        (tmp_path / left_by(process.pid, "a.json")).touch()
+        clear(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_being_written_lies_in_one_place_that_git_does_not_see(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
