@@ -8,8 +8,22 @@ import pytest
 from conftest import write_params
 
 from stages import baselines, compare, evaluate, prepare, report, select, train
-from stages.files import BASELINES, DESCRIPTION, MODEL, PREPARED, SELECTED, SNAPSHOTS, UserError, card_path, read_json
+from stages.files import (
+    BASELINES,
+    COMPARED,
+    DESCRIPTION,
+    EVALUATED,
+    MODEL,
+    PREPARED,
+    SELECTED,
+    SNAPSHOTS,
+    UserError,
+    card_path,
+    read_json,
+    timing_path,
+)
 from stages.fingerprints import digest, fingerprint, of_training
+from stages.params import load_params
 from stages.records import Card, Description
 from stages.writing import write_json
 
@@ -47,7 +61,10 @@ def test_prepared_data_tell_what_they_were_made_from(trained):
     for name in ("mfccs", "melgrams"):
         np.save(f"data/mine/{name}/groups.npy", groups + 1)  # the same groups under other names
     prepare.main()
-    assert Description.read(DESCRIPTION).fingerprint != first
+    second = Description.read(DESCRIPTION).fingerprint
+    Path("data/mine/audio.json").write_text('{"sample_rate": 16000}')
+    prepare.main()
+    assert len({first, second, Description.read(DESCRIPTION).fingerprint}) == 3
 
 
 def test_every_artefact_says_what_it_was_made_from(chain):
@@ -129,6 +146,68 @@ def test_a_mix_is_refused_in_one_line(chain, theirs, monkeypatch, reader, mixed)
         run(reader, monkeypatch)
     assert str(no.value).count("\n") == 0
     assert Path(str(no.value).split(":")[0]).exists()
+
+
+def of_history(change):
+    """Return what changes what was learnt on the MFCCs."""
+    return lambda history: change(history["representations"]["mfccs"]["runs"])
+
+
+EDITS = [  # a file, what of it does not belong to the rest, who reads it
+    *(
+        (MODEL / "mfccs.json", change, (evaluate, report))
+        for change in (
+            lambda card: card.update(fingerprint="x"),
+            lambda card: card["data"].update(fingerprint="x"),
+            lambda card: card["classes"].reverse(),
+            lambda card: card["data"]["counts"]["test"].update(pop=1),
+            lambda card: card.update(shape=[7]),
+            lambda card: card["chosen"].update(epoch=11),
+            lambda card: card["chosen"].update(device="gpu"),
+            lambda card: card.update(representation="melgrams"),
+        )
+    ),
+    *(
+        (HISTORY, change, (select, evaluate, compare, report))
+        for change in (
+            lambda history: history.update(fingerprint="x"),
+            lambda history: history["representations"].pop("mfccs"),
+            of_history(lambda runs: runs.pop()),
+            of_history(lambda runs: runs[0].extend(runs[0])),
+            of_history(lambda runs: [run.clear() for run in runs]),
+        )
+    ),
+    (BASELINES, lambda baselines: baselines.update(fingerprint="x"), (evaluate,)),
+    (BASELINES, lambda baselines: baselines["representations"].pop("mfccs"), (evaluate,)),
+    (SELECTED, lambda selection: selection["representations"].pop("mfccs"), (evaluate, report)),
+    (EVALUATED, lambda judged: judged.pop("mfccs"), (report,)),
+    (EVALUATED, lambda judged: judged["mfccs"]["f1"].pop("pop"), (report,)),
+    (COMPARED, lambda compared: compared.pop("mfccs"), (report,)),
+    (timing_path("cpu"), lambda timing: timing["representations"].pop("mfccs"), (compare, report)),
+]
+
+
+def test_one_figure_that_does_not_belong_to_the_rest_is_refused(chain, monkeypatch):
+    for path, change, readers in EDITS:
+        before = path.read_bytes()
+        content = read_json(path)
+        change(content)
+        write_json(path, content)
+        for reader in readers:
+            with pytest.raises(UserError, match="was made from other data or parameters than the rest"):
+                run(reader, monkeypatch)
+        path.write_bytes(before)
+
+
+def test_a_parameter_that_was_not_known_then_is_named(chain, monkeypatch):
+    for path in (DESCRIPTION, HISTORY):
+        content = read_json(path)
+        key = next(iter(content["params"]))
+        content["params"].pop(key)
+        write_json(path, content)
+        with pytest.raises(UserError, match=rf"{path}: was made with {key}: None, params.yaml has .*; run `dvc repro`"):
+            run(select, monkeypatch)
+        write_json(path, content | {"params": content["params"] | {key: load_params().model_dump()[key]}})
 
 
 def test_weights_that_are_not_the_cards_are_refused(chain, monkeypatch):

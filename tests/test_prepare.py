@@ -100,6 +100,16 @@ def test_the_rate_that_audio_json_tells_is_kept(workplace):
             prepare.main()
 
 
+def test_features_of_another_rate_than_the_parameters_are_refused(workplace):
+    save_dataset(workplace / "data" / "features")
+    write_params(dataset="data/features")
+    (workplace / "data" / "features" / "audio.json").write_text('{"sample_rate": 16000}')
+    with pytest.raises(
+        UserError, match=r"audio.json: was made with audio.sample_rate: 16000, params.yaml has 8000; run"
+    ):
+        prepare.main()
+
+
 def test_no_groups_is_worth_a_warning(workplace, capsys):
     X, labels, groups = make_arrays()
     save_arrays(workplace / "data" / "mine", X, labels)

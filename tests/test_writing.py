@@ -69,6 +69,18 @@ def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(tmp_path
     assert {path.name for path in Path("data/tmp").iterdir()} == kept
 
 
+@pytest.mark.parametrize("error", [PermissionError, OverflowError])
+def test_what_may_be_somebody_elses_stays(tmp_path, monkeypatch, error):
+    def kill(process, signal):
+        raise error
+
+    left = tmp_path / left_by(dead_process(), "a.json")
+    left.touch()
+    monkeypatch.setattr(os, "kill", kill)
+    clear(tmp_path)
+    assert left.exists()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc who lives")
 def test_what_a_process_left_that_nobody_waited_for_is_cleared(tmp_path):
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
@@ -93,11 +105,11 @@ def test_what_is_being_written_lies_in_one_place_that_git_does_not_see(tmp_path,
 
 def test_on_another_disk_or_without_a_project_it_lies_beside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    left = tmp_path / f".{left_by(dead_process(), 'a.json')}"
+    left = tmp_path / f".{left_by(dead_process(), 'a[1].json')}"
     left.touch()
-    with replacing(Path("a.json")) as temporary:
+    with replacing(Path("a[1].json")) as temporary:
         assert temporary.parent == tmp_path
-        assert temporary.name.startswith(".a.json.")
+        assert temporary.name.startswith(".a[1].json.")
         assert not left.exists()
         temporary.write_text("x")
     Path("data").mkdir()
@@ -105,7 +117,11 @@ def test_on_another_disk_or_without_a_project_it_lies_beside(tmp_path, monkeypat
         with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
             write_bytes(Path(other) / "a", b"x")
             assert [path.read_bytes() for path in Path(other).iterdir()] == [b"x"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "data"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a[1].json", "data"]
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # as for somebody else's project
+    with replacing(Path("b.json")) as temporary:
+        assert temporary.parent == tmp_path
+        temporary.touch()
 
 
 def test_another_mount_of_the_same_disk_is_written_to(tmp_path, monkeypatch, mount):
@@ -135,6 +151,34 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
             write_bytes(temporary / name, b"x")
     assert [p.name for p in folder.iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "kept").touch()
+
+    def fail(path, target):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="Input/output error") as refusal, replacing_folder(tmp_path / "folder"):
+        pass
+    assert refusal.value.filename == str(tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "kept"]
+
+
+def test_who_has_read_enough_of_a_stream_is_not_troubled(tmp_path):
+    code = (
+        "from pathlib import Path; from stages.running import run_command; from stages.writing import write_bytes\n"
+        "run_command(lambda: write_bytes(Path('/dev/stdout'), bytes(10_000_000)))"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path, **pipes) as writer:
+        assert writer.stdout.read(1) == b"\0"
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+        assert writer.wait() == 1
 
 
 def make(path, what):
