@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from stages import baselines, evaluate, select
 from stages.evaluate import Answers
-from stages.files import CONFUSION, EVALUATED
+from stages.files import CONFUSION, EVALUATED, SCORES, read_json
 from stages.learning import network
 from stages.records import read_by_name
 from stages.results import Judgement, OverRuns
@@ -46,6 +46,12 @@ def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, mon
         actual, predicted = read_pairs(CONFUSION / f"{name}.csv")
         assert len(actual) == 24
         assert judged.f1_macro == pytest.approx(f1_score(actual, predicted, average="macro"))
+        assert read_json(SCORES / f"{name}.json") == {
+            "accuracy": judged.accuracy,
+            "f1_macro": judged.f1_macro,
+            "runs_mean": judged.runs.f1_macro_mean,
+            "runs_std": judged.runs.f1_macro_std,
+        }
         assert judged.track.tracks == 6
 
 
