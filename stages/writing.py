@@ -123,7 +123,9 @@ def _temporary(target: Path, what: str) -> Path:
 
 
 def _mount(folder: Path) -> tuple[int, list[str]]:
-    """Return the disk and the mount that a folder is on: nothing is renamed from one mount of a disk to another."""
+    """Return the disk and, on Linux, the mount that a folder is on: from one mount to another nothing is renamed."""
+    if not hasattr(os, "O_PATH"):
+        return folder.stat().st_dev, []
     descriptor = os.open(folder, os.O_PATH)
     try:
         about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
