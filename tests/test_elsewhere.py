@@ -39,7 +39,7 @@ def access_as_the_real_user(path, mode, *, effective_ids=False, **more):
 
 def without_linux(function):
     def call(path, *arguments, **more):
-        if str(path).startswith(("/proc/cpuinfo", "/sys/")):
+        if str(path).startswith(("/proc/cpuinfo", "/proc/self/fdinfo", "/sys/")):
             raise FileNotFoundError(2, "No such file or directory", path)
         return function(path, *arguments, **more)
     return call
