@@ -15,7 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, ENOSPC, EPIPE
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import count
 from pathlib import Path
 from tempfile import gettempdir
@@ -89,7 +89,7 @@ def _replacing(path: Path, wanted: str) -> Iterator[Path]:
         new.replace(target)
     except OSError as error:
         ours = error.filename and any(Path(error.filename).is_relative_to(each) for each in (new, old, target))
-        if ours or error.errno in NO_SPACE or (error.errno and not error.filename and error.errno != EPIPE):
+        if ours or error.errno in NO_SPACE or (error.errno and not error.filename):
             raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         raise
     finally:
@@ -126,10 +126,12 @@ def _mount(folder: Path) -> tuple[int, list[str]]:
     """Return the disk and, on Linux, the mount that a folder is on: from one mount to another nothing is renamed."""
     if not hasattr(os, "O_PATH"):
         return folder.stat().st_dev, []
-    descriptor = os.open(folder, os.O_PATH)
+    descriptor, mount = os.open(folder, os.O_PATH), []
     try:
-        about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
-        return os.fstat(descriptor).st_dev, re.findall(r"mnt_id:\s+(\d+)", about)
+        with suppress(OSError):  # only Linux mounts a disk twice, and tells
+            about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+            mount = re.findall(r"mnt_id:\s+(\d+)", about)
+        return os.fstat(descriptor).st_dev, mount
     finally:
         os.close(descriptor)
 
