@@ -1,20 +1,21 @@
 """evaluate: judge each chosen model on the test part, which had no say in its training or choice.
 
 One chosen seed may be lucky, and one test part too. `runs` says how each run's own best snapshot does on the same
-samples; the 95 % intervals come from a bootstrap over tracks, or, where tracks are unknown, over blocks of 30
-neighbouring samples of a class, since the seconds of one track are not independent. `track` judges whole tracks by the
-verdict over their seconds; the baselines of data/baselines.json stand beside the network.
+samples, `ensemble` how the mean of their probabilities does. The 95 % intervals come from a bootstrap over tracks, or,
+where tracks are unknown, over blocks of 30 neighbouring samples of a class, since the seconds of one track are not
+independent. `track` judges whole tracks by the verdict over their seconds; the baselines of data/baselines.json stand
+beside the network.
 
 Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells, and, to be
 drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
 reliability.json and models.json.
 """
 
-import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import torch
 
 from stages.files import (
     BASELINES,
@@ -30,50 +31,18 @@ from stages.files import (
     snapshot_path,
 )
 from stages.fingerprints import check_card, check_params, read_description, read_histories
-from stages.learning.network import samples_at_once
-from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
-from stages.learning.snapshots import best_epoch, load_chosen, load_model
-from stages.learning.units import class_of_units
-from stages.records import Card, Epoch, write_by_name
-from stages.results import Baseline, Baselines, Judgement, OverRuns, Selection, Tracks
+from stages.learning.judging import Answers, answer, judge, judge_runs, ranges_of
+from stages.learning.scoring import reliability
+from stages.learning.snapshots import best_of_runs, check_chosen, load_chosen, load_model
+from stages.records import Card, write_by_name
+from stages.results import Baselines, Judgement, Selection
 from stages.running import run_stage
 from stages.tensors import mixed, read_prepared
 from stages.writing import replacing_folder, write_csv, write_json
 
-if TYPE_CHECKING:
-    import torch
-
-
-class Answers(NamedTuple):
-    """A model's answers on the test part, and what would have been right."""
-
-    classes: list[str]
-    y: "torch.Tensor"  # class numbers, shape (n,)
-    units: np.ndarray  # the track or block of each sample, shape (n,)
-    logits: "torch.Tensor"  # shape (n, classes)
-
-    @property
-    def actual(self) -> np.ndarray:
-        """Class numbers, shape (n,)."""
-        return self.y.numpy()
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Class numbers, shape (n,)."""
-        return self.logits.argmax(dim=1).numpy()
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Shape (n, classes), float64."""
-        import torch
-
-        return torch.softmax(self.logits.double(), dim=1).numpy()
-
 
 def main() -> None:
     """Judge every chosen model."""
-    import torch
-
     torch.set_num_threads(1)
     description, selection = read_description(), Selection.read(SELECTED)
     histories, baselines = read_histories(description), Baselines.read(BASELINES)
@@ -89,14 +58,15 @@ def main() -> None:
         for name, choice in selection.representations.items():
             card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
             check_card(card, description, histories)
-            if (card.representation, card.chosen) != (name, choice):
-                raise UserError(mixed(SELECTED))
+            check_chosen(card, name, selection, histories)
             logits = answer(load_chosen(card, card_path(name)), data["test_x"])
             answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
-            epochs = histories[choice.device].representations[name].runs
-            over_runs = judge_runs(card, epochs, data["test_x"], answers.actual)
-            ranges = intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
-            judged[name] = judge(answers, ranges, over_runs, baselines.representations[name], tracks_known)
+            best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
+            paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
+            alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
+            others = judge_runs(best, alone, answers, tracks_known)
+            others["baselines"], ranges = baselines.representations[name], ranges_of(answers)
+            judged[name] = judge(answers, ranges, tracks_known, others)
             write_confusion(folder / f"{name}.csv", answers)
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
@@ -109,69 +79,6 @@ def main() -> None:
             write_json(folder / f"{name}.json", in_one_line(judgement))
     for path, records in drawn.items():
         write_json(path, records)
-
-
-def answer(model: "torch.nn.Sequential", x: "torch.Tensor") -> "torch.Tensor":
-    """Return a network's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
-    import torch
-
-    with torch.inference_mode():
-        return torch.cat([model(piece) for piece in x.split(samples_at_once(model, x))])
-
-
-def judge(
-    answers: Answers,
-    ranges: dict[str, float | list[float]],
-    over_runs: OverRuns,
-    baselines: dict[str, Baseline],
-    tracks_known: bool,
-) -> Judgement:
-    """Return loss, scores with their intervals, calibration and whole tracks' scores beside the other judgements."""
-    import torch
-
-    probabilities = answers.probabilities
-    scored = scores(count(answers.actual, answers.predicted, len(answers.classes)))
-    by_class = {key: dict(zip(answers.classes, scored.pop(key), strict=True)) for key in ("f1", "precision", "recall")}
-    return Judgement(
-        loss=torch.nn.functional.cross_entropy(answers.logits, answers.y).item(),
-        **scored,
-        **by_class,
-        **{key: value for key, value in ranges.items() if key.startswith(("accuracy", "f1_macro"))},
-        expected_calibration_error=calibration_error(reliability(probabilities, answers.actual)),
-        true_class_probability=float(probabilities[np.arange(len(answers.y)), answers.actual].mean()),
-        runs=over_runs,
-        baselines=baselines,
-        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if tracks_known else {}),
-    )
-
-
-def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> Tracks:
-    """Return accuracy and macro F1 of the tracks' verdicts, and how many tracks there are; a track is of one class."""
-    number = np.unique(tracks, return_inverse=True)[1]
-    predicted = verdicts(probabilities, number).argmax(axis=1)
-    scored = scores(count(class_of_units(number, actual), predicted, probabilities.shape[1]))
-    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
-
-
-def judge_runs(card: Card, runs: list[list[Epoch]], x: "torch.Tensor", actual: np.ndarray) -> OverRuns:
-    """Return mean and standard deviation over the runs of the best epoch and of its macro F1 on the test part."""
-    best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
-    f1 = []
-    for run, epoch in best.items():
-        weights = snapshot_path(card.chosen.device, card.representation, run, epoch)
-        predicted = answer(load_model(card, weights), x).argmax(dim=1).numpy()
-        f1.append(scores(count(actual, predicted, len(card.classes)))["f1_macro"])
-    return OverRuns(
-        f1_macro_mean=statistics.mean(f1),
-        f1_macro_std=deviation(f1),
-        best_epoch_mean=statistics.mean(best.values()),
-        best_epoch_std=deviation(list(best.values())),
-    )
-
-
-def deviation(values: list[float]) -> float:
-    """Return the standard deviation of a sample; a single value has none."""
-    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def in_one_line(judged: Judgement) -> dict[str, float]:
@@ -212,7 +119,7 @@ def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> lis
 
 
 def model_records(judged: Judgement) -> list[dict[str, Any]]:
-    """Return the macro F1 of the network and of each baseline with its interval, and on a split at random if known."""
+    """Return the macro F1 of each model with its interval, and on a split at random if known."""
     return [
         {
             "model": model.replace("_", " "),
@@ -222,7 +129,7 @@ def model_records(judged: Judgement) -> list[dict[str, Any]]:
             # in every record: DVC plots nothing otherwise
             "split_at_random": getattr(scored, "f1_macro_split_at_random", None),
         }
-        for model, scored in {"network": judged, **judged.baselines}.items()
+        for model, scored in {"chosen model": judged, "ensemble": judged.ensemble, **judged.baselines}.items()
     ]
 
 

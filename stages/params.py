@@ -72,6 +72,7 @@ class Params(BaseModel):
     runs: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     snapshots: Literal["improved", "every"]
+    model: Literal["best", "ensemble"]
     audio: Audio
     scheduler: Name | None
 

@@ -25,6 +25,7 @@ from stages.writing import write_json
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
 NETWORKS = ("mlp", "cnn")
+MODELS = ("best", "ensemble")  # what data/model holds
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
 RATES = (1000, 768_000)  # Hz, of any sound
@@ -184,7 +185,8 @@ class Card(Record):
     std: list
     front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]
-    chosen: Choice
+    chosen: Choice  # the best snapshot
+    members: Annotated[list[Choice], Field(min_length=1)]  # it alone, or of an ensemble each run's best
     data: CardData
 
 

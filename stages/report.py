@@ -9,6 +9,7 @@ import sys
 from stages.exports import tell_outdated
 from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
 from stages.fingerprints import check_card, read_cards, read_description, read_histories
+from stages.learning.snapshots import check_chosen
 from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
 from stages.results import Comparison, Judgement, Selection, Timing
@@ -49,12 +50,11 @@ def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None
     Raises:
         UserError: if one of them is of another.
     """
-    description, chosen = read_description(), Selection.read(SELECTED).representations
+    description, selection = read_description(), Selection.read(SELECTED)
     histories = read_histories(description)
     for name, card in cards.items():
         check_card(card, description, histories)
-        if chosen.get(name) != card.chosen:
-            raise UserError(mixed(SELECTED))
+        check_chosen(card, name, selection, histories)
         if name in judged and judged[name].f1.keys() != set(card.classes):
             raise UserError(mixed(EVALUATED))
     told = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from stages.records import Choice, Fingerprint, Record
+from stages.records import MODELS, Choice, Fingerprint, Record
 
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
 
@@ -56,6 +56,7 @@ class Selection(Record):
     """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
 
     best: str
+    model: Literal[MODELS]  # what data/model holds: the snapshots chosen, or ensembles of their runs' best
     representations: dict[str, Choice]
 
 
@@ -101,18 +102,30 @@ class OverRuns(Record):
     best_epoch_std: float
 
 
-class Judgement(Scored):
-    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
+class Judged(Scored):
+    """How one of our models did on the test part."""
 
     loss: float
+    expected_calibration_error: float
+    track: Tracks | None = None  # only where tracks are known
+
+
+class OfEnsemble(Judged):
+    """How the mean probability of the runs' best snapshots did."""
+
+    members: int
+
+
+class Judgement(Judged):
+    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
+
     f1: dict[str, float]  # by class, as the two below
     precision: dict[str, float]
     recall: dict[str, float]
-    expected_calibration_error: float
     true_class_probability: float
     runs: OverRuns
+    ensemble: OfEnsemble
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
-    track: Tracks | None = None  # only where tracks are known
 
 
 class Comparison(Record):

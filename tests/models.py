@@ -13,6 +13,7 @@ from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.audio.synth import RATE
 from stages.files import EVALUATED, SELECTED, card_path, weights_path
 from stages.fingerprints import digest
+from stages.learning.ensemble import Ensemble
 from stages.learning.network import build_network
 from stages.learning.snapshots import save_snapshot
 from stages.records import write_by_name
@@ -41,17 +42,20 @@ def cases(rate):
     return {name: np.clip(np.round(32768 * sound), -32768, 32767).astype(np.int16) for name, sound in sounds.items()}
 
 
-def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, seed=1):
-    """Write a model that hears the cases differently, with its card; return the network and the card."""
+def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, members=1):
+    """Write a model (of several members: an ensemble) that hears the cases differently; return it and its card."""
     shape = SHAPES[representation]
-    model = build_network(network, shape, list(hidden), len(classes), seed)
+    networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i) for i in range(members)]
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
-    sharpen(model, ((features - mean) / std).astype(np.float32))
+    for each in networks:
+        sharpen(each, ((features - mean) / std).astype(np.float32))
+    model = Ensemble(networks) if members > 1 else networks[0]
     card = {
         "fingerprint": "t",
         "params": {},
         "chosen": CHOSEN,
+        "members": [CHOSEN | {"run": run} for run in range(members)],
         "data": {
             "fingerprint": "d",
             "dataset": "data/mine",
@@ -90,5 +94,6 @@ def sharpen(model, x):
 
 def judge(*representations):
     """Write that models were chosen and judged."""
-    write_json(SELECTED, {"best": representations[0], "representations": dict.fromkeys(representations, CHOSEN)})
+    chosen = dict.fromkeys(representations, CHOSEN)
+    write_json(SELECTED, {"best": representations[0], "model": "best", "representations": chosen})
     write_by_name(EVALUATED, dict.fromkeys(representations, JUDGED))

@@ -3,29 +3,18 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from memory import runs_within
-from reporting.judged import JUDGED
+from learning.test_judging import CLASSES, answers
 from sklearn.metrics import f1_score
 
 from stages import baselines, evaluate, select
-from stages.evaluate import Answers
 from stages.files import CONFUSION, EVALUATED, SCORES, read_json
-from stages.learning import network
+from stages.learning import judging
+from stages.learning.judging import Answers
 from stages.records import read_by_name
-from stages.results import Judgement, OverRuns
-
-CLASSES = ["a, b", 'quoted "c"', "d\ne"]
-
-
-def answers():
-    """Return answers to 12 samples of 4 tracks of 3 classes, some of them wrong."""
-    y = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0])
-    logits = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)) + 2 * torch.eye(3)[y]
-    return Answers(CLASSES, y, np.repeat([4, 2, 9, 7], 3), logits)
+from stages.results import Judgement
 
 
 def read_pairs(path):
@@ -36,12 +25,12 @@ def read_pairs(path):
 
 
 def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, monkeypatch):
-    bootstraps, real = [], evaluate.intervals
-    monkeypatch.setattr(evaluate, "intervals", lambda *arguments: bootstraps.append(1) or real(*arguments))
+    bootstraps, real = [], judging.intervals
+    monkeypatch.setattr(judging, "intervals", lambda *arguments: bootstraps.append(1) or real(*arguments))
     for stage in (select, baselines, evaluate):
         stage.main()
     judgements = read_by_name(Judgement, EVALUATED)
-    assert len(bootstraps) == len(judgements) == 2, "once a representation"
+    assert len(bootstraps) == 2 * len(judgements) == 4, "once a model: the chosen one and the ensemble"
     for name, judged in judgements.items():
         actual, predicted = read_pairs(CONFUSION / f"{name}.csv")
         assert len(actual) == 24
@@ -83,38 +72,3 @@ def test_dvcs_plot_adds_up_the_counts_of_each_revision():
     assert steps[1]["aggregate"] == [{"op": "sum", "field": "count", "as": "samples"}]
     assert all("rev" in step["groupby"] for step in steps if "groupby" in step)
     assert sum("groupby" in step for step in steps) == 4
-
-
-def test_tracks_are_judged_only_where_they_are_known():
-    over_runs = OverRuns(f1_macro_mean=0, f1_macro_std=0, best_epoch_mean=0, best_epoch_std=0)
-    ranges = dict.fromkeys(("accuracy_low", "accuracy_high", "f1_macro_low", "f1_macro_high"), 0.5)
-    assert evaluate.judge(answers(), ranges, over_runs, JUDGED.baselines, tracks_known=False).track is None
-    judged = evaluate.judge(answers(), ranges, over_runs, JUDGED.baselines, tracks_known=True)
-    probabilities = answers().probabilities
-    verdicts = [np.log(probabilities[rows : rows + 3]).sum(axis=0).argmax() for rows in range(0, 12, 3)]
-    assert judged.track.tracks == 4
-    assert judged.track.f1_macro == pytest.approx(f1_score([0, 1, 2, 0], verdicts, average="macro"))
-
-
-def test_many_tracks_are_judged_in_memory_that_goes_by_the_samples():
-    setup = """
-import numpy as np
-from stages.evaluate import judge_tracks
-tracks = np.arange(40_000) // 4 * 3
-probabilities = np.full((40_000, 2), 0.5)
-"""
-    runs_within(64, setup, "assert judge_tracks(probabilities, tracks % 2, tracks).tracks == 10_000")
-
-
-def test_samples_go_through_the_network_in_pieces(monkeypatch):
-    model, x, pieces = torch.nn.Sequential(torch.nn.Linear(3, 5)), torch.randn(17, 3), []
-    expected = model(x).detach()
-    model.register_forward_hook(lambda _, given, answered: pieces.append(len(answered)))
-    monkeypatch.setattr(network, "AT_ONCE", 5 * 8)
-    torch.testing.assert_close(evaluate.answer(model, x), expected)
-    assert pieces == [8, 8, 1]
-
-
-def test_a_single_run_has_no_deviation():
-    assert evaluate.deviation([0.7]) == 0
-    assert evaluate.deviation([1.0, 3.0]) == pytest.approx(2**0.5)

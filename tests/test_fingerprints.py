@@ -108,6 +108,17 @@ def test_baselines_with_other_weights_are_refused(chain, monkeypatch):
         run(evaluate, monkeypatch)
 
 
+@pytest.mark.parametrize("reader", [evaluate, report])
+def test_a_model_that_is_not_asked_for_any_more_is_refused(chain, monkeypatch, reader):
+    write_params(epochs=12, model="ensemble")
+    with pytest.raises(UserError, match=r"select.json: was made with model: best, params.yaml has ensemble; run `dvc"):
+        run(reader, monkeypatch)
+    asked = read_json(SELECTED)
+    write_json(SELECTED, asked | {"model": "ensemble"})  # data/model still holds single snapshots
+    with pytest.raises(UserError, match=r"select.json: was made from other data or parameters"):
+        run(reader, monkeypatch)
+
+
 @pytest.fixture
 def theirs(chain, monkeypatch, tmp_path_factory):
     """What another run, with other data and parameters, made."""

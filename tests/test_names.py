@@ -115,7 +115,7 @@ def chain(tmp_path_factory):
 def test_no_name_stands_beside_a_key_of_ours(chain, monkeypatch):
     monkeypatch.chdir(chain)
     assert read_json(EVALUATED).keys() == set(REPRESENTATIONS)
-    assert read_json(SELECTED).keys() == {"best", "representations"}
+    assert read_json(SELECTED).keys() == {"best", "model", "representations"}
     assert read_json(SELECTED)["representations"].keys() == set(REPRESENTATIONS)
     timing = Timing.read(timing_path("cpu"))
     assert timing.representations.keys() == set(REPRESENTATIONS)
@@ -137,7 +137,7 @@ def test_records_and_tables_hold_the_very_names(chain, monkeypatch):
 def test_pages_show_the_very_names(chain):
     names = sorted(map(one_kind_of_newline, REPRESENTATIONS))
     scores, simpler, seconds = tables_of((chain / "metrics" / "report.md").read_text(encoding="utf-8"))
-    for rows, times in ((scores, 1), (simpler, 4), (seconds, 1)):
+    for rows, times in ((scores, 2), (simpler, 5), (seconds, 1)):
         assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(times)]
         assert len({len(row) for row in rows}) == 1
     card = (chain / "metrics" / "model_card.md").read_text(encoding="utf-8")

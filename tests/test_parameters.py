@@ -10,8 +10,8 @@ from conftest import make_arrays, save_arrays, save_dataset, write_params
 from pydantic import BaseModel
 from safetensors.numpy import load_file
 
-from stages import features, prepare, tasks, train
-from stages.files import PREPARED, SNAPSHOTS, UserError, read_json
+from stages import features, prepare, select, tasks, train
+from stages.files import PREPARED, SNAPSHOTS, UserError, read_json, weights_path
 from stages.params import Params
 
 # A parameter, what it is changed to, and what must differ then: the prepared tensors, or what is learnt from the same.
@@ -37,7 +37,8 @@ CHANGES = {
     "snapshots": ({"snapshots": "every"}, "learnt"),
 }
 USUAL = {"epochs": 4}  # so many that not every epoch is an improvement
-ELSEWHERE = {"class_weights", "audio.sample_rate", "audio.on_error", "scheduler"}  # held by the last tests of this file
+# Held by the last tests of this file:
+ELSEWHERE = {"class_weights", "model", "audio.sample_rate", "audio.on_error", "scheduler"}
 
 
 def leaves(model: type[BaseModel], before: str = "") -> set[str]:
@@ -114,6 +115,15 @@ def test_the_weights_of_classes(workplace):
         outcomes.append(outcome())
     assert outcomes[0]["prepared"] == outcomes[1]["prepared"]
     assert outcomes[0]["learnt"] != outcomes[1]["learnt"]
+
+
+def test_what_the_model_is(trained):
+    names = []
+    for model in ("best", "ensemble"):
+        write_params(epochs=12, model=model)
+        select.main()
+        names.append(set(load_file(weights_path("mfccs"))))
+    assert names[1] == {f"{run}.{name}" for run in range(2) for name in names[0]}
 
 
 @pytest.fixture

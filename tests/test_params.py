@@ -50,6 +50,7 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
         ({"dropout": 1}, "dropout: found 1: expected less than 1"),
         ({"dropout": -0.1}, "dropout: found -0.1: expected greater than or equal to 0"),
+        ({"model": "worst"}, "model: found 'worst': expected 'best' or 'ensemble'"),
         ({"schedule": "linear"}, "schedule: found 'linear': expected 'constant' or 'cosine'"),
         ({"class_weights": "even"}, "class_weights: found 'even': expected 'none' or 'balanced'"),
         ({"snapshots": "never"}, "snapshots: found 'never': expected 'improved' or 'every'"),

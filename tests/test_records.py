@@ -10,7 +10,8 @@ from stages.results import Judgement, Selection, Timing
 
 HARDWARE = {"cpu": "a", "cores": 1, "instruction_set": "AVX2", "versions": {"torch": "2"}}
 CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)
-SELECTION = Selection(best="cpu", representations={"best": CHOICE, "cpu": CHOICE})  # names like keys of our own
+# Names like keys of our own:
+SELECTION = Selection(best="cpu", model="best", representations={"best": CHOICE, "cpu": CHOICE})
 
 
 def test_what_is_written_comes_back(tmp_path):
@@ -62,9 +63,12 @@ def test_a_table_has_its_columns_of_their_types(tmp_path):
     [
         ("{", "no JSON"),
         ("[]", "the file: "),
-        ('{"best": "a"}', "representations: Field required"),
-        ('{"best": "a", "representations": {"a": {"device": "cpu"}}}', r"representations\.a\.run: Field required"),
-        ('{"best": "a", "representations": {}, "mfccs": {}}', "mfccs: Extra inputs are not permitted"),
+        ('{"best": "a", "model": "best"}', "representations: Field required"),
+        (
+            '{"best": "a", "model": "best", "representations": {"a": {"device": "cpu"}}}',
+            r"representations\.a\.run: Field required",
+        ),
+        ('{"best": "a", "model": "best", "representations": {}, "mfccs": {}}', "mfccs: Extra inputs are not permitted"),
     ],
 )
 def test_what_is_damaged_or_of_another_make_is_named(tmp_path, content, says):

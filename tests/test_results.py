@@ -15,8 +15,8 @@ TIMED = {"seconds": SECONDS, "runs_at_once": 1, "all_runs_seconds": 1, "steps_pe
 def test_names_like_keys_of_our_own_lose_nothing(tmp_path):
     path, timed = tmp_path / "a.json", TIMED | {"threads": 1}
     for record in (
-        Selection(best="best", representations=dict.fromkeys(NAMES, CHOICE)),
-        Baselines(fingerprint="f", representations={name: {} for name in NAMES}),
+        Selection(best="best", model="best", representations=dict.fromkeys(NAMES, CHOICE)),
+        Baselines(fingerprint="f", params={}, representations={name: {} for name in NAMES}),
         Timing(hardware=HARDWARE, start_seconds=1, representations=dict.fromkeys(NAMES, timed)),
     ):
         record.write(path)

@@ -41,20 +41,26 @@ UNLIKE_THE_DEFAULTS = {
     "standardize": False,
     "network": {"mfccs": "mlp", "melgrams": "cnn"},
     "hidden": [12, 7],
+    "dropout": 0.1,
     "optimizer": "RMSprop",
-    "optimizer_args": {"momentum": 0.5},
+    "optimizer_args": {"momentum": 0.5, "eps": 0.01},  # eps: or its first steps go by the sign of what rounding leaves
     "lr": 0.0008,
+    "schedule": "cosine",
+    "class_weights": "balanced",
     "epochs": 4,
     "batch_size": 7,
     "runs": 3,
     "seed": 11,
     "snapshots": "every",
+    "model": "ensemble",
     "audio": {"sample_rate": 16000, "on_error": "skip"},
 }
 CLOSED_FORM = {
     "dataset": "data/given",
     "hidden": [9],
     "lr": 0.05,
+    "schedule": "cosine",
+    "class_weights": "balanced",
     "epochs": 6,
     "runs": 2,
     "seed": 4,
@@ -94,7 +100,7 @@ def write_data(folder: Path) -> None:
         X = rng.standard_normal((240, *shape)) * 3 + 2 + numbers.reshape(-1, *[1] * len(shape)) * 1.2
         save_arrays(folder / "data/mine" / name, X, np.array(["rock", "blues", "no-wave, new"])[numbers], groups)
     for part, n in {"train": 150, "val": 75, "test": 90}.items():
-        labels = rng.permutation(np.arange(n) % 3)
+        labels = rng.permutation(np.arange(n) % 5 % 3)
         X = rng.standard_normal((n, 4)) * [1, 5, 0, 2] + labels[:, None] * [0.6, 2, 0, 0] + 9
         save_arrays(folder / "data/given" / part / "numbers", X, np.array([40, 7, 100])[labels])
 
@@ -198,15 +204,20 @@ def train(arrays: dict, params: dict, name: str, n_classes: int, seed: int):
     model = new_network(name, params, tuple(x.shape[1:]), n_classes, seed)
     make = getattr(torch.optim, params["optimizer"])
     optimizer = make(model.parameters(), lr=params["lr"], **params["optimizer_args"])
-    shuffle = torch.Generator().manual_seed(seed)
+    shuffle, masks = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(-1 - seed)
+    weight = torch.tensor([len(y) / (n_classes * (arrays["train_y"] == number).sum()) for number in range(n_classes)])
+    steps, step = params["epochs"] * -(-len(x) // params["batch_size"]), 0
     for _ in range(params["epochs"]):
         total = 0.0
         for rows in torch.randperm(len(x), generator=shuffle).split(params["batch_size"]):
+            for group in optimizer.param_groups:  # down to zero
+                group["lr"] = params["lr"] * (1 + np.cos(np.pi * step / steps)) / 2
             optimizer.zero_grad()
-            loss = cross_entropy(model(x[rows]), y[rows])
-            loss.backward()
+            losses = cross_entropy(dropped_out(model, x[rows], params["dropout"], masks), y[rows], reduction="none")
+            (losses * weight[y[rows]]).mean().backward()
             optimizer.step()
-            total += loss.item() * len(rows)
+            total += losses.sum().item()
+            step += 1
         with torch.no_grad():
             logits = model(val_x)
         yield (
@@ -218,6 +229,35 @@ def train(arrays: dict, params: dict, name: str, n_classes: int, seed: int):
             },
             {key: value.clone() for key, value in model.state_dict().items()},
         )
+
+
+def dropped_out(model: Sequential, x: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
+    """Return logits; of each hidden fully connected layer's outputs a share of p is 0, and the others are larger."""
+    units = [layer.out_features for layer in model if isinstance(layer, Linear)][:-1]
+    kept = torch.empty(len(x), sum(units)).bernoulli_(1 - p, generator=generator).split(units, dim=1)
+    hidden = 0
+    for layer in model[:-1]:
+        x = layer(x)
+        if isinstance(layer, ReLU) and x.ndim == 2:
+            x = torch.where(kept[hidden] == 1, x / (1 - p), 0)
+            hidden += 1
+    return model[-1](x)
+
+
+def best_epochs(derived: Expected) -> list[int]:
+    return [max(range(len(epochs)), key=lambda e: (epochs[e]["val_f1_macro"], -e)) for epochs in derived.runs]
+
+
+def mean_of_runs(name: str, params: dict, derived: Expected) -> torch.Tensor:
+    """Return the logarithm of the mean of the probabilities of every run's best snapshot on the test part."""
+    own = [predict(name, params, derived, run, epoch).double() for run, epoch in enumerate(best_epochs(derived))]
+    return sum(softmax(each, dim=1) for each in own).div(len(own)).log()
+
+
+def answer(name: str, params: dict, derived: Expected) -> torch.Tensor:
+    """Return the chosen model's logits on the test part."""
+    whole = params["model"] == "ensemble"
+    return mean_of_runs(name, params, derived) if whole else predict(name, params, derived, *derived.chosen)
 
 
 def predict(name: str, params: dict, derived: Expected, run: int, epoch: int) -> torch.Tensor:
@@ -259,8 +299,10 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
     results = {}
     for baseline, model in {
         "majority_class": DummyClassifier(strategy="most_frequent"),
-        "logistic_regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-        "svm_rbf": make_pipeline(StandardScaler(), SVC()),
+        "logistic_regression": make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
+        ),
+        "svm_rbf": make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
     }.items():
 
         def columns(x, baseline=baseline):
@@ -291,23 +333,17 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
 
 
 def expected_judgement(name: str, params: dict, derived: Expected, tracks_known: bool) -> dict:
-    actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
-    logits = predict(name, params, derived, *derived.chosen)
+    actual = derived.arrays["test_y"]
+    logits = answer(name, params, derived)
     probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
     precision, recall, f1, _ = precision_recall_fscore_support(actual, predicted, zero_division=0)
-    best = [max(range(len(epochs)), key=lambda e: (epochs[e]["val_f1_macro"], -e)) for epochs in derived.runs]
+    best = best_epochs(derived)
     own = [predict(name, params, derived, run, epoch).argmax(1) for run, epoch in enumerate(best)]
     over_runs = [f1_score(actual, each, average="macro") for each in own]
-    rows = reliability(probabilities, actual)
-    result = {
-        "loss": cross_entropy(logits, torch.tensor(actual)).item(),
-        "accuracy": accuracy_score(actual, predicted),
-        "f1_macro": f1.mean(),
+    result = overall(logits, derived, tracks_known) | {
         "f1": dict(zip(derived.classes, f1, strict=True)),
         "precision": dict(zip(derived.classes, precision, strict=True)),
         "recall": dict(zip(derived.classes, recall, strict=True)),
-        **only(bootstrap(actual, predicted, units, len(derived.classes)), "accuracy", "f1_macro"),
-        "expected_calibration_error": sum(n * abs(c - a) for n, c, a in rows) / len(actual),
         "true_class_probability": mean(row[number] for row, number in zip(probabilities, actual, strict=True)),
         "runs": {
             "f1_macro_mean": mean(over_runs),
@@ -315,7 +351,23 @@ def expected_judgement(name: str, params: dict, derived: Expected, tracks_known:
             "best_epoch_mean": mean(best),
             "best_epoch_std": stdev(best),
         },
+        "ensemble": overall(mean_of_runs(name, params, derived), derived, tracks_known) | {"members": len(own)},
         "baselines": expected_baselines(name, derived, tracks_known),
+    }
+    return result
+
+
+def overall(logits: torch.Tensor, derived: Expected, tracks_known: bool) -> dict:
+    """Return what is told of the chosen model and of the ensemble alike."""
+    actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
+    probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
+    rows = reliability(probabilities, actual)
+    result = {
+        "loss": cross_entropy(logits, torch.tensor(actual)).item(),
+        "accuracy": accuracy_score(actual, predicted),
+        "f1_macro": f1_score(actual, predicted, average="macro"),
+        **only(bootstrap(actual, predicted, units, len(derived.classes)), "accuracy", "f1_macro"),
+        "expected_calibration_error": sum(n * abs(c - a) for n, c, a in rows) / len(actual),
     }
     if tracks_known:
         names = sorted(set(units.tolist()))
@@ -428,17 +480,23 @@ def test_snapshots(run, expected):
 def test_the_choice(run, expected):
     selection = run.json("metrics/select.json")
     selected = selection["representations"]
+    assert selection["model"] == run.params["model"]
     for name, derived in expected.items():
         number, epoch = derived.chosen
         score = derived.runs[number][epoch]["val_f1_macro"]
         agree(selected[name], {"device": "cpu", "run": number, "epoch": epoch, "val_f1_macro": score})
         weights = load_file(run.repository.folder / f"data/model/{name}.safetensors")
-        for key, value in derived.weights[number][epoch].items():
-            np.testing.assert_allclose(weights[key], value.numpy(), rtol=0, atol=1e-5, err_msg=key)
+        members = dict(enumerate(best_epochs(derived))) if run.params["model"] == "ensemble" else {number: epoch}
+        for member, own_epoch in members.items():
+            before = f"{member}." if run.params["model"] == "ensemble" else ""
+            for key, value in derived.weights[member][own_epoch].items():
+                np.testing.assert_allclose(weights.pop(before + key), value.numpy(), rtol=0, atol=1e-5, err_msg=key)
+        assert weights == {}
         card = run.json(f"data/model/{name}.json")
         agree([card["mean"], card["std"]], [derived.arrays["mean"].tolist(), derived.arrays["std"].tolist()])
         assert (card["classes"], card["hidden"]) == (derived.classes, run.params["hidden"])
         assert card["chosen"] == selected[name]
+        assert {member["run"]: member["epoch"] for member in card["members"]} == members
         assert {key: run.params[key] for key in card["params"]} == card["params"]
     best = {
         name: derived.runs[derived.chosen[0]][derived.chosen[1]]["val_f1_macro"] for name, derived in expected.items()
@@ -459,7 +517,7 @@ def test_the_scores(run, judgement):
 
 def test_the_confusion(run, expected):
     for name, derived in expected.items():
-        predicted = predict(name, run.params, derived, *derived.chosen).argmax(1).tolist()
+        predicted = answer(name, run.params, derived).argmax(1).tolist()
         pairs = Counter(zip(derived.arrays["test_y"].tolist(), predicted, strict=True))
         pairs.update({(number, number): 0 for number in range(len(derived.classes))})  # on the diagonal even if never
         assert any(pairs[a, p] != pairs[p, a] for a, p in pairs), "else the columns could be swapped"
@@ -472,13 +530,14 @@ def test_the_confusion(run, expected):
 def test_what_feeds_the_plots(run, expected, judgement):
     f1, models, calibration = [], [], []
     for name, derived in expected.items():
-        logits = predict(name, run.params, derived, *derived.chosen)
+        logits = answer(name, run.params, derived)
         actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
         ranges = bootstrap(actual, logits.argmax(1).numpy(), units, len(derived.classes))
         for i, label in enumerate(derived.classes):
             ends = {"low": ranges["f1_low"][i], "high": ranges["f1_high"][i]}
             f1.append({"representation": name, "class": label, "f1": judgement[name]["f1"][label], **ends})
-        for model, scored in {"network": judgement[name], **dict(sorted(judgement[name]["baselines"].items()))}.items():
+        own = {"chosen model": judgement[name], "ensemble": judgement[name]["ensemble"]}
+        for model, scored in {**own, **dict(sorted(judgement[name]["baselines"].items()))}.items():
             models.append(
                 {
                     "representation": name,

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import UserError, shown
-from stages.fingerprints import digest
+from stages.files import SELECTED, UserError, shown
+from stages.fingerprints import check_params, digest
 from stages.learning.network import build_network, check_network
-from stages.records import Card, Epoch
+from stages.records import Card, Choice, Epoch, History
+from stages.results import Selection
 from stages.tensors import mixed, read_tensors
 from stages.writing import write_bytes
 
@@ -30,7 +31,26 @@ def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
     Raises:
         UserError: if the weights are missing, damaged, of another training or of another network.
     """
+    return _load(card, weights, members=1)
+
+
+def load_chosen(card: Card, path: Path) -> "torch.nn.Module":
+    """Return the chosen model of the card at `path`, as `load_model`: a network, or an Ensemble if it has more members.
+
+    Raises:
+        UserError: if the weights beside the card are not those that it was written for.
+    """
+    weights = path.with_suffix(".safetensors")
+    model = _load(card, weights, len(card.members))
+    if digest(weights) != card.weights:
+        raise UserError(mixed(weights))
+    return model
+
+
+def _load(card: Card, weights: Path, members: int) -> "torch.nn.Module":
     import torch
+
+    from stages.learning.ensemble import Ensemble
 
     try:
         check_network(card.network, card.shape)
@@ -38,25 +58,15 @@ def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
         raise UserError(f"{weights}: the model's card says {card.network}, {error}; run `dvc repro`") from None
     found = read_tensors(weights, "pt", card.fingerprint)
     with torch.device("meta"):  # takes no memory, whatever the card claims
-        model = build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0)
+        networks = [
+            build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0) for _ in range(members)
+        ]
+        model = Ensemble(networks) if members > 1 else networks[0]
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
     if {name: (tensor.shape, tensor.dtype) for name, tensor in found.items()} != expected:
         raise UserError(f"{weights}: does not fit the network that the model's card describes; run `dvc repro`")
     model.load_state_dict(found, assign=True)
-    return model
-
-
-def load_chosen(card: Card, path: Path) -> "torch.nn.Sequential":
-    """Return the chosen model of the card at `path`, as `load_model`.
-
-    Raises:
-        UserError: if the weights beside the card are not those that it was written for.
-    """
-    weights = path.with_suffix(".safetensors")
-    model = load_model(card, weights)
-    if digest(weights) != card.weights:
-        raise UserError(mixed(weights))
-    return model
+    return model.eval()
 
 
 def standardization_of(card: Card, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -77,3 +87,36 @@ def standardization_of(card: Card, path: Path) -> tuple[np.ndarray, np.ndarray]:
 def best_epoch(epochs: list[Epoch]) -> int:
     """Return the epoch with the highest validation macro F1; of equals the earliest."""
     return max(range(len(epochs)), key=lambda epoch: epochs[epoch].val_f1_macro)  # max keeps the first of equals
+
+
+def best_of_runs(device: str, runs: list[list[Epoch]]) -> list[Choice]:
+    """Return the best snapshot of each run on a device; one that diverged in its first epoch has none."""
+    best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
+    return [
+        Choice(device=device, run=run, epoch=epoch, val_f1_macro=runs[run][epoch].val_f1_macro)
+        for run, epoch in best.items()
+    ]
+
+
+def best_choice(choices: list[Choice]) -> Choice:
+    """Return the one with the highest validation macro F1; of equals the first."""
+    return max(choices, key=lambda choice: choice.val_f1_macro)
+
+
+def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choice]:
+    """Return what a model is made of: best, the choice alone; ensemble, the best of each run on its device."""
+    return best_of_runs(choice.device, runs) if model == "ensemble" else [choice]
+
+
+def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
+    """Hold that a card is of the model that select.json names for a representation, and that params.yaml asks for it.
+
+    Raises:
+        UserError: if it is not.
+    """
+    check_params(SELECTED, {"model": selection.model}, ("model",))
+    choice = selection.representations.get(representation)
+    runs = histories[card.chosen.device].representations[card.representation].runs
+    members = members_of(selection.model, card.chosen, runs)
+    if (card.representation, card.chosen, card.members) != (representation, choice, members):
+        raise UserError(mixed(SELECTED))

@@ -69,8 +69,10 @@ def describe(network: "torch.nn.Module", shape: tuple[int, ...]) -> tuple[list[l
     """Return the layers of a network, or of each that an ensemble consists of, and all their numbers in order."""
     import torch
 
+    from stages.learning.ensemble import Ensemble
+
     members, numbers = [], []
-    for member in getattr(network, "members", [network]):
+    for member in network if isinstance(network, Ensemble) else [network]:
         layers, x = [], torch.zeros(1, *shape)
         for layer in member:
             layers += as_layer(layer, tuple(x.shape[1:]))

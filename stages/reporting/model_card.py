@@ -7,7 +7,7 @@ import math
 
 from stages.files import MODEL, timing_path
 from stages.records import Card, CardData
-from stages.reporting.tables import listed, table, text, track_f1, with_interval
+from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
 from stages.results import Judgement, Timing
 
 DEMO = "data/demo"
@@ -23,6 +23,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])
     lines += ["", f"Brackets and ±: see [the report](report.md). Files: `{MODEL}/MODEL.safetensors` and `.json`."]
+    lines += [MEMBERS[len(card.members) > 1]]
     lines += ["", "## Intended use", ""]
     lines += ["- To show how such a pipeline is built, judged and compared.", *FOR[data.dataset == DEMO]]
     lines += ["", "## Not intended", ""]
@@ -54,6 +55,11 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     return "\n".join(lines) + "\n"
 
 
+# What is said of an ensemble, True, and of a single network, False.
+MEMBERS = {
+    True: "Each is an ensemble: it answers with the mean of the probabilities of every run's best snapshot.",
+    False: "Each is a single network: the snapshot with the best macro F1 on the validation part.",
+}
 # What is said of the demo corpus, True, and of any other data set, False.
 FOR = {
     True: ["- To try the commands without any data of one's own."],
@@ -81,13 +87,13 @@ def not_intended(card: Card) -> list[str]:
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     """Return the cells of a model's line."""
-    choice, runs = card.chosen, result.runs
+    runs = result.runs
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
     return [
         text(name),
         f"{' x '.join(map(str, card.shape))} numbers a second",
         f"mlp {sizes}" if card.network == "mlp" else card.network,
-        f"{choice.device}, run {choice.run}, epoch {choice.epoch}",
+        origin(card.chosen, len(card.members)),
         with_interval(result, "f1_macro"),
         with_interval(result, "accuracy"),
         f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",

@@ -104,10 +104,10 @@ def pipeline() -> str:
 SECTIONS = {  # title, picture, what is said of it
     "The network against baselines": (
         "models.png",
-        "Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at random, where "
-        "seconds of one track stand in training and test: what leakage would flatter. From parts of more than "
-        f"{MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole tracks or blocks "
-        "to be judged on.",
+        "Ensemble: the mean of the probabilities of every run's best snapshot. Bars: 95 % intervals. Hollow marks, "
+        "where tracks are known: the same baseline on a split at random, where seconds of one track stand in training "
+        f"and test: what leakage would flatter. From parts of more than {MOST_SAMPLES:,} samples, baselines take "
+        f"{MOST_SAMPLES:,}: at random to learn from, whole tracks or blocks to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",

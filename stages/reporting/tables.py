@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from stages.files import COMPARED, SELECTED, shown, timing_path
-from stages.records import read_by_name, read_or_skipped
-from stages.results import Comparison, Judgement, Scored, Selection, Timing
+from stages.records import Choice, read_by_name, read_or_skipped
+from stages.results import Comparison, Judged, Judgement, Scored, Selection, Timing
 
 # What Markdown would take for markup; an underscore within a word is none.
 MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")
@@ -28,7 +28,7 @@ def with_interval(scored: Scored, score: str) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def track_f1(judged: Judgement) -> str:
+def track_f1(judged: Judged) -> str:
     """Return the macro F1 of whole tracks' verdicts as text."""
     return f"{judged.track.f1_macro:.3f}" if judged.track else "tracks unknown"
 
@@ -44,12 +44,12 @@ def read_timings() -> dict[str, Any]:
 
 
 def headline(judged: dict[str, Judgement]) -> list[str]:
-    """Return the table of what the chosen models reach on the test part."""
-    chosen = Selection.read(SELECTED).representations
+    """Return the table of what the chosen models reach on the test part, and the ensembles beside them."""
+    selection = Selection.read(SELECTED)
     head = [
         "representation",
         "test macro F1, all runs",
-        "chosen model: macro F1",
+        "macro F1",
         "accuracy",
         "macro F1 by track",
         "loss",
@@ -57,27 +57,38 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
     head += ["calibration error", "chosen from", "best epoch, all runs"]
     rows = []
     for name, result in judged.items():
-        choice, runs = chosen[name], result.runs
-        cells = [
-            text(name),
-            f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}",
-            with_interval(result, "f1_macro"),
-            with_interval(result, "accuracy"),
-            track_f1(result),
-            f"{result.loss:.3f}",
-            f"{result.expected_calibration_error:.3f}",
-            f"{choice.device}, run {choice.run}, epoch {choice.epoch}",
-            f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}",
-        ]
-        rows.append(cells)
+        choice, runs, all_members = selection.representations[name], result.runs, result.ensemble.members
+        members = all_members if selection.model == "ensemble" else 1
+        f1 = f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}"
+        epochs = f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}"
+        rows.append([text(name), f1, *cells_of(result), origin(choice, members), epochs])
+        if members < all_members:
+            rows.append([text(name), "", *cells_of(result.ensemble), origin(choice, all_members), ""])
     return table(head, rows)
 
 
+def cells_of(judged: Judged) -> list[str]:
+    """Return what a line of `headline` says of one model."""
+    return [
+        with_interval(judged, "f1_macro"),
+        with_interval(judged, "accuracy"),
+        track_f1(judged),
+        f"{judged.loss:.3f}",
+        f"{judged.expected_calibration_error:.3f}",
+    ]
+
+
+def origin(choice: Choice, members: int) -> str:
+    """Return where a model comes from, of whose members the choice is the best."""
+    where = f"run {choice.run}, epoch {choice.epoch}" if members == 1 else f"ensemble of {members} runs"
+    return f"{choice.device}, {where}"
+
+
 def baselines_table(judged: dict[str, Judgement]) -> list[str]:
-    """Return the table of the network beside the baselines."""
+    """Return the table of the chosen model beside the ensemble and the baselines."""
     rows = []
     for name, result in judged.items():
-        for model, scored in {"network": result, **result.baselines}.items():
+        for model, scored in {"chosen model": result, "ensemble": result.ensemble, **result.baselines}.items():
             at_random = getattr(scored, "f1_macro_split_at_random", None)
             cells = [
                 text(name),

@@ -53,7 +53,7 @@ def test_the_best_model_on_the_validation_part_comes_first(workplace):
     judge("melgrams", "mfccs")
     better = CHOSEN | {"val_f1_macro": 0.6}
     write_json(card_path("mfccs"), json.loads(card_path("mfccs").read_text()) | {"chosen": better})
-    write_json(SELECTED, {"best": "mfccs", "representations": {"melgrams": CHOSEN, "mfccs": better}})
+    write_json(SELECTED, {"best": "mfccs", "model": "best", "representations": {"melgrams": CHOSEN, "mfccs": better}})
     page.main()
     assert [model["name"] for model in data()["models"]] == ["mfccs", "melgrams"]
 
@@ -77,7 +77,7 @@ def test_figures_of_another_model_are_refused(workplace):
     judge("melgrams")
     with pytest.raises(UserError, match=r"metrics/select.json: was made from other data or parameters"):
         page.main()
-    write_json(SELECTED, {"best": "mfccs", "representations": {"mfccs": CHOSEN}})
+    write_json(SELECTED, {"best": "mfccs", "model": "best", "representations": {"mfccs": CHOSEN}})
     with pytest.raises(UserError, match=r"metrics/evaluate.json: was made from other data or parameters"):
         page.main()
     assert not PAGE.exists()

@@ -14,17 +14,19 @@ from stages.exports import onnx_path
 
 
 @pytest.mark.parametrize(
-    ("representation", "network", "rate"),
+    ("representation", "network", "rate", "members"),
     [
-        ("mfccs", "mlp", 8000),
-        ("melgrams", "mlp", 8000),
-        ("melgrams", "cnn", 8000),
-        ("mfccs", "mlp", 24000),
-        ("melgrams", "mlp", 24000),
+        ("mfccs", "mlp", 8000, 1),
+        ("melgrams", "mlp", 8000, 1),
+        ("melgrams", "cnn", 8000, 1),
+        ("mfccs", "mlp", 24000, 1),
+        ("melgrams", "mlp", 24000, 1),
+        ("mfccs", "mlp", 8000, 3),
+        ("melgrams", "cnn", 8000, 2),
     ],
 )
-def test_the_three_agree(workplace, request, representation, network, rate):
-    model, card = make_model(representation, network, rate)
+def test_the_three_agree(workplace, request, representation, network, rate, members):
+    model, card = make_model(representation, network, rate, members=members)
     judge(representation)
     sounds = cases(rate)
     clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)

@@ -14,6 +14,7 @@ JUDGED = Judgement(
     expected_calibration_error=0.05,
     true_class_probability=0.6,
     runs={"f1_macro_mean": 0.68, "f1_macro_std": 0.02, "best_epoch_mean": 3.5, "best_epoch_std": 0.5},
+    ensemble=SCORES | {"f1_macro": 0.72, "loss": 0.8, "expected_calibration_error": 0.04, "members": 4},
     baselines={"svm_rbf": SCORES | {"f1_macro": 0.65}},
 )
 HARDWARE = Hardware(cpu="a processor", cores=2, instruction_set="AVX2", versions={"torch": "2"})

@@ -1,5 +1,6 @@
 """The model card's page: it claims nothing of the demo corpus where the data are one's own."""
 
+import pytest
 from reporting.judged import HARDWARE, JUDGED
 
 from stages.files import timing_path
@@ -7,8 +8,14 @@ from stages.records import PARTS, Card
 from stages.reporting.model_card import model_card
 from stages.results import Timing
 
+CHOICE = {"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5}
 
-def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [(1, ["| cpu, run 0, epoch 2 |", "single network"]), (2, ["| cpu, ensemble of 2 runs |", "is an ensemble"])],
+)
+def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
     card = Card(
@@ -23,7 +30,8 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
         std=[],
         front_end=None,
         params={"lr": 0.1},
-        chosen={"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5},
+        chosen=CHOICE,
+        members=[CHOICE, CHOICE | {"run": 1}][:members],
         data={
             "fingerprint": "d",
             "dataset": "data/mine",
@@ -37,6 +45,7 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch):
     )
     page = model_card({"other": card}, {"other": JUDGED})
     assert "synthetic" not in page
+    assert all(words in page for words in says)
     assert "Its licence is not known" in page
     assert "Split: as given, tracks unknown" in page
     assert "| train | 5 | 6 |" in page

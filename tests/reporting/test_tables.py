@@ -15,7 +15,7 @@ CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
 def metrics(tmp_path, monkeypatch):
     """The metrics of a run on a CPU and a GPU."""
     monkeypatch.chdir(tmp_path)
-    Selection(best="other", representations={"other": CHOICE}).write(SELECTED)
+    Selection(best="other", model="best", representations={"other": CHOICE}).write(SELECTED)
     comparison = Comparison(
         cpu_seconds=2.0,
         gpu_seconds=1.5,
@@ -32,13 +32,25 @@ def metrics(tmp_path, monkeypatch):
 
 
 def test_headline_without_tracks(metrics):
-    row = tables.headline({"other": JUDGED})[-1]
+    row, ensemble = tables.headline({"other": JUDGED})[-2:]
     assert "| **0.680** ± 0.020 | 0.700 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown |" in row
     assert "gpu, run 1, epoch 3 | 3.5 ± 0.5" in row
+    assert ensemble == (
+        "| other |  | 0.720 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown | 0.800 | 0.040 "
+        "| gpu, ensemble of 4 runs |  |"
+    )
+
+
+def test_headline_of_an_ensemble(metrics):
+    Selection(best="other", model="ensemble", representations={"other": CHOICE}).write(SELECTED)
+    *_, rule, row = tables.headline({"other": JUDGED})
+    assert rule.startswith("| ---")
+    assert "gpu, ensemble of 4 runs | 3.5 ± 0.5" in row
 
 
 def test_baselines():
     lines = tables.baselines_table({"other": JUDGED})
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["chosen model", "ensemble", "svm rbf"]
     assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] |  |"
 
 

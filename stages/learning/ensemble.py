@@ -1,0 +1,31 @@
+"""The ensemble: networks that answer with the mean of their probabilities.
+
+Lakshminarayanan, Pritzel and Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles
+(2017), section 2.4.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+class Ensemble(nn.ModuleList):
+    """Networks of one shape as one, whose softmax is the mean of theirs; its weights are called MEMBER.KEY."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map samples x, shape (n, ...), to (n, classes)."""
+        return log_mean_probability(member(x) for member in self)
+
+
+def log_mean_probability(logits: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Return the logarithm of the mean of several networks' probabilities, shape (n, classes).
+
+    Args:
+        logits: of each network, shape (n, classes); asked for one after the other.
+    """
+    total, members = torch.tensor(-torch.inf), 0
+    for each in logits:
+        total, members = torch.logaddexp(total, torch.log_softmax(each, dim=1)), members + 1
+    return total - math.log(members)

@@ -1,0 +1,124 @@
+"""Judging: what a model answers on the test part, and what is told of that."""
+
+import statistics
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from stages.learning.ensemble import Ensemble, log_mean_probability
+from stages.learning.network import samples_at_once
+from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
+from stages.learning.units import class_of_units
+from stages.records import Choice
+from stages.results import Judgement, OfEnsemble, OverRuns, Tracks
+
+
+class Answers(NamedTuple):
+    """A model's answers on the test part, and what would have been right."""
+
+    classes: list[str]
+    y: torch.Tensor  # class numbers, shape (n,)
+    units: np.ndarray  # the track or block of each sample, shape (n,)
+    logits: torch.Tensor  # shape (n, classes)
+
+    @property
+    def actual(self) -> np.ndarray:
+        """Class numbers, shape (n,)."""
+        return self.y.numpy()
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Class numbers, shape (n,)."""
+        return self.logits.argmax(dim=1).numpy()
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Shape (n, classes), float64."""
+        return torch.softmax(self.logits.double(), dim=1).numpy()
+
+
+def answer(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return a model's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
+    network = model[0] if isinstance(model, Ensemble) else model  # its members go one after the other
+    with torch.inference_mode():
+        return torch.cat([model(piece) for piece in x.split(samples_at_once(network, x))])
+
+
+def ranges_of(answers: Answers) -> dict[str, float | list[float]]:
+    """Return the 95 % intervals of a model's scores."""
+    return intervals(answers.actual, answers.predicted, answers.units, len(answers.classes))
+
+
+def scores_of(answers: Answers) -> dict[str, float | list[float]]:
+    """Return a model's scores."""
+    return scores(count(answers.actual, answers.predicted, len(answers.classes)))
+
+
+def judge(
+    answers: Answers, ranges: dict[str, float | list[float]], tracks_known: bool, others: dict[str, Any]
+) -> Judgement:
+    """Return all that is told of a chosen model, beside the judgements of others: runs, ensemble and baselines."""
+    scored = scores_of(answers)
+    return Judgement(
+        **overall(answers, ranges, tracks_known),
+        **{key: dict(zip(answers.classes, scored[key], strict=True)) for key in ("f1", "precision", "recall")},
+        true_class_probability=float(answers.probabilities[np.arange(len(answers.y)), answers.actual].mean()),
+        **others,
+    )
+
+
+def overall(answers: Answers, ranges: dict[str, float | list[float]], tracks_known: bool) -> dict[str, Any]:
+    """Return what is told of every model of ours: loss, scores with intervals, calibration, whole tracks' scores."""
+    probabilities, scored = answers.probabilities, scores_of(answers)
+    return {
+        "loss": cross_entropy(answers.logits, answers.y).item(),
+        **{key: value for key, value in (scored | ranges).items() if key.startswith(("accuracy", "f1_macro"))},
+        "expected_calibration_error": calibration_error(reliability(probabilities, answers.actual)),
+        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if tracks_known else {}),
+    }
+
+
+def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> Tracks:
+    """Return accuracy and macro F1 of the tracks' verdicts, and how many tracks there are; a track is of one class."""
+    number = np.unique(tracks, return_inverse=True)[1]
+    predicted = verdicts(probabilities, number).argmax(axis=1)
+    scored = scores(count(class_of_units(number, actual), predicted, probabilities.shape[1]))
+    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
+
+
+def judge_runs(
+    best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers, tracks_known: bool
+) -> dict[str, OverRuns | OfEnsemble]:
+    """Return what is told of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
+
+    Args:
+        best: the snapshots.
+        logits: of each, shape (n, classes); one is let go before the next is asked for.
+        answers: of any model to the same samples.
+        tracks_known: whether whole tracks can be judged.
+    """
+    epochs, f1 = [each.epoch for each in best], []
+
+    def judged_alone() -> Iterator[torch.Tensor]:
+        for each in logits:
+            f1.append(scores_of(answers._replace(logits=each))["f1_macro"])
+            yield each
+
+    together = answers._replace(logits=log_mean_probability(judged_alone()))
+    over_runs = OverRuns(
+        f1_macro_mean=statistics.mean(f1),
+        f1_macro_std=deviation(f1),
+        best_epoch_mean=statistics.mean(epochs),
+        best_epoch_std=deviation(epochs),
+    )
+    ensemble = OfEnsemble(members=len(best), **overall(together, ranges_of(together), tracks_known))
+    return {"runs": over_runs, "ensemble": ensemble}
+
+
+def deviation(values: list[float]) -> float:
+    """Return the standard deviation of a sample; a single value has none."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0

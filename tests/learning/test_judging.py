@@ -1,0 +1,58 @@
+"""Judging: tracks, pieces, the runs and their ensemble. (tests/test_wiring.py holds every figure of a real run.)"""
+
+import numpy as np
+import pytest
+import torch
+from memory import runs_within
+from reporting.judged import JUDGED
+from sklearn.metrics import f1_score
+
+from stages.learning import network
+from stages.learning.ensemble import Ensemble
+from stages.learning.judging import Answers, answer, deviation, judge
+
+CLASSES = ["a, b", 'quoted "c"', "d\ne"]
+
+
+def answers():
+    """Return answers to 12 samples of 4 tracks of 3 classes, some of them wrong."""
+    y = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0])
+    logits = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)) + 2 * torch.eye(3)[y]
+    return Answers(CLASSES, y, np.repeat([4, 2, 9, 7], 3), logits)
+
+
+def test_tracks_are_judged_only_where_they_are_known():
+    others = {key: getattr(JUDGED, key) for key in ("runs", "ensemble", "baselines")}
+    ranges = dict.fromkeys(("accuracy_low", "accuracy_high", "f1_macro_low", "f1_macro_high"), 0.5)
+    assert judge(answers(), ranges, False, others).track is None
+    judged = judge(answers(), ranges, True, others)
+    probabilities = answers().probabilities
+    verdicts = [np.log(probabilities[rows : rows + 3]).sum(axis=0).argmax() for rows in range(0, 12, 3)]
+    assert judged.track.tracks == 4
+    assert judged.track.f1_macro == pytest.approx(f1_score([0, 1, 2, 0], verdicts, average="macro"))
+
+
+def test_many_tracks_are_judged_in_memory_that_goes_by_the_samples():
+    setup = """
+import numpy as np
+from stages.learning.judging import judge_tracks
+tracks = np.arange(40_000) // 4 * 3
+probabilities = np.full((40_000, 2), 0.5)
+"""
+    runs_within(64, setup, "assert judge_tracks(probabilities, tracks % 2, tracks).tracks == 10_000")
+
+
+@pytest.mark.parametrize("members", [0, 2])
+def test_samples_go_through_the_network_in_pieces(monkeypatch, members):
+    networks = [torch.nn.Sequential(torch.nn.Linear(3, 5)) for _ in range(members or 1)]
+    model, x, pieces = Ensemble(networks) if members else networks[0], torch.randn(17, 3), []
+    expected = model(x).detach()
+    model.register_forward_hook(lambda _, given, answered: pieces.append(len(answered)))
+    monkeypatch.setattr(network, "AT_ONCE", 5 * 8)
+    torch.testing.assert_close(answer(model, x), expected)
+    assert pieces == [8, 8, 1]
+
+
+def test_a_single_run_has_no_deviation():
+    assert deviation([0.7]) == 0
+    assert deviation([1.0, 3.0]) == pytest.approx(2**0.5)
