@@ -84,7 +84,8 @@ def all_songs():
                 write(f"{genre}_{rate}.{suffix}", stereo(genre, rate), rate) for suffix in ("wav", "flac", "mp3", "ogg")
             ]
     names += [
-        write(f"mono_{rate}.wav", music("pop", rate), rate) for rate in (8000, 11025, 16000, 22050, 32000, 47999, 96000)
+        write(f"mono_{rate}.wav", music("pop", rate), rate)
+        for rate in (8000, 11025, 16000, 22050, 32000, 37800, 47999, 96000)
     ]
     names.append(write("float.wav", music("blues", 8000), 8000, subtype="FLOAT"))
     names.append(write("24 bits.flac", music("blues", 44100), 44100, subtype="PCM_24"))
