@@ -4,7 +4,7 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test fuzz lint mutants soak bench report readme lock
+.PHONY: help repro test fuzz lint mutants soak bench report readme page lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md,
 
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
 	python -m stages.report readme
+
+page: $(INSTALLED)  ## write the models as one file that hears songs in a browser: data/model/listen.html
+	python -m stages.page
 
 LOCK := uv pip compile --quiet --config-file .ci/lock.toml --universal --python-version 3.11 --no-header \
 	--generate-hashes --no-emit-package torch

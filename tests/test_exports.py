@@ -1,12 +1,14 @@
 """exports: an export of a model that is no longer there is named, and how it is made anew."""
 
 import json
+import sys
 
 import pytest
-from models import judge, make_model
+import soundfile
+from models import cases, judge, make_model
 
 import stages.page.__main__ as page
-from stages import export, exports
+from stages import export, exports, predict, report
 from stages.files import card_path
 from stages.fingerprints import read_cards
 from stages.writing import write_json
@@ -34,6 +36,24 @@ def test_exports_of_other_models_are_named(exported, capsys):
     )
     card_path("mfccs").unlink()
     assert exports.outdated(read_cards()) == [exports.onnx_path("mfccs"), exports.PAGE]
+
+
+def test_predict_and_report_say_so(workplace, monkeypatch, capsys):
+    make_model("mfccs")
+    judge("mfccs")
+    exports.onnx_path("mfccs").write_bytes(b"of another model")
+    soundfile.write("a.wav", cases(8000)["rock"], 8000)
+    monkeypatch.setattr(sys, "argv", ["predict", "a.wav"])
+    predict.main()
+    for part in ("check_together", "page.draw"):
+        monkeypatch.setattr(f"stages.report.{part}", lambda *_: None)
+    for part in ("page.report", "model_card.model_card"):
+        monkeypatch.setattr(f"stages.report.{part}", lambda *_: "")
+    monkeypatch.setattr(sys, "argv", ["report"])
+    report.main()
+    said = capsys.readouterr().err
+    for who in ("predict", "report"):
+        assert f"{who}: data/model/mfccs.onnx: of an older model; `python -m stages.export` again\n" in said
 
 
 def test_without_exports_there_is_nothing_to_say(workplace, capsys):

@@ -60,9 +60,10 @@ def read_judged(cards: dict[str, Card]) -> dict[str, Judgement]:
 
 def describe(card: Card, judged: Judgement) -> dict[str, Any]:
     """Return all that the page holds of a model."""
-    check_front_end(card, card_path(card.representation))
+    path = card_path(card.representation)
+    check_front_end(card, path)
     said = {"title": words.title(card, judged), "warning": words.warning(card), "about": words.about(card, judged)}
-    return said | model.as_json(card, load_chosen(card, card_path(card.representation)))
+    return said | model.as_json(card, path, load_chosen(card, path))
 
 
 def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:

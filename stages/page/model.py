@@ -5,12 +5,12 @@ JavaScript has only the operations. What they compute with is made here, by the 
 
 from base64 import b64encode
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
-from stages.files import card_path
 from stages.learning.snapshots import standardization_of
 from stages.records import Card
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     import torch
 
 
-def as_json(card: Card, network: "torch.nn.Module") -> dict[str, Any]:
+def as_json(card: Card, path: Path, network: "torch.nn.Module") -> dict[str, Any]:
     """Return what the page needs to hear as a model does: the front end, the standardization, the network.
 
     Args:
         card: of a model that hears sound.
+        path: where the card is.
         network: the chosen one, as `load_chosen` returns it.
     """
     layers, numbers = describe(network, card.shape)
-    mean, std = standardization_of(card, card_path(card.representation))
+    mean, std = standardization_of(card, path)
     return {
         "name": card.representation,
         "classes": card.classes,

@@ -83,6 +83,7 @@ def report(judged: dict[str, Judgement]) -> str:
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
     lines = ["# Report", "", *headline(judged), "", how_sure()]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
+    lines += ["", "To hear songs in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
         lines += ["", f"## {title}", "", f"![{title}](pictures/{picture})", "", text]
         lines += ["", *tables[title]] if title in tables else []
