@@ -28,6 +28,7 @@ from stages.files import (
     SELECTED,
     UserError,
     card_path,
+    shown,
     snapshot_path,
 )
 from stages.fingerprints import check_card, check_params, read_description, read_histories
@@ -93,8 +94,9 @@ def in_one_line(judged: Judgement) -> dict[str, float]:
 
 def in_short(judged: Judgement) -> str:
     """Return a model's macro F1 as a line."""
+    sure = shown(judged.rests_on or f"95 %: {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}")
     return (
-        f"macro F1 {judged.f1_macro:.3f} (95 %: {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}), "
+        f"macro F1 {judged.f1_macro:.3f} ({sure}), "
         f"over all runs {judged.runs.f1_macro_mean:.3f} +/- {judged.runs.f1_macro_std:.3f}"
     )
 
@@ -113,13 +115,15 @@ def write_confusion(path: Path, answers: Answers) -> None:
 
 
 def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:
-    """Return each class's F1 with its interval."""
+    """Return each class's F1 with its interval, if that is told."""
     rows = zip(judged.f1, judged.f1.values(), ranges["f1_low"], ranges["f1_high"], strict=True)
-    return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) for row in rows]
+    told = {"low": None, "high": None} if judged.rests_on else {}
+    return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) | told for row in rows]
 
 
 def model_records(judged: Judgement) -> list[dict[str, Any]]:
-    """Return the macro F1 of each model with its interval, and on a split at random if known."""
+    """Return the macro F1 of each model with its interval, if that is told, and on a split at random if known."""
+    told = {"low": None, "high": None} if judged.rests_on else {}
     return [
         {
             "model": model.replace("_", " "),
@@ -128,6 +132,7 @@ def model_records(judged: Judgement) -> list[dict[str, Any]]:
             "high": scored.f1_macro_high,
             # in every record: DVC plots nothing otherwise
             "split_at_random": getattr(scored, "f1_macro_split_at_random", None),
+            **told,
         }
         for model, scored in {"chosen model": judged, "ensemble": judged.ensemble, **judged.baselines}.items()
     ]

@@ -17,8 +17,9 @@ from stages.fingerprints import digest, fingerprint
 from stages.learning.columns import between, survey, tiles
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
 from stages.learning.split import resampling_units, split_rows
+from stages.learning.units import units_of_classes
 from stages.params import PREPARING, Params, load_params
-from stages.records import RATES, Description, Shape, Source
+from stages.records import ENOUGH, RATES, Description, Shape, Source, few_songs
 from stages.running import run_stage
 from stages.tensors import TensorFile
 from stages.writing import replacing_folder
@@ -30,7 +31,7 @@ class Samples(NamedTuple):
     classes: list[str]
     labels: np.ndarray  # class numbers (n,)
     units: np.ndarray  # what a bootstrap resamples (n,)
-    tracks: int | None  # how many; None if they are unknown
+    tracks_known: bool
     parts: dict[str, np.ndarray]  # rows of each, ascending
 
 
@@ -52,6 +53,12 @@ def main() -> None:
         description.write(folder / DESCRIPTION.name)
         for file in dataset.files:
             file.check_unchanged()
+    few = few_songs(description.source.groups)
+    if few:
+        print(
+            f"warning: fewer than {ENOUGH} songs of a class: {few}; whatever is measured on so few is luck: see 'small "
+            "libraries' in docs/experiments.md"
+        )
     print(f"prepare: {', '.join(dataset.representations)}: {summary(samples)} of {', '.join(samples.classes)}")
 
 
@@ -69,7 +76,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
             )
     check_classes(classes, labels, parts)
     units = resampling_units(labels, None, dataset.given_parts) if groups is None else groups
-    return Samples(classes, labels, units, None if groups is None else int(groups.max()) + 1, parts)
+    return Samples(classes, labels, units, groups is not None, parts)
 
 
 def write_prepared(
@@ -131,20 +138,23 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
     """Return what dataset.json says."""
     classes = samples.classes
     used, rate = params.model_dump(mode="json", include=set(PREPARING)), sample_rate(Path(params.dataset), params)
-    counted = {
-        part: np.bincount(samples.labels[rows], minlength=len(classes)).tolist() for part, rows in samples.parts.items()
+    counted = {part: np.bincount(samples.labels[rows]) for part, rows in samples.parts.items()}
+    tracks = {
+        part: units_of_classes(samples.units[rows], samples.labels[rows])
+        for part, rows in samples.parts.items()
+        if samples.tracks_known
     }
     return Description(
         fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, used),
         params=used,
         classes=classes,
-        counts={part: dict(zip(classes, numbers, strict=True)) for part, numbers in counted.items()},
+        counts=by_class(classes, counted),
         representations={name: Shape(shape=arrays.X[0].shape[1:]) for name, arrays in dataset.representations.items()},
         source=Source(
             dataset=params.dataset,
             sample_rate=rate,
-            groups=samples.tracks,
-            unit="block" if samples.tracks is None else "track",
+            groups=by_class(classes, tracks) or None,
+            unit="track" if samples.tracks_known else "block",
             split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
             standardize=params.standardize,
         ),
@@ -154,10 +164,15 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
 def summary(samples: Samples) -> str:
     """Return how many samples each part has, and how many groups if they are known, as a phrase."""
     counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
-    if samples.tracks is None:
+    if not samples.tracks_known:
         return f"{counts} samples"
     groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
     return f"{counts} samples, {' / '.join(map(str, groups))} groups"
+
+
+def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:
+    """Return numbers of each part, shape (classes,), with the classes' names."""
+    return {part: dict(zip(classes, numbers.tolist(), strict=True)) for part, numbers in counted.items()}
 
 
 def sample_rate(dataset: Path, params: Params) -> int | None:

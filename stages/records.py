@@ -33,9 +33,9 @@ Rate = Annotated[int, Field(ge=RATES[0], le=RATES[1])]
 Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a run that has just diverged
 Name = Annotated[str, Field(min_length=1)]  # in Unicode
 Classes = Annotated[list[Name], Field(min_length=2)]
-Counts = Annotated[  # samples by part and class
-    dict[Literal[PARTS], Annotated[dict[Name, Size], Field(min_length=2)]], Field(min_length=len(PARTS))
-]
+ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
+Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
+ENOUGH = 5  # songs of a class in a part: fewer vary too little for an interval, which then looks narrow and is not
 Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
 
 
@@ -87,7 +87,7 @@ class Source(Record):
 
     dataset: str  # the folder
     sample_rate: Rate | None  # of the sound behind the arrays
-    groups: int | None  # how many tracks, or None if they are unknown
+    groups: Counts | None  # tracks, or None if they are unknown
     unit: Literal["track", "block"]  # what a bootstrap draws: tracks, or blocks of neighbouring samples of a class
     split: Literal["given"] | Drawn
     standardize: bool
@@ -105,7 +105,7 @@ class Description(Record):
     fingerprint: Fingerprint  # of the arrays and the parameters
     params: dict[str, Any]
     classes: Classes
-    counts: Counts
+    counts: Counts  # samples
     representations: Annotated[dict[Name, Shape], Field(min_length=1)]
     source: Source
 
@@ -188,6 +188,12 @@ class Card(Record):
     chosen: Choice  # the best snapshot
     members: Annotated[list[Choice], Field(min_length=1)]  # it alone, or of an ensemble each run's best
     data: CardData
+
+
+def few_songs(groups: Counts | None, parts: tuple[str, ...] = PARTS) -> str:
+    """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none is known."""
+    few = {part: [f"{n} of {name}" for name, n in groups[part].items() if n < ENOUGH] for part in parts if groups}
+    return shown("; ".join(f"{part} has {', '.join(classes)}" for part, classes in few.items() if classes), 1000)
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

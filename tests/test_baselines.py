@@ -82,11 +82,12 @@ from stages import baselines
 from stages.records import Description
 baselines.MOST_SAMPLES = 1000
 baselines.BASELINE_NAMES = ["majority_class"]
-half = {"train": 30_000, "val": 10_000, "test": 20_000}
+half = {part: {"a": n, "b": n} for part, n in {"train": 30_000, "val": 10_000, "test": 20_000}.items()}
 description = Description(
     fingerprint="f", params={}, classes=["a", "b"], representations={"a": {"shape": [300]}},
-    counts={part: {"a": n, "b": n} for part, n in half.items()},
-    source={"dataset": "d", "sample_rate": None, "groups": 9, "unit": "track", "split": "given", "standardize": True},
+    counts=half,
+    source={"dataset": "d", "sample_rate": None, "groups": half, "unit": "track", "split": "given"}
+    | {"standardize": True},
 )
 """
     runs_within(40, setup, 'baselines.judge("a", description, None)', tmp_path)

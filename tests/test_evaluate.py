@@ -7,10 +7,11 @@ import pytest
 import torch
 from conftest import ROOT
 from learning.test_judging import CLASSES, answers
+from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
 from stages import baselines, evaluate, select
-from stages.files import CONFUSION, EVALUATED, SCORES, read_json
+from stages.files import CONFUSION, EVALUATED, F1, MODELS, SCORES, read_json
 from stages.learning import judging
 from stages.learning.judging import Answers
 from stages.records import read_by_name
@@ -24,7 +25,7 @@ def read_pairs(path):
     return [[row[column] for row in rows for _ in range(int(row["count"]))] for column in ("actual", "predicted")]
 
 
-def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, monkeypatch):
+def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, monkeypatch, capsys):
     bootstraps, real = [], judging.intervals
     monkeypatch.setattr(judging, "intervals", lambda *arguments: bootstraps.append(1) or real(*arguments))
     for stage in (select, baselines, evaluate):
@@ -42,6 +43,10 @@ def test_the_judgement_follows_scikit_learn_from_the_confusion_file(trained, mon
             "runs_std": judged.runs.f1_macro_std,
         }
         assert judged.track.tracks == 6
+        assert (judged.groups, judged.blocks) == (dict.fromkeys(("blues", "pop", "rock"), 2), None)
+    for path in (F1, MODELS):
+        assert {(record["low"], record["high"]) for record in read_json(path)} == {(None, None)}, path
+    assert capsys.readouterr().out.count("(rests on 2 songs of blues), over all runs") == 2
 
 
 def test_names_with_commas_quotes_and_newlines_come_back_from_the_confusion_file(tmp_path):
@@ -72,3 +77,13 @@ def test_dvcs_plot_adds_up_the_counts_of_each_revision():
     assert steps[1]["aggregate"] == [{"op": "sum", "field": "count", "as": "samples"}]
     assert all("rev" in step["groupby"] for step in steps if "groupby" in step)
     assert sum("groupby" in step for step in steps) == 4
+
+
+def test_intervals_are_drawn_where_there_are_songs_enough():
+    """JUDGED rests on 5 blocks of a class and more."""
+    assert evaluate.f1_records(JUDGED, {"f1_low": [0.1, 0.2], "f1_high": [0.8, 0.9]}) == [
+        {"class": "a", "f1": 0.7, "low": 0.1, "high": 0.8},
+        {"class": "b", "f1": 0.7, "low": 0.2, "high": 0.9},
+    ]
+    assert [(record["low"], record["high"]) for record in evaluate.model_records(JUDGED)] == [(0.61, 0.79)] * 3
+    assert "(95 %: 0.610 to 0.790)" in evaluate.in_short(JUDGED)

@@ -19,6 +19,7 @@ from stages import demo, predict, prepare, select, tasks, train
 from stages.files import MODEL, UserError, read_json
 from stages.learning.network import build_network
 from stages.listening import Song
+from stages.records import PARTS, Card
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,10 @@ def trained(tmp_path_factory):
 def here(trained, tmp_path, monkeypatch):
     """A folder with data/model/ and nothing else, and two songs."""
     shutil.copytree(trained / MODEL, tmp_path / MODEL)
+    for path in (tmp_path / MODEL).glob("*.json"):  # as if there had been songs enough
+        card = Card.read(path)
+        groups = {part: dict.fromkeys(card.classes, 5) for part in PARTS}
+        card.model_copy(update={"data": card.data.model_copy(update={"groups": groups})}).write(path)
     shutil.copytree(trained / "data" / "demo" / "listen", tmp_path / "songs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -203,3 +208,15 @@ def test_no_model_says_what_to_do(here, monkeypatch):
     shutil.rmtree(MODEL)
     with pytest.raises(UserError, match="run `make repro` first"):
         run(monkeypatch, "songs")
+
+
+def test_a_model_of_few_songs_says_so(here, trained, monkeypatch, capsys):
+    """Two tracks of each genre trained it, one judged it."""
+    run(monkeypatch, "songs/blues_000.flac")
+    assert capsys.readouterr().err == ""
+    shutil.copytree(trained / MODEL, MODEL, dirs_exist_ok=True)
+    run(monkeypatch, "songs/blues_000.flac")
+    train, test = (", ".join(f"{n} of {genre}" for genre in ("blues", "classical", "pop", "rock")) for n in (2, 1))
+    assert capsys.readouterr().err == (
+        f"predict: fewer than 5 songs of a class are behind this model: train has {train}; test has {test}\n"
+    )

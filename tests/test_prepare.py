@@ -31,7 +31,9 @@ def test_tensors_are_split_and_standardized(workplace):
     assert about["counts"] == {
         part: dict.fromkeys(about["classes"], n) for part, n in zip(PARTS, (24, 8, 8), strict=True)
     }
-    assert about["source"]["groups"] == 30
+    assert about["source"]["groups"] == {
+        part: dict.fromkeys(about["classes"], n) for part, n in zip(PARTS, (6, 2, 2), strict=True)
+    }
     rows = {}
     for name, shape in (("mfccs", (6,)), ("melgrams", (16, 16))):
         tensors = load_file(PREPARED / f"{name}.safetensors")
@@ -53,8 +55,8 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     save_dataset(workplace / "data" / "mine")
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
-    assert capsys.readouterr().out == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock\n"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
@@ -117,7 +119,23 @@ def test_no_groups_is_worth_a_warning(workplace, capsys):
     assert "warning: data/mine has no groups.npy" in capsys.readouterr().out
     save_arrays(workplace / "data" / "mine", X, labels, groups)
     prepare.main()
-    assert "warning" not in capsys.readouterr().out
+    assert "no groups.npy" not in capsys.readouterr().out
+
+
+def test_few_tracks_of_a_class_are_worth_a_warning(workplace, capsys):
+    """25 tracks of 4 samples each of two classes are dealt out as 15, 5 and 5; 20 of the third as 12, 4 and 4."""
+    X, labels, groups = make_arrays(300)
+    most = (labels != "rock") | (groups < 60)
+    for rows, says in (
+        (slice(None), ""),
+        (most, "warning: fewer than 5 songs of a class: val has 4 of rock; test has 4 of rock; whatever "),
+    ):
+        save_arrays(workplace / "data" / "mine", X[rows], labels[rows], groups[rows])
+        prepare.main()
+        *warnings, last = capsys.readouterr().out.splitlines()
+        assert last.startswith("prepare: mine: ")
+        assert len(warnings) == bool(says)
+        assert "".join(warnings).startswith(says)
 
 
 def test_a_bad_data_set_leaves_the_prepared_one(workplace):
@@ -252,7 +270,8 @@ def test_names_that_do_not_fit_into_memory(workplace):
     np.save("data/mine/numbers/labels.npy", np.array(["blues", "pop"])[track % 2])
     np.save("data/mine/numbers/groups.npy", track.astype("U100"))
     runs_within(170, "from stages import prepare", "prepare.main()", workplace)
-    assert read_json(PREPARED / "dataset.json")["source"]["groups"] == track[-1] + 1
+    counted = read_json(PREPARED / "dataset.json")["source"]["groups"]
+    assert sum(sum(each.values()) for each in counted.values()) == track[-1] + 1
 
 
 def test_a_file_that_changes_meanwhile_leaves_the_prepared_one(workplace, monkeypatch):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stages.files import UserError
-from stages.records import Choice, Skipped, read_by_name, read_or_skipped, read_table, write_by_name
+from stages.records import Choice, Skipped, few_songs, read_by_name, read_or_skipped, read_table, write_by_name
 from stages.results import Judgement, Selection, Timing
 
 HARDWARE = {"cpu": "a", "cores": 1, "instruction_set": "AVX2", "versions": {"torch": "2"}}
@@ -38,6 +38,13 @@ def test_a_device_may_have_been_skipped(tmp_path):
     path.write_text('{"hardware": {}}')
     with pytest.raises(UserError, match=r"train_gpu.json: hardware.cpu: Field required"):
         read_or_skipped(Timing, path)
+
+
+def test_few_songs_are_told_by_part_and_class():
+    groups = {"train": {"a": 5, "b": 4}, "val": {"a": 5, "b": 9}, "test": {"a": 1, "b\n": 2}}
+    assert few_songs(groups) == "train has 4 of b; test has 1 of a, 2 of b\\n"
+    assert few_songs(groups, ("train", "val")) == "train has 4 of b"
+    assert few_songs(groups, ("val",)) == few_songs(None) == ""
 
 
 def test_a_table_has_its_columns_of_their_types(tmp_path):

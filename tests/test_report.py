@@ -29,7 +29,7 @@ def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch)
         assert (Path("metrics") / name).read_bytes()[:4] == b"\x89PNG"
     card = report.MODEL_CARD.read_text()
     for result in judged.values():
-        assert tables.with_interval(result, "f1_macro") in card
+        assert tables.with_interval(result, "f1_macro", result) in card
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
-"""Results: names that people give may be like keys of our own."""
+"""Results: names that people give may be like keys of our own; what scores rest on where that is little."""
 
 import json
+
+import pytest
+from reporting.judged import JUDGED
 
 from stages.records import Choice
 from stages.results import PARTS_OF_TIME, Baselines, Selection, Timing
@@ -22,3 +25,18 @@ def test_names_like_keys_of_our_own_lose_nothing(tmp_path):
         record.write(path)
         assert type(record).read(path) == record
         assert set(json.loads(path.read_text())["representations"]) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("units", "says"),
+    [
+        ({"groups": {"a": 9, "b": 5}}, None),
+        ({"groups": {"a": 3, "b": 2, "c": 4}}, "rests on 2 songs of b"),
+        ({"groups": {"a": 9, "b": 4}}, "rests on 4 songs of b"),
+        ({"groups": {"a": 1, "b": 1}}, "rests on 1 song of a"),
+        ({"blocks": {"a": 5, "b": 7}}, None),
+        ({"blocks": {"a": 6, "b": 1}}, "rests on 1 block of b"),
+    ],
+)
+def test_scores_of_few_songs_say_what_they_rest_on(units, says):
+    assert JUDGED.model_copy(update={"groups": None, "blocks": None} | units).rests_on == says

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from stages.learning.ensemble import Ensemble, log_mean_probability
 from stages.learning.network import samples_at_once
 from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
-from stages.learning.units import class_of_units
+from stages.learning.units import class_of_units, units_of_classes
 from stages.records import Choice
 from stages.results import Judgement, OfEnsemble, OverRuns, Tracks
 
@@ -66,9 +66,16 @@ def judge(
     return Judgement(
         **overall(answers, ranges, tracks_known),
         **{key: dict(zip(answers.classes, scored[key], strict=True)) for key in ("f1", "precision", "recall")},
+        **{"groups" if tracks_known else "blocks": count_units(answers)},
         true_class_probability=float(answers.probabilities[np.arange(len(answers.y)), answers.actual].mean()),
         **others,
     )
+
+
+def count_units(answers: Answers) -> dict[str, int]:
+    """Return how many tracks, or blocks, each class's scores rest on."""
+    counts = units_of_classes(answers.units, answers.actual)
+    return dict(zip(answers.classes, counts.tolist(), strict=True))
 
 
 def overall(answers: Answers, ranges: dict[str, float | list[float]], tracks_known: bool) -> dict[str, Any]:

@@ -25,6 +25,17 @@ def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return label[order[np.diff(unit, prepend=-1) > 0]]
 
 
+def units_of_classes(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how many units hold samples of each class, shape (classes,); shapes as above.
+
+    A unit of several classes, say an artist's songs, counts for each of them.
+    """
+    n_classes = labels.max() + 1
+    pairs = units * n_classes + labels
+    heads = np.concatenate([[True], pairs[1:] != pairs[:-1]])  # equal ones mostly come in a row
+    return np.bincount(np.unique(pairs[heads]) % n_classes)
+
+
 def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:
     """Return, for each class, where in `classes` (class numbers, shape (n,)) it stands, ascending."""
     ends = np.cumsum(np.bincount(classes, minlength=n_classes))

@@ -20,14 +20,14 @@ from stages.files import (
     shown,
 )
 from stages.learning.split import BLOCK, MOST_SAMPLES
-from stages.records import Description, Epoch, Size, Skipped, read_table
+from stages.records import ENOUGH, Description, Epoch, Size, Skipped, read_table
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
 from stages.results import Judgement
 from stages.tensors import mixed
 
 PICTURES = METRICS / "pictures"
-INTERVAL = {"representation": str, "low": float, "high": float}
+INTERVAL = {"representation": str, "low": float | None, "high": float | None}
 COLUMNS = {  # of what is drawn
     F1: INTERVAL | {"class": str, "f1": float},
     MODELS: INTERVAL | {"model": str, "f1_macro": float, "split_at_random": float | None},
@@ -81,7 +81,7 @@ def report(judged: dict[str, Judgement]) -> str:
         if isinstance(timing, Skipped)
     ]
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
-    lines = ["# Report", "", *headline(judged), "", how_sure()]
+    lines = ["# Report", "", *headline(judged), "", how_sure(judged)]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
     lines += ["", "To hear songs in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
@@ -132,12 +132,19 @@ SECTIONS = {  # title, picture, what is said of it
 }
 
 
-def how_sure() -> str:
-    """Return what the intervals and the spread mean."""
+def how_sure(judged: dict[str, Judgement]) -> str:
+    """Return what the intervals, or what stands in their place, and the spread mean."""
     by_track = Description.read(DESCRIPTION).source.unit == "track"
     units = "tracks" if by_track else f"blocks of {BLOCK} neighbouring samples of a class"
+    sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test part."
+    if any(result.rests_on for result in judged.values()):
+        few = "songs of a class" if by_track else units
+        sure = (
+            f"No intervals: with fewer than {ENOUGH} {few} in the test part they would look narrow and mean nothing; "
+            "[several splits](../docs/experiments.md#small-libraries) tell more."
+        )
     return (
-        f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test part. "
+        f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
         "runs on the validation part; the figure of all runs is the one to quote."
     )

@@ -101,7 +101,7 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
 
 
 def intervals(path: Path, records: list[dict], name: str, value: str, axis: str) -> None:
-    """Draw values with their 95 % intervals, a panel a representation, of more than MOST the lowest.
+    """Draw values with their 95 % intervals, if told, a panel a representation, of more than MOST the lowest.
 
     Args:
         path: the PNG to write.
@@ -121,7 +121,8 @@ def intervals(path: Path, records: list[dict], name: str, value: str, axis: str)
                 title += f": the {MOST} lowest of {len(rows)}"
                 rows = sorted(rows, key=itemgetter(value))[:MOST]
             for y, row in enumerate(rows):
-                axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
+                if row["low"] is not None:
+                    axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
                 axes.plot(row[value], y, "o", color=COLOURS[0])
                 if row.get("split_at_random") is not None:
                     axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")

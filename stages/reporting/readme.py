@@ -44,7 +44,7 @@ def results() -> str:
     hardware = Timing.read(timing_path("cpu")).hardware
     best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
     rivals = "; ".join(
-        f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro')}"
+        f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro', judged[name])}"
         for name, (model, scored) in best.items()
     )
     seconds = ", ".join(

@@ -22,10 +22,16 @@ def text(name: Any) -> str:
     return "<br>".join(lines)
 
 
-def with_interval(scored: Scored, score: str) -> str:
-    """Return a score with its interval as text; `score` is accuracy or f1_macro."""
+def with_interval(scored: Scored, score: str, judged: Judgement) -> str:
+    """Return a score with its interval, or with what it rests on if that is too little, as Markdown.
+
+    Args:
+        scored: the judgement itself, its ensemble or one of its baselines.
+        score: accuracy or f1_macro.
+        judged: the judgement.
+    """
     value, low, high = (getattr(scored, f"{score}{end}") for end in ("", "_low", "_high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f}, {text(judged.rests_on)}" if judged.rests_on else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def track_f1(judged: Judged) -> str:
@@ -61,20 +67,20 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
         members = all_members if selection.model == "ensemble" else 1
         f1 = f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}"
         epochs = f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}"
-        rows.append([text(name), f1, *cells_of(result), origin(choice, members), epochs])
+        rows.append([text(name), f1, *cells_of(result, result), origin(choice, members), epochs])
         if members < all_members:
-            rows.append([text(name), "", *cells_of(result.ensemble), origin(choice, all_members), ""])
+            rows.append([text(name), "", *cells_of(result.ensemble, result), origin(choice, all_members), ""])
     return table(head, rows)
 
 
-def cells_of(judged: Judged) -> list[str]:
-    """Return what a line of `headline` says of one model."""
+def cells_of(scored: Judged, judged: Judgement) -> list[str]:
+    """Return what a line of `headline` says of one model, be it that of the judgement or its ensemble."""
     return [
-        with_interval(judged, "f1_macro"),
-        with_interval(judged, "accuracy"),
-        track_f1(judged),
-        f"{judged.loss:.3f}",
-        f"{judged.expected_calibration_error:.3f}",
+        with_interval(scored, "f1_macro", judged),
+        with_interval(scored, "accuracy", judged),
+        track_f1(scored),
+        f"{scored.loss:.3f}",
+        f"{scored.expected_calibration_error:.3f}",
     ]
 
 
@@ -93,8 +99,8 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
             cells = [
                 text(name),
                 model.replace("_", " "),
-                with_interval(scored, "f1_macro"),
-                with_interval(scored, "accuracy"),
+                with_interval(scored, "f1_macro", result),
+                with_interval(scored, "accuracy", result),
             ]
             rows.append([*cells, "" if at_random is None else f"{at_random:.3f}"])
     return table(["representation", "model", "test macro F1", "accuracy", "macro F1, split at random"], rows)

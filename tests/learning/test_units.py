@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import runs_within
 
-from stages.learning.units import class_of_units, members_of
+from stages.learning.units import class_of_units, members_of, units_of_classes
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -21,6 +21,13 @@ def test_a_unit_is_of_its_most_frequent_class_of_equals_the_first(pairs):
     assert class_of_units(units, labels).tolist() == expected
 
 
+@given(PAIRS)
+def test_a_unit_counts_for_every_class_that_it_holds(pairs):
+    units, labels = np.array(pairs).T
+    expected = [len({unit for unit, each in pairs if each == label}) for label in range(labels.max() + 1)]
+    assert units_of_classes(units, labels).tolist() == expected
+
+
 @given(st.lists(st.integers(0, 4), max_size=40))
 def test_members_are_where_their_class_stands(classes):
     found = members_of(np.array(classes, np.int64), 6)
@@ -30,6 +37,7 @@ def test_members_are_where_their_class_stands(classes):
 def test_memory_goes_by_the_samples_not_by_units_times_classes():
     runs_within(
         64,
-        "import numpy as np; from stages.learning.units import class_of_units, members_of; each = np.arange(20_000)",
-        "assert (class_of_units(each, each) == each).all(); assert len(members_of(each, 20_000)) == 20_000",
+        "import numpy as np; from stages.learning.units import *; each = np.arange(20_000)",
+        "assert (class_of_units(each, each) == each).all(); assert len(members_of(each, 20_000)) == 20_000; "
+        "assert (units_of_classes(each, each) == 1).all()",
     )

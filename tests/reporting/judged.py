@@ -16,6 +16,8 @@ JUDGED = Judgement(
     runs={"f1_macro_mean": 0.68, "f1_macro_std": 0.02, "best_epoch_mean": 3.5, "best_epoch_std": 0.5},
     ensemble=SCORES | {"f1_macro": 0.72, "loss": 0.8, "expected_calibration_error": 0.04, "members": 4},
     baselines={"svm_rbf": SCORES | {"f1_macro": 0.65}},
+    blocks={"a": 6, "b": 5},
 )
 HARDWARE = Hardware(cpu="a processor", cores=2, instruction_set="AVX2", versions={"torch": "2"})
 SECONDS = {part: {"median": 1.0, "min": 1.0, "max": 1.0} for part in PARTS_OF_TIME}
+FEW = JUDGED.model_copy(update={"blocks": None, "groups": {"a": 9, "b*": 2}})

@@ -1,7 +1,7 @@
-"""The model card's page: it claims nothing of the demo corpus where the data are one's own."""
+"""The model card's page: it claims nothing of the demo corpus where the data are one's own, and counts songs."""
 
 import pytest
-from reporting.judged import HARDWARE, JUDGED
+from reporting.judged import FEW, HARDWARE, JUDGED
 
 from stages.files import timing_path
 from stages.records import PARTS, Card
@@ -9,6 +9,31 @@ from stages.reporting.model_card import model_card
 from stages.results import Timing
 
 CHOICE = {"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5}
+CARD = Card(
+    fingerprint="t",
+    weights="w",
+    representation="other",
+    network="cnn",
+    shape=[21, 128],
+    hidden=[8],
+    classes=["2", "10"],  # numbers, in their order
+    mean=[],
+    std=[],
+    front_end=None,
+    params={"lr": 0.1},
+    chosen=CHOICE,
+    members=[CHOICE],
+    data={
+        "fingerprint": "d",
+        "dataset": "data/mine",
+        "sample_rate": None,
+        "groups": None,
+        "unit": "block",
+        "split": "given",
+        "standardize": True,
+        "counts": {part: {"10": 6, "2": 5} for part in PARTS},
+    },
+)
 
 
 @pytest.mark.parametrize(
@@ -18,31 +43,7 @@ CHOICE = {"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5}
 def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
-    card = Card(
-        fingerprint="t",
-        weights="w",
-        representation="other",
-        network="cnn",
-        shape=[21, 128],
-        hidden=[8],
-        classes=["2", "10"],  # numbers, in their order
-        mean=[],
-        std=[],
-        front_end=None,
-        params={"lr": 0.1},
-        chosen=CHOICE,
-        members=[CHOICE, CHOICE | {"run": 1}][:members],
-        data={
-            "fingerprint": "d",
-            "dataset": "data/mine",
-            "sample_rate": None,
-            "groups": None,
-            "unit": "block",
-            "split": "given",
-            "standardize": True,
-            "counts": {part: {"10": 6, "2": 5} for part in PARTS},
-        },
-    )
+    card = CARD.model_copy(update={"members": [CARD.chosen, CARD.chosen.model_copy(update={"run": 1})][:members]})
     page = model_card({"other": card}, {"other": JUDGED})
     assert "synthetic" not in page
     assert all(words in page for words in says)
@@ -50,3 +51,18 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
     assert "Split: as given, tracks unknown" in page
     assert "| train | 5 | 6 |" in page
     assert "- model other: unknown" in page  # the front end
+    assert "songs" not in page
+
+
+def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
+    for n, says in ((5, ""), (4, "- Fewer than 5 songs of a class: test has 4 of 10.")):
+        groups = {"train": {"10": 9, "2": 8}, "val": {"10": 5, "2": 6}, "test": {"10": n, "2": 7}}
+        card = CARD.model_copy(update={"data": CARD.data.model_copy(update={"groups": groups})})
+        page = model_card({"other": card}, {"other": FEW if says else JUDGED})
+        assert "| songs | 2 | 10 |\n| --- | --- | --- |\n| train | 8 | 9 |" in page
+        assert "no track in two parts" in page
+        assert ("Fewer than 5 songs" in page) == bool(says)
+        assert says in page
+        assert ("| 0.700, rests on 2 songs of b\\* |" in page) == bool(says)

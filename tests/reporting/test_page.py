@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from reporting.judged import FEW, JUDGED
 
 from stages.files import DESCRIPTION, UserError
 from stages.records import PARTS, Description
@@ -25,16 +26,20 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("unit", "says"),
+    ("unit", "judged", "says"),
     [
-        ("track", "a bootstrap over tracks of the test part"),
-        ("block", "over blocks of 30 neighbouring samples of a class"),
+        ("track", JUDGED, "a bootstrap over tracks of the test part"),
+        ("block", JUDGED, "over blocks of 30 neighbouring samples of a class"),
+        ("track", FEW, "No intervals: with fewer than 5 songs of a class in"),
+        ("block", FEW, "No intervals: with fewer than 5 blocks of 30 neighbouring samples of a class in"),
     ],
 )
-def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, says):
+def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, judged, says):
     monkeypatch.chdir(tmp_path)
     source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
     known = {"fingerprint": "d", "params": {}, "classes": ["a", "b"]}
     known |= {"counts": {part: {"a": 1, "b": 1} for part in PARTS}, "representations": {"mfccs": {"shape": [26]}}}
     Description(**known, source=source).write(DESCRIPTION)
-    assert says in page.how_sure()
+    said = page.how_sure({"mfccs": JUDGED, "other": judged})
+    assert says in said
+    assert ("Brackets" in said) == (judged is JUDGED)

@@ -59,3 +59,13 @@ def test_of_many_classes_the_lowest_are_drawn_and_the_title_says_so(tmp_path, wr
     assert names[:30] == sorted((f"g{i}" for i in range(500)), key=lambda name: int(name[1:]) * 7 % 500)[:30]
     assert names[30:] == [f"g{i}" for i in range(30)]
     assert size(tmp_path / "f1.png") == (round(120 * 2 * 4.6), round(120 * (1.2 + 0.4 * 30)))
+
+
+def test_a_value_without_an_interval_is_drawn_without(tmp_path, monkeypatch):
+    drawn, real = [], Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda self, x, *rest, **how: drawn.append(x) or real(self, x, *rest, **how))
+    rows = [{"low": 0.5, "high": 0.9, "f1": 0.7}, {"low": None, "high": None, "f1": 0.6}]
+    pictures.intervals(
+        tmp_path / "f1.png", [{"representation": "a", "class": "b"} | row for row in rows], "class", "f1", "F1"
+    )
+    assert drawn == [[0.5, 0.9], 0.7, 0.6]

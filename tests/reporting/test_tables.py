@@ -1,7 +1,7 @@
-"""Tables: without tracks, with a GPU."""
+"""Tables: without tracks, with few of them, with a GPU."""
 
 import pytest
-from reporting.judged import HARDWARE, JUDGED, SECONDS
+from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS
 
 from stages.files import COMPARED, SELECTED, timing_path
 from stages.records import write_by_name
@@ -52,6 +52,15 @@ def test_baselines():
     lines = tables.baselines_table({"other": JUDGED})
     assert [line.split(" | ")[1] for line in lines[2:]] == ["chosen model", "ensemble", "svm rbf"]
     assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] |  |"
+
+
+def test_few_songs_stand_where_the_interval_was(metrics):
+    """In Markdown: the class is called b*."""
+    *_, row, ensemble = tables.headline({"other": FEW})
+    assert "| 0.700, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |" in row
+    assert "| 0.720, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |" in ensemble
+    row = tables.baselines_table({"other": FEW})[-1]
+    assert row == "| other | svm rbf | 0.650, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |  |"
 
 
 def test_devices(metrics):

@@ -1,0 +1,98 @@
+"""splits: which experiments count, mean and spread over them, and the recipe of the guide with DVC itself."""
+
+import json
+import re
+import statistics
+import sys
+
+import pytest
+from conftest import ROOT
+from repository import small_project
+
+from stages import splits
+from stages.files import UserError
+
+
+def scores(value):
+    """Return what metrics/scores has of two representations, no two scores alike."""
+    return {
+        name: {"runs_mean": value + more, "f1_macro": value + more + 0.1, "accuracy": value + more + 0.2}
+        for name, more in (("a*", 0), ("b", 0.4))
+    }
+
+
+def revision(value=0.0, **params):
+    """Return a revision as `dvc exp show --json` has it."""
+    data = {"params": {"params.yaml": {"data": {"lr": 0.1, "split_seed": 0} | params}}}
+    told = {f"metrics/scores/{name}.json": {"data": content} for name, content in scores(value).items()}
+    return data | {"metrics": told | {"metrics/select.json": {"data": {"best": "b"}}}}
+
+
+def experiment(data, state=None):
+    return {"revs": [{"data": data}], "executor": state and {"state": state}}
+
+
+COMMITS = [
+    {"data": revision(split_seed=7), "experiments": None},
+    {
+        "data": revision(0.5),
+        "experiments": [
+            experiment(revision(0.1, split_seed=1)),
+            experiment(revision(0.2, split_seed=2), "success"),
+            experiment(revision(0.9, split_seed=3), "running"),
+            experiment(revision(0.9, split_seed=4), "failed"),
+            experiment({"params": {}, "metrics": {}}, "queued"),
+            experiment(None),
+            experiment(revision(0.9, split_seed=6, lr=0.2)),
+            experiment(revision(0.3, split_seed=10)),
+        ],
+    },
+]
+
+
+def test_finished_experiments_with_the_same_parameters_but_for_the_seed_count():
+    assert splits.by_seed(COMMITS) == {1: scores(0.1), 2: scores(0.2), 10: scores(0.3)}
+
+
+def test_mean_and_deviation_over_the_splits():
+    lines = splits.over_splits(list(splits.by_seed(COMMITS).values()))
+    assert lines == [
+        "| representation | splits | macro F1, all runs | chosen model: macro F1 | accuracy |",
+        "| --- | --- | --- | --- | --- |",
+        "| a\\* | 3 | 0.200 ± 0.100 | 0.300 ± 0.100 | 0.400 ± 0.100 |",
+        "| b | 3 | 0.600 ± 0.100 | 0.700 ± 0.100 | 0.800 ± 0.100 |",
+    ]
+
+
+def test_one_split_has_no_spread(monkeypatch, tmp_path):
+    dvc = tmp_path / "dvc"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    alone = [COMMITS[0], {"experiments": COMMITS[1]["experiments"][:1]}]
+    dvc.write_text(f"#!{sys.executable}\nprint({json.dumps(json.dumps(alone))})\n")
+    dvc.chmod(0o755)
+    with pytest.raises(
+        UserError, match=r"found 1 finished experiments .*, expected two or more; see 'small libraries'"
+    ):
+        splits.main()
+    dvc.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('not a\\nrepository')\n")
+    with pytest.raises(UserError, match=r"dvc exp show: not a\\nrepository; run this from the repository's root"):
+        splits.main()
+
+
+def test_the_guide_has_the_section_that_is_named():
+    assert "## Small libraries\n" in (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_guide(tmp_path):
+    repository = small_project(tmp_path / "clone")
+    repository.commit()
+    repository.dvc("exp", "run", "--queue", "-S", "split_seed=range(0,3)")
+    repository.dvc("exp", "run", "--run-all")
+    said = repository.run(sys.executable, "-m", "stages.splits")
+    f1 = []
+    for seed in range(3):
+        repository.dvc("exp", "run", "-S", f"split_seed={seed}")
+        f1.append(repository.json("metrics/evaluate.json")["mfccs"]["f1_macro"])
+    told = f"{statistics.mean(f1):.3f} ± {statistics.stdev(f1):.3f}"
+    assert re.search(rf"^\| mfccs \| 3 \| [^|]* \| {re.escape(told)} \|", said, re.MULTILINE)
