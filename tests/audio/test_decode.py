@@ -157,6 +157,13 @@ def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, suffi
     np.testing.assert_allclose(heard[:-400], expected[: len(heard) - 400], atol=1e-6)  # the resampler's last moments
 
 
+def test_a_file_that_breaks_off_at_its_start_is_no_sound(tmp_path):
+    soundfile.write(tmp_path / "a.flac", music(20, 16000), 16000)
+    (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:1000])
+    with pytest.raises(DecodeError, match=r"is no sound that can be decoded \(.*lost sync\)"):
+        heard_in(tmp_path / "a.flac")
+
+
 @pytest.mark.parametrize("suffix", [*CUT, "ogg"])
 def test_a_file_that_is_whole_does_not_claim_to_break_off(tmp_path, suffix):
     soundfile.write(tmp_path / f"a.{suffix}", music(5, 16000), 16000, format=suffix.upper())
