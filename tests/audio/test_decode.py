@@ -128,8 +128,8 @@ def test_all_that_the_library_reads_is_sound(tmp_path, suffix):
 
 
 def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_path):
-    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "b/.DS_Store", "._a.mp3", ".git/a.wav", "d.raw")
-    for name in names:
+    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "d.raw")
+    for name in (*names, "b/.DS_Store", "._a.mp3", ".git/a.wav", "b/tracks.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     sounds, others = find_sounds(tmp_path)
