@@ -28,7 +28,7 @@ from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, TEMPORARY, UserError, shown
+from stages.files import FEATURES, TABLE, TEMPORARY, UserError, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
 from stages.records import PARTS, checked
@@ -62,7 +62,7 @@ def main() -> None:
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, tracks, pieces, folder)
         write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate})
-        write_csv(folder / "tracks.csv", COLUMNS, lines(library, tracks))
+        write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
     shutil.rmtree(PIECES)
     for track in tracks:
         if track.problem:

@@ -15,10 +15,9 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from stages.audio.decode import count_others, find_sounds
-from stages.files import UserError, is_there, open_regular, shown
+from stages.files import TABLE, UserError, is_there, open_regular, shown
 from stages.records import PARTS
 
-TABLE = "tracks.csv"
 COLUMNS = ("file", "class", "group", "part")
 MOST_COMPLAINTS = 5
 
@@ -59,7 +58,6 @@ def find_songs(folder: Path) -> Library:
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/SONG, say SONG.mp3")
     table = folder / TABLE
     sounds, others = ({str(path.relative_to(folder)): path for path in paths} for paths in find_sounds(folder))
-    others.pop(TABLE, None)
     if is_there(table):
         songs, why = read_table(table, [*sounds, *others]), f"without a row in {table}"
     else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from stages.files import open_regular, shown
+from stages.files import TABLE, open_regular, shown
 
 if TYPE_CHECKING:
     import soundfile
@@ -65,7 +65,7 @@ def sound_suffixes() -> frozenset[str]:
 
 
 def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the sound files in a folder and those below it, and all others there, each in order; none that is hidden.
+    """Return the sounds in a folder and below it, and the other files, in order, but none hidden and no table of songs.
 
     Raises:
         PermissionError: naming a folder that may not be read. (Path.rglob would keep silent.)
@@ -77,7 +77,7 @@ def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
     sounds, others = [], []
     for place, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(place, name) for name in names if not name.startswith(".")):
+        for path in (Path(place, name) for name in names if name != TABLE and not name.startswith(".")):
             (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
     return sorted(sounds), sorted(others)
 

@@ -128,8 +128,8 @@ def test_all_that_the_library_reads_is_sound(tmp_path, suffix):
 
 
 def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_path):
-    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "b/.DS_Store", "._a.mp3", ".git/a.wav", "d.raw")
-    for name in names:
+    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "d.raw")
+    for name in (*names, "b/.DS_Store", "._a.mp3", ".git/a.wav", "b/tracks.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     sounds, others = find_sounds(tmp_path)
@@ -155,6 +155,13 @@ def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, suffi
     assert len(heard) / 8000 == pytest.approx(float(said[1]), abs=0.051)
     assert len(heard) == pytest.approx(12 * 8000, rel=0.1)
     np.testing.assert_allclose(heard[:-400], expected[: len(heard) - 400], atol=1e-6)  # the resampler's last moments
+
+
+def test_a_file_that_breaks_off_at_its_start_is_no_sound(tmp_path):
+    soundfile.write(tmp_path / "a.flac", music(20, 16000), 16000)
+    (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:1000])
+    with pytest.raises(DecodeError, match=r"is no sound that can be decoded \(.*lost sync\)"):
+        heard_in(tmp_path / "a.flac")
 
 
 @pytest.mark.parametrize("suffix", [*CUT, "ogg"])

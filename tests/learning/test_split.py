@@ -93,6 +93,7 @@ def test_the_missions_proportion_of_other_numbers():
     assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [36, 8, 16]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("large", PARTS)
 def test_every_part_gets_something_of_every_class_however_small_its_share(large):
     labels = np.arange(20) % 2
