@@ -15,7 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, ENOSPC, EPIPE
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import count
 from pathlib import Path
 from tempfile import gettempdir
@@ -89,7 +89,7 @@ def _replacing(path: Path, wanted: str) -> Iterator[Path]:
         new.replace(target)
     except OSError as error:
         ours = error.filename and any(Path(error.filename).is_relative_to(each) for each in (new, old, target))
-        if ours or error.errno in NO_SPACE or (error.errno and not error.filename and error.errno != EPIPE):
+        if ours or error.errno in NO_SPACE or (error.errno and not error.filename):
             raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         raise
     finally:

@@ -22,7 +22,7 @@ from stages.files import (
     read_json,
     timing_path,
 )
-from stages.fingerprints import digest, fingerprint, of_training
+from stages.fingerprints import digest, fingerprint, of_training, read_cards
 from stages.params import load_params
 from stages.records import Card, Description
 from stages.writing import write_json
@@ -34,6 +34,10 @@ def test_the_same_gives_the_same_and_anything_else_does_not():
     one = {"a": 1, "b": [0.1, None, "x"]}
     assert fingerprint(one, "y") == fingerprint({"b": [0.1, None, "x"], "a": 1}, "y")
     assert len({fingerprint(each) for each in (one, one | {"a": 2}, [one], {}, None, "", 0, 0.1)}) == 8
+
+
+def test_what_is_learnt_is_of_its_data_and_of_its_parameters():
+    assert len({of_training(data, {"lr": lr}) for data in ("a", "b") for lr in (0.1, 0.2)}) == 4
 
 
 def test_a_digest_is_that_of_sha256sum(tmp_path):
@@ -64,7 +68,10 @@ def test_prepared_data_tell_what_they_were_made_from(trained):
     second = Description.read(DESCRIPTION).fingerprint
     Path("data/mine/audio.json").write_text('{"sample_rate": 16000}')
     prepare.main()
-    assert len({first, second, Description.read(DESCRIPTION).fingerprint}) == 3
+    third = Description.read(DESCRIPTION).fingerprint
+    write_params(split_seed=6)
+    prepare.main()
+    assert len({first, second, third, Description.read(DESCRIPTION).fingerprint}) == 4
 
 
 def test_every_artefact_says_what_it_was_made_from(chain):
@@ -208,6 +215,12 @@ def test_a_parameter_that_was_not_known_then_is_named(chain, monkeypatch):
         with pytest.raises(UserError, match=rf"{path}: was made with {key}: None, params.yaml has .*; run `dvc repro`"):
             run(select, monkeypatch)
         write_json(path, content | {"params": content["params"] | {key: load_params().model_dump()[key]}})
+
+
+def test_a_card_under_another_name_is_refused(chain):
+    shutil.copy(MODEL / "mfccs.json", MODEL / "other.json")
+    with pytest.raises(UserError, match=r"^data/model/other.json: was made from other data or parameters"):
+        read_cards()
 
 
 def test_weights_that_are_not_the_cards_are_refused(chain, monkeypatch):

@@ -18,7 +18,8 @@ from stages.files import UserError, read_csv, read_json
 from stages.writing import HOST, clear, replacing, replacing_folder, write_bytes, write_csv, write_json
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "deep" / "numbers.json"
     write_json(path, {"b": 1, "a": 0.5})
     assert path.read_text() == '{\n  "a": 0.5,\n  "b": 1\n}\n'
@@ -264,7 +265,8 @@ def test_a_stream_is_written_to(tmp_path):
         "import sys; from pathlib import Path; from stages.writing import write_bytes\n"
         "print('first'); write_bytes(Path(sys.argv[1]), b'content')"
     )
-    command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
     run = functools.partial(subprocess.run, env=environment, cwd=tmp_path, check=True)
     for name in filter(os.path.exists, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")):
         assert run([*command, name], capture_output=True).stdout == b"first\ncontent"
