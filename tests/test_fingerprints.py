@@ -68,7 +68,10 @@ def test_prepared_data_tell_what_they_were_made_from(trained):
     second = Description.read(DESCRIPTION).fingerprint
     Path("data/mine/audio.json").write_text('{"sample_rate": 16000}')
     prepare.main()
-    assert len({first, second, Description.read(DESCRIPTION).fingerprint}) == 3
+    third = Description.read(DESCRIPTION).fingerprint
+    write_params(split_seed=6)
+    prepare.main()
+    assert len({first, second, third, Description.read(DESCRIPTION).fingerprint}) == 4
 
 
 def test_every_artefact_says_what_it_was_made_from(chain):
