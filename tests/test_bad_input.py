@@ -19,6 +19,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import warnings
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def call(command):
         patch.setattr(sys, "argv", [name, *arguments])
         patch.setattr(tasks, "cores", lambda: 1)
         try:
-            runpy.run_module(f"stages.{name}", run_name="__main__")
+            with warnings.catch_warnings(action="ignore"):  # that the module has been imported before
+                runpy.run_module(f"stages.{name}", run_name="__main__")
         except SystemExit as end:
             return end.code
     return None
