@@ -536,9 +536,9 @@ def test_the_confusion(run, expected):
 
 def test_what_feeds_the_plots(run, expected, judgement):
     f1, models, calibration = [], [], []
-    told = run.params["dataset"] == "data/mine"  # 5 tracks of each class; of the other data set one block
     for name, derived in expected.items():
-        assert set(units_of(derived, "test").values()) == {5 if told else 1}
+        told = min(units_of(derived, "test").values()) >= 5
+        assert told == (run.params["dataset"] == "data/mine"), "one data set with intervals, one without"
         logits = answer(name, run.params, derived)
         actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
         ranges = bootstrap(actual, logits.argmax(1).numpy(), units, len(derived.classes))
