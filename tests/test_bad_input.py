@@ -41,12 +41,12 @@ ASIDE = {"data/tmp": "", "data/snapshots/cpu": "train cpu"}  # where work goes o
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A small project that has run from songs to scores: two classes, one representation."""
+    """A small project that has run from songs of a second to scores: two classes, one representation."""
     folder = tmp_path_factory.mktemp("finished")
     with chdir(folder):
-        seconds = np.arange(4 * 8000) / 8000
+        seconds = np.arange(8000) / 8000
         for genre, pitch in (("folk", 220), ("jazz", 440)):
-            for i in range(5):
+            for i in range(25):
                 path = Path(f"data/audio/{genre}/{i}.wav")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 noise = np.random.default_rng(i).uniform(-0.1, 0.1, len(seconds))
@@ -292,7 +292,7 @@ SONGS = {  # what features says of one that is bad
 ARRAYS = {  # what prepare says
     "1e300": (
         array(X, one_of_1e300),
-        f"{X}: found NaN, infinity or numbers beyond float32 in 1 of 40 samples (first: sample 3), expected finite "
+        f"{X}: found NaN, infinity or numbers beyond float32 in 1 of 50 samples (first: sample 3), expected finite "
         "numbers; mend or drop those samples",
     ),
     "10^12 rows": (
@@ -304,7 +304,7 @@ ARRAYS = {  # what prepare says
         instead(X, lambda path: np.savez(path.open("wb"), x=np.eye(3))),
         f"{X}: truncated or not a .npy file (it does not start as one); save it again",
     ),
-    "half of one": (cut(X), f"{X}: truncated or not a .npy file (found … bytes of the 4160 that …); save it again"),
+    "half of one": (cut(X), f"{X}: truncated or not a .npy file (found … bytes of the 5200 that …); save it again"),
     "a pipe": (pipe(GROUPS), f"{GROUPS}: found a pipe, expected a file"),
     "what has no end": (link(X, "/dev/zero"), f"{X}: found a device, expected a file"),
     "a label a sample": (
@@ -344,7 +344,7 @@ OTHERS = {
     "a song whose name is no UTF-8": (
         put(os.fsdecode(b"data/audio/jazz/caf\xe9.wav"), "no sound"),
         "features",
-        r"1 of 11 tracks cannot be used: data/audio/jazz/caf\udce9.wav is no sound that can be …",
+        r"1 of 51 tracks cannot be used: data/audio/jazz/caf\udce9.wav is no sound that can be …",
     ),
     "half a description": (cut(DESCRIPTION), "baselines", f"{DESCRIPTION}: no JSON (…){AGAIN}"),
     "half the tensors": (cut(TENSORS), "train cpu", f"{TENSORS}: no safetensors (…){AGAIN}"),
@@ -366,7 +366,7 @@ ROWS |= {
     f"song: {title}": (
         spoil,
         "features",
-        f"1 of 11 tracks cannot be used: {SONG} {why}; mend or remove them, or leave them out with -S "
+        f"1 of 51 tracks cannot be used: {SONG} {why}; mend or remove them, or leave them out with -S "
         "audio.on_error=skip",
     )
     for title, (spoil, why) in SONGS.items()
@@ -449,7 +449,7 @@ def test_a_card_that_lies_is_named(project, lie):
 
 
 FULL = {  # a disk that is full after so many bytes of a file, and what is being written there
-    "features": (2000, "…/data/tmp/features"),
+    "features": (500, "…/data/tmp/features"),
     "train cpu": (500, f"{SNAPSHOTS}/run_00/epoch_00.safetensors"),
     "select": (500, "data/model"),
 }

@@ -141,9 +141,11 @@ def test_pages_show_the_very_names(chain):
         assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(times)]
         assert len({len(row) for row in rows}) == 1
     card = (chain / "metrics" / "model_card.md").read_text(encoding="utf-8")
-    models, samples = tables_of(card)
+    models, *counts = tables_of(card)
     assert [row[0] for row in models[1:]] == names
-    assert samples[0] == ["samples", *map(one_kind_of_newline, sorted(CLASSES))]
+    assert [each[0] for each in counts] == [
+        [what, *map(one_kind_of_newline, sorted(CLASSES))] for what in ("samples", "songs")
+    ]
     lines = [rendered(token) for token in MARKDOWN.parse(card) if token.type == "inline"]
     listed = ", ".join(map(one_kind_of_newline, sorted(CLASSES)))
     assert f"Models that name the genre of one second of music: {listed}." in lines
