@@ -78,6 +78,7 @@ def test_front_end(workplace, monkeypatch):
 @pytest.mark.slow
 def test_growth(workplace, monkeypatch):
     monkeypatch.setattr(growth, "TRACKS", (40, 400))
+    monkeypatch.setattr(growth, "STAGES", ("prepare", "train cpu"))
     growth.main()
     measured = read_json(growth.RESULTS)
     assert [row["samples"] for row in measured["sizes"]] == [40 * 30, 400 * 30]
