@@ -1,5 +1,6 @@
 """The measurements run: each of bench/ once, on very little, with stand-ins for peers that are not installed here."""
 
+import contextlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,7 +116,9 @@ def test_recipes(tmp_path):
     code = (
         "from bench import recipes\n"
         "recipes.POLL_SECONDS = 0.5\n"
-        "recipes.RECIPES = {'learning rates': {f'lr {lr}': [f'lr={lr}'] for lr in (0.01, 0.3)}}\n"
+        "against = recipes.RECIPES['against the SVM']\n"
+        "kept = {label: against[label] for label in ('lr 0.01', 'wider, more dropout')}\n"
+        "recipes.RECIPES = {'against the SVM': kept}\n"
         "recipes.main()"
     )
     repository.run("sed", "-i", "s|^dataset: .*|dataset: arrays|; s|^epochs: .*|epochs: 2|", "params.yaml")
@@ -123,10 +126,27 @@ def test_recipes(tmp_path):
     repository.run("git", "init", "--quiet", "--initial-branch=main")
     repository.commit()
     repository.run(sys.executable, "-c", code)
-    found = repository.json("bench/results/recipes.json")["learning rates"]
-    for lr in (0.01, 0.3):
-        assert found[f"lr {lr}"]["settings"] == [f"lr={lr}"]
-        repository.dvc("exp", "run", "-S", f"lr={lr}")
-        for name, result in repository.json("metrics/evaluate.json").items():
-            runs = result["runs"]
-            assert found[f"lr {lr}"]["f1_macro"][name] == {"mean": runs["f1_macro_mean"], "std": runs["f1_macro_std"]}
+    found = repository.json("bench/results/recipes.json")["against the SVM"]
+    assert found.keys() == {"lr 0.01", "wider, more dropout"}
+    adamw = ["optimizer=AdamW", "lr=0.001", "schedule=cosine", "dropout=0.5", "hidden=[256,128]"]
+    for label, settings in {"lr 0.01": ["lr=0.01"], "wider, more dropout": adamw}.items():
+        assert found[label]["settings"] == settings
+        repository.dvc("exp", "run", *(argument for each in settings for argument in ("-S", each)))
+        judged = repository.json("metrics/evaluate.json")
+        assert found[label]["f1_macro"].keys() == judged.keys() == {"mfccs", "melgrams"}
+        for name, result in judged.items():
+            assert found[label]["f1_macro"][name] == {
+                "mean": result["runs"]["f1_macro_mean"],
+                "std": result["runs"]["f1_macro_std"],
+                "ensemble": result["ensemble"]["f1_macro"],
+                "svm": result["baselines"]["svm_rbf"]["f1_macro"],
+            }
+    with contextlib.chdir(repository.folder):
+        table = readme.recipes().splitlines()
+    assert table[0] == (
+        "| against the SVM | melgrams | melgrams: ensemble | melgrams: SVM | mfccs | mfccs: ensemble | mfccs: SVM "
+        "| settings |"
+    )
+    cells = table[2].split(" | ")
+    f1 = found["lr 0.01"]["f1_macro"]["melgrams"]
+    assert cells[1:4] == [f"{f1['mean']:.3f} ± {f1['std']:.3f}", f"{f1['ensemble']:.3f}", f"{f1['svm']:.3f}"]
