@@ -38,8 +38,8 @@ RECIPES = {
         "the default": ["lr=0.002"],
         "lr 0.01": ["lr=0.01"],
         "AdamW, cosine, dropout": [*ADAMW, "dropout=0.2"],
-        "the same, classes weighted": [*ADAMW, "dropout=0.2", "class_weights=balanced"],
-        "wider, more dropout": [*ADAMW, "dropout=0.5", "hidden=[256,128]"],
+        "AdamW, cosine, dropout, classes weighted": [*ADAMW, "dropout=0.2", "class_weights=balanced"],
+        "AdamW, cosine, more dropout, wider": [*ADAMW, "dropout=0.5", "hidden=[256,128]"],
     },
 }
 

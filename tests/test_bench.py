@@ -117,7 +117,7 @@ def test_recipes(tmp_path):
         "from bench import recipes\n"
         "recipes.POLL_SECONDS = 0.5\n"
         "against = recipes.RECIPES['against the SVM']\n"
-        "kept = {label: against[label] for label in ('lr 0.01', 'wider, more dropout')}\n"
+        "kept = {label: against[label] for label in ('lr 0.01', 'AdamW, cosine, more dropout, wider')}\n"
         "recipes.RECIPES = {'against the SVM': kept}\n"
         "recipes.main()"
     )
@@ -127,9 +127,9 @@ def test_recipes(tmp_path):
     repository.commit()
     repository.run(sys.executable, "-c", code)
     found = repository.json("bench/results/recipes.json")["against the SVM"]
-    assert found.keys() == {"lr 0.01", "wider, more dropout"}
+    assert found.keys() == {"lr 0.01", "AdamW, cosine, more dropout, wider"}
     adamw = ["optimizer=AdamW", "lr=0.001", "schedule=cosine", "dropout=0.5", "hidden=[256,128]"]
-    for label, settings in {"lr 0.01": ["lr=0.01"], "wider, more dropout": adamw}.items():
+    for label, settings in {"lr 0.01": ["lr=0.01"], "AdamW, cosine, more dropout, wider": adamw}.items():
         assert found[label]["settings"] == settings
         repository.dvc("exp", "run", *(argument for each in settings for argument in ("-S", each)))
         judged = repository.json("metrics/evaluate.json")
@@ -147,6 +147,6 @@ def test_recipes(tmp_path):
         "| against the SVM | melgrams | melgrams: ensemble | melgrams: SVM | mfccs | mfccs: ensemble | mfccs: SVM "
         "| settings |"
     )
-    cells = table[2].split(" | ")
+    cells = table[3].split(" | ")
     f1 = found["lr 0.01"]["f1_macro"]["melgrams"]
     assert cells[1:4] == [f"{f1['mean']:.3f} ± {f1['std']:.3f}", f"{f1['ensemble']:.3f}", f"{f1['svm']:.3f}"]
