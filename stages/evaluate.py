@@ -65,8 +65,8 @@ def main() -> None:
             best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
             paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
             alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
-            others = judge_runs(best, alone, answers, tracks_known)
-            others["baselines"], ranges = baselines.representations[name], ranges_of(answers)
+            others = judge_runs(best, alone, answers, tracks_known) | {"baselines": baselines.representations[name]}
+            ranges = ranges_of(answers)
             judged[name] = judge(answers, ranges, tracks_known, others)
             write_confusion(folder / f"{name}.csv", answers)
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]

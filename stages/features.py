@@ -88,13 +88,8 @@ def asked_for(params: Params) -> tuple[str, ...]:
 
 def read_headers(files: list[str]) -> list[Track]:
     """Read how long each track claims to be, or why it cannot be opened: a folder of mistakes is refused in seconds."""
-    progress = tqdm(total=len(files), desc="headers", unit="track", disable=None)
-    with progress:
-        headers = []
-        for header in tasks.on_threads(read_header, [(AUDIO, file) for file in files]):
-            headers.append(header)
-            progress.update()
-    return sorted(headers)
+    headers = tasks.on_threads(read_header, [(AUDIO, file) for file in files])
+    return list(tqdm(headers, "headers", len(files), unit="track", disable=None))
 
 
 def refuse(unusable: list[Track], n: int, params: Params) -> None:

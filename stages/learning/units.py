@@ -15,12 +15,7 @@ def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
         units: the unit of each sample, shape (n,).
         labels: class numbers, shape (n,).
     """
-    n_classes = labels.max() + 1
-    pairs = units * n_classes + labels
-    heads = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))  # equal ones mostly come in a row
-    pairs, number_of_run = np.unique(pairs[heads], return_inverse=True)
-    counts = np.bincount(number_of_run, np.diff(heads, append=len(units)))
-    unit, label = np.divmod(pairs, n_classes)
+    unit, label, counts = _pairs(units, labels)
     order = np.lexsort((-counts, unit))  # stable: of equals the first class stays in front
     return label[order[np.diff(unit, prepend=-1) > 0]]
 
@@ -30,10 +25,16 @@ def units_of_classes(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     A unit of several classes, say an artist's songs, counts for each of them.
     """
+    return np.bincount(_pairs(units, labels)[1])
+
+
+def _pairs(units: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pairs of a unit and a class that occur, in order, and how many samples each has."""
     n_classes = labels.max() + 1
     pairs = units * n_classes + labels
-    heads = np.concatenate([[True], pairs[1:] != pairs[:-1]])  # equal ones mostly come in a row
-    return np.bincount(np.unique(pairs[heads]) % n_classes)
+    heads = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))  # equal ones mostly come in a row
+    pairs, number_of_run = np.unique(pairs[heads], return_inverse=True)
+    return *np.divmod(pairs, n_classes), np.bincount(number_of_run, np.diff(heads, append=len(units)))
 
 
 def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from stages.records import Card
 from stages.reporting.model_card import DEMO, LICENCE, describe_split, not_intended
 from stages.results import Judgement
 
-NETWORKS = {"mlp": "a multilayer perceptron", "cnn": "a convolutional network"}
+NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
 
 
 def title(card: Card, judged: Judgement) -> str:
@@ -26,12 +26,15 @@ def about(card: Card, judged: Judgement) -> list[str]:
     """Return what a model was trained on, how good it is and what it is not for, a sentence or two each."""
     train, test = (sum(card.data.counts[part].values()) for part in ("train", "test"))
     songs = f" of {judged.track.tracks} songs" if judged.track else ""
+    sure = judged.rests_on or f"95 % interval {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}"
+    network, n = NETWORKS[card.network], len(card.members)
+    what = f"a {network} that hears" if n == 1 else f"the mean of what {n} {network}s answer, which hear"
     return [
-        f"It is {NETWORKS[card.network]} that hears music at {card.front_end.sample_rate} Hz, one second at a time, as "
+        f"It is {what} music at {card.front_end.sample_rate} Hz, one second at a time, as "
         f"{' x '.join(map(str, card.shape))} numbers ({card.representation}).",
         f"It was trained on {train:,} seconds of {', '.join(card.classes)} from {card.data.dataset}. "
         f"{LICENCE[card.data.dataset == DEMO]} Split: {describe_split(card.data)}.",
         f"On {test:,} other seconds{songs}, which had no say in its training, its macro F1 is {judged.f1_macro:.3f}, "
-        f"95 % interval {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}; 1 would be perfect.",
+        f"{sure}; 1 would be perfect.",
         *(f"Not for: {use[0].lower()}{use[1:]}" for use in not_intended(card)),
     ]

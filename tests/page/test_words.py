@@ -23,6 +23,20 @@ def test_it_says_what_the_figures_rest_on(workplace):
     )
 
 
+def test_few_songs_stand_in_place_of_an_interval(workplace):
+    make_model("mfccs")
+    few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None})
+    said = " ".join(words.about(Card.read(card_path("mfccs")), few))
+    assert "its macro F1 is 0.700, rests on 2 songs of b; 1 would" in said
+    assert "interval" not in said
+
+
+def test_an_ensemble_is_called_one(workplace):
+    make_model("mfccs", members=3)
+    said = words.about(Card.read(card_path("mfccs")), JUDGED)[0]
+    assert said.startswith("It is the mean of what 3 multilayer perceptrons answer, which hear music at 8000 Hz")
+
+
 def test_a_demo_is_called_one(workplace):
     make_model("mfccs")
     card = Card.read(card_path("mfccs"))
