@@ -1,10 +1,10 @@
 """evaluate: judge each chosen model on the test part, which had no say in its training or choice.
 
 One chosen seed may be lucky, and one test part too. `runs` says how each run's own best snapshot does on the same
-samples, `ensemble` how the mean of their probabilities does. The 95 % intervals come from a bootstrap over tracks, or,
-where tracks are unknown, over blocks of 30 neighbouring samples of a class, since the seconds of one track are not
-independent. `track` judges whole tracks by the verdict over their seconds; the baselines of data/baselines.json stand
-beside the network.
+samples, `ensemble` how the mean of their probabilities does. The 95 % intervals come from a bootstrap over tracks (or
+groups of them), or, where those are unknown, over blocks of 30 neighbouring samples of a class, since the seconds of
+one track are not independent. `track` judges whole tracks, where they are known, by the verdict over their seconds; the
+baselines of data/baselines.json stand beside the network.
 
 Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells, and, to be
 drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
@@ -53,7 +53,7 @@ def main() -> None:
     check_params(BASELINES, baselines.params, ("class_weights",))
     if selection.representations.keys() != names:
         raise UserError(mixed(SELECTED))
-    tracks_known = description.source.groups is not None
+    unit = description.source.unit
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder:
         for name, choice in selection.representations.items():
@@ -65,9 +65,9 @@ def main() -> None:
             best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
             paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
             alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
-            others = judge_runs(best, alone, answers, tracks_known) | {"baselines": baselines.representations[name]}
+            others = judge_runs(best, alone, answers, unit) | {"baselines": baselines.representations[name]}
             ranges = ranges_of(answers)
-            judged[name] = judge(answers, ranges, tracks_known, others)
+            judged[name] = judge(answers, ranges, unit, others)
             write_confusion(folder / f"{name}.csv", answers)
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]

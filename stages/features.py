@@ -2,9 +2,9 @@
 
 Reads data/audio as stages/songs.py says; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those that
 `representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
-tracks.csv; and audio.json, from which the model's card knows the sampling rate. A sample's group is the line in
-tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a track's
-last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
+tracks.csv; and audio.json, which has the sampling rate and whether a group is a track or several. A sample's group is
+the line in tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a
+track's last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
 
 Every header is read before any song. What is then worked out stays in data/tmp/features, a few tracks a piece, until
 the data set stands: a stage that was killed, or failed for a song, goes on where it stopped. Classes, groups and parts
@@ -59,9 +59,11 @@ def main() -> None:
     tracks = [track for piece in pieces for track in tracks_of(piece)]
     unusable = [track for track in tracks if not track.clips]
     refuse(unusable, len(tracks), params)
+    groups = groups_of(library.songs)
+    unit = "track" if len(set(groups)) == len(groups) else "group"
     with replacing_folder(FEATURES) as folder:
-        assemble(library.songs, tracks, pieces, folder)
-        write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate})
+        assemble(library.songs, groups, tracks, pieces, folder)
+        write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate, "unit": unit})
         write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
     shutil.rmtree(PIECES)
     for track in tracks:
@@ -165,14 +167,18 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
             progress.update(sum(seconds[file] for file in files) / 60)
 
 
-def assemble(songs: list[Song], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
+def groups_of(songs: list[Song]) -> list[int]:
+    """Return the group of each song: the number of its first song, mostly the song's own."""
+    first_of: dict[str, int] = {}
+    return [first_of.setdefault(song.group, number) if song.group else number for number, song in enumerate(songs)]
+
+
+def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
     """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by parts if songs have them.
 
     Raises:
         UserError: if no track, or none of a part, can be used.
     """
-    first_of: dict[str, int] = {}
-    groups = [first_of.setdefault(song.group, line) if song.group else line for line, song in enumerate(songs)]
     text = np.array([song.label for song in songs]).dtype
     for part in PARTS if songs[0].part else [""]:
         counts = [track.clips if song.part == part else 0 for song, track in zip(songs, tracks, strict=True)]

@@ -15,7 +15,7 @@ from stages.audio.decode import count_others, find_sounds, quiet_codecs
 from stages.exports import tell_outdated
 from stages.files import UserError, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all
-from stages.records import ENOUGH, few_songs
+from stages.records import few_songs
 from stages.reporting import songs
 from stages.reporting.strip import describe
 from stages.running import run_command
@@ -36,9 +36,9 @@ def main() -> None:
             f"{card.front_end.sample_rate} Hz: {shown(card.data.dataset)} holds no audio.json that says so",
             file=sys.stderr,
         )
-    few = few_songs(card.data.groups, ("train", "test"))
+    few = few_songs(card.data, ("train", "test"))
     if few:
-        print(f"predict: fewer than {ENOUGH} songs of a class are behind this model: {few}", file=sys.stderr)
+        print(f"predict: behind this model are {few}", file=sys.stderr)
     failures, minutes, several = [], 0.0, len(paths) > 1
     with ExitStack() as stack:
         takers = [stack.enter_context(each) for each in wanted(arguments, paths, listener)]

@@ -19,7 +19,7 @@ from stages.learning.dataset import Dataset, check_classes, encode, load_dataset
 from stages.learning.split import resampling_units, split_rows
 from stages.learning.units import units_of_classes
 from stages.params import PREPARING, Params, load_params
-from stages.records import ENOUGH, RATES, Description, Shape, Source, few_songs
+from stages.records import RATES, Description, Shape, Source, few_songs
 from stages.running import run_stage
 from stages.tensors import TensorFile
 from stages.writing import replacing_folder
@@ -31,7 +31,7 @@ class Samples(NamedTuple):
     classes: list[str]
     labels: np.ndarray  # class numbers (n,)
     units: np.ndarray  # what a bootstrap resamples (n,)
-    tracks_known: bool
+    groups_known: bool
     parts: dict[str, np.ndarray]  # rows of each, ascending
 
 
@@ -53,12 +53,9 @@ def main() -> None:
         description.write(folder / DESCRIPTION.name)
         for file in dataset.files:
             file.check_unchanged()
-    few = few_songs(description.source.groups)
+    few = few_songs(description.source)
     if few:
-        print(
-            f"warning: fewer than {ENOUGH} songs of a class: {few}; whatever is measured on so few is luck: see 'small "
-            "libraries' in docs/experiments.md"
-        )
+        print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
     print(f"prepare: {', '.join(dataset.representations)}: {summary(samples)} of {', '.join(samples.classes)}")
 
 
@@ -137,15 +134,17 @@ def draw_split(
 def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
     """Return what dataset.json says."""
     classes = samples.classes
-    used, rate = params.model_dump(mode="json", include=set(PREPARING)), sample_rate(Path(params.dataset), params)
+    used = params.model_dump(mode="json", include=set(PREPARING))
+    rate, unit = read_audio(Path(params.dataset), params)
+    unit = unit if samples.groups_known else "block"
     counted = {part: np.bincount(samples.labels[rows]) for part, rows in samples.parts.items()}
-    tracks = {
+    groups = {
         part: units_of_classes(samples.units[rows], samples.labels[rows])
         for part, rows in samples.parts.items()
-        if samples.tracks_known
+        if samples.groups_known
     }
     return Description(
-        fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, used),
+        fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, unit, used),
         params=used,
         classes=classes,
         counts=by_class(classes, counted),
@@ -153,8 +152,8 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
         source=Source(
             dataset=params.dataset,
             sample_rate=rate,
-            groups=by_class(classes, tracks) or None,
-            unit="track" if samples.tracks_known else "block",
+            groups=by_class(classes, groups) or None,
+            unit=unit,
             split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
             standardize=params.standardize,
         ),
@@ -164,7 +163,7 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
 def summary(samples: Samples) -> str:
     """Return how many samples each part has, and how many groups if they are known, as a phrase."""
     counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
-    if not samples.tracks_known:
+    if not samples.groups_known:
         return f"{counts} samples"
     groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
     return f"{counts} samples, {' / '.join(map(str, groups))} groups"
@@ -175,23 +174,28 @@ def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, di
     return {part: dict(zip(classes, numbers.tolist(), strict=True)) for part, numbers in counted.items()}
 
 
-def sample_rate(dataset: Path, params: Params) -> int | None:
-    """Return the sampling rate (Hz) that audio.json gives for the sound behind the arrays; None without it.
+def read_audio(dataset: Path, params: Params) -> tuple[int | None, str]:
+    """Return what audio.json tells of the sound behind the arrays: its sampling rate (Hz), and what a group is.
+
+    Without it, the rate is None and a group a track.
 
     Raises:
-        UserError: if audio.json gives none, or one that params.yaml did not ask for.
+        UserError: if audio.json gives no rate, or one that params.yaml did not ask for, or another kind of group.
     """
     path = dataset / "audio.json"
     if not is_there(path):
-        return None
+        return None, "track"
     content = read_json(path)
-    rate = content.get("sample_rate") if isinstance(content, dict) else None
+    content = content if isinstance(content, dict) else {}
+    rate, unit = content.get("sample_rate"), content.get("unit", "track")
     if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
         raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
     wanted = params.audio.sample_rate
     if dataset == FEATURES and rate != wanted:
         raise UserError(f"{path}: was made with audio.sample_rate: {rate}, params.yaml has {wanted}; run `dvc repro`")
-    return rate
+    if unit not in ("track", "group"):
+        raise UserError(f"{path}: found unit {shown(unit)}, expected track or group: what groups.npy numbers")
+    return rate, unit
 
 
 if __name__ == "__main__":

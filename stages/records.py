@@ -35,7 +35,12 @@ Name = Annotated[str, Field(min_length=1)]  # in Unicode
 Classes = Annotated[list[Name], Field(min_length=2)]
 ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
 Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
-ENOUGH = 5  # songs of a class in a part: fewer vary too little for an interval, which then looks narrow and is not
+ENOUGH = 5  # songs (or groups) of a class: fewer vary too little for an interval, which then looks narrow and is not
+UNITS = {  # what samples that belong together are, and what it is called
+    "track": "song",
+    "group": "group",  # of songs: an artist's, an album's
+    "block": "block",  # of neighbouring samples of a class, where tracks are unknown
+}
 Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
 
 
@@ -87,8 +92,8 @@ class Source(Record):
 
     dataset: str  # the folder
     sample_rate: Rate | None  # of the sound behind the arrays
-    groups: Counts | None  # tracks, or None if they are unknown
-    unit: Literal["track", "block"]  # what a bootstrap draws: tracks, or blocks of neighbouring samples of a class
+    groups: Counts | None  # tracks or groups of them, or None if both are unknown
+    unit: Literal[tuple(UNITS)]  # what no split cuts in two and a bootstrap draws
     split: Literal["given"] | Drawn
     standardize: bool
 
@@ -190,10 +195,12 @@ class Card(Record):
     data: CardData
 
 
-def few_songs(groups: Counts | None, parts: tuple[str, ...] = PARTS) -> str:
+def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:
     """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none is known."""
-    few = {part: [f"{n} of {name}" for name, n in groups[part].items() if n < ENOUGH] for part in parts if groups}
-    return shown("; ".join(f"{part} has {', '.join(classes)}" for part, classes in few.items() if classes), 1000)
+    counted = {part: source.groups[part] for part in parts if source.groups}
+    few = {part: [f"{n} of {name}" for name, n in own.items() if n < ENOUGH] for part, own in counted.items()}
+    told = "; ".join(f"{part} has {', '.join(classes)}" for part, classes in few.items() if classes)
+    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {shown(told, 1000)}" if told else ""
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

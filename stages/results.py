@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from stages.records import ENOUGH, MODELS, ByClass, Choice, Fingerprint, Record
+from stages.records import ENOUGH, MODELS, UNITS, ByClass, Choice, Fingerprint, Record
 
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
 
@@ -75,7 +75,7 @@ class Scored(Record):
 class Baseline(Scored):
     """How a simpler model did."""
 
-    f1_macro_split_at_random: float | None = None  # only where tracks are known
+    f1_macro_split_at_random: float | None = None  # only where tracks or groups are known
 
 
 class Baselines(Record):
@@ -127,15 +127,15 @@ class Judgement(Judged):
     runs: OverRuns
     ensemble: OfEnsemble
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
-    groups: ByClass | None = None  # tracks of the test part, where they are known
+    groups: ByClass | None = None  # tracks of the test part, or groups of them, where they are known
     blocks: ByClass | None = None  # what stands for them where they are not
 
     @property
     def rests_on(self) -> str | None:
         """What is told in place of every interval where a class has too little: "rests on 2 songs of pop", say."""
-        unit, counts = ("song", self.groups) if self.groups else ("block", self.blocks or {})
-        name, n = min(counts.items(), key=itemgetter(1), default=(None, ENOUGH))
-        return f"rests on {n} {unit}{'s' * (n > 1)} of {name}" if n < ENOUGH else None
+        unit = "track" if self.track else "group" if self.groups else "block"
+        name, n = min((self.groups or self.blocks or {}).items(), key=itemgetter(1), default=(None, ENOUGH))
+        return f"rests on {n} {UNITS[unit]}{'s' * (n > 1)} of {name}" if n < ENOUGH else None
 
 
 class Comparison(Record):

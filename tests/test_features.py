@@ -276,6 +276,7 @@ def test_a_table_says_what_the_songs_are_wherever_they_lie(songs, capsys):
     labels, groups = (np.load(features.FEATURES / "melgrams" / f"{name}.npy") for name in ("labels", "groups"))
     assert labels.tolist() == np.repeat(["rock", "pop", "rock", "pop", "pop"], 3).tolist()
     assert groups.tolist() == np.repeat([0, 1, 0, 3, 3], 3).tolist()
+    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 8000, "unit": "group"}
     assert {row["problem"] for row in rows[5:]} == {"is without a row in data/audio/tracks.csv"}
     assert len(rows) == 12
     assert "left out: 7 songs without a row in data/audio/tracks.csv: data/audio/folk/" in (capsys.readouterr().out)

@@ -57,6 +57,12 @@ def test_uv_installs_all_with_one_command(place):
     assert install(place) == (0, [BY_UV], {})
 
 
+def test_bytecode_is_made_at_once_where_python_is_told_to_keep_none(place):
+    """Else every command would compile all packages anew."""
+    _, calls, _ = install(place, PYTHONDONTWRITEBYTECODE="1")
+    assert calls == [BY_UV.replace(" -b", " --compile-bytecode -b")]
+
+
 def test_uv_is_told_what_pips_variables_say(place):
     *_, told = install(place, PIP_INDEX_URL="https://a/simple", PIP_EXTRA_INDEX_URL="https://b https://c")
     assert told["UV_DEFAULT_INDEX"] == "https://a/simple"

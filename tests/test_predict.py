@@ -218,5 +218,5 @@ def test_a_model_of_few_songs_says_so(here, trained, monkeypatch, capsys):
     run(monkeypatch, "songs/blues_000.flac")
     train, test = (", ".join(f"{n} of {genre}" for genre in ("blues", "classical", "pop", "rock")) for n in (2, 1))
     assert capsys.readouterr().err == (
-        f"predict: fewer than 5 songs of a class are behind this model: train has {train}; test has {test}\n"
+        f"predict: behind this model are fewer than 5 songs of a class: train has {train}; test has {test}\n"
     )

@@ -1,5 +1,6 @@
 """prepare: tensors as the design says, in little memory, and nothing lost when the data set is bad."""
 
+import json
 import os
 import resource
 import subprocess
@@ -96,10 +97,26 @@ def test_the_rate_that_audio_json_tells_is_kept(workplace):
     path.write_text('{"sample_rate": 16000}')
     prepare.main()
     assert read_json(PREPARED / "dataset.json")["source"]["sample_rate"] == 16000
-    for bad in ('{"sample_rate": "16 kHz"}', "[]", '{"rate": 16000}'):
+    for bad in ('{"sample_rate": "16 kHz"}', "[]", '{"rate": 16000}', '{"sample_rate": 16000.5}'):
         path.write_text(bad)
         with pytest.raises(UserError, match=r"^data/mine/audio.json: found sample_rate .*, expected a number of Hz"):
             prepare.main()
+
+
+def test_groups_of_several_tracks_are_told_from_tracks(workplace):
+    save_dataset(workplace / "data" / "mine")
+    path, made = workplace / "data" / "mine" / "audio.json", []
+    for content, unit in ((None, "track"), ({}, "track"), ({"unit": "track"}, "track"), ({"unit": "group"}, "group")):
+        if content is not None:
+            path.write_text(json.dumps({"sample_rate": 8000} | content))
+        prepare.main()
+        about = read_json(PREPARED / "dataset.json")
+        assert about["source"]["unit"] == unit
+        made.append(about["fingerprint"])
+    assert made[1] == made[2] != made[3]
+    path.write_text('{"sample_rate": 8000, "unit": "artist"}')
+    with pytest.raises(UserError, match=r"^data/mine/audio.json: found unit artist, expected track or group: what "):
+        prepare.main()
 
 
 def test_features_of_another_rate_than_the_parameters_are_refused(workplace):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stages.files import UserError
-from stages.records import Choice, Skipped, few_songs, read_by_name, read_or_skipped, read_table, write_by_name
+from stages.records import Choice, Skipped, Source, few_songs, read_by_name, read_or_skipped, read_table, write_by_name
 from stages.results import Judgement, Selection, Timing
 
 HARDWARE = {"cpu": "a", "cores": 1, "instruction_set": "AVX2", "versions": {"torch": "2"}}
@@ -42,9 +42,13 @@ def test_a_device_may_have_been_skipped(tmp_path):
 
 def test_few_songs_are_told_by_part_and_class():
     groups = {"train": {"a": 5, "b": 4}, "val": {"a": 5, "b": 9}, "test": {"a": 1, "b\n": 2}}
-    assert few_songs(groups) == "train has 4 of b; test has 1 of a, 2 of b\\n"
-    assert few_songs(groups, ("train", "val")) == "train has 4 of b"
-    assert few_songs(groups, ("val",)) == few_songs(None) == ""
+    known = {"dataset": "a", "sample_rate": None, "split": "given", "standardize": True}
+    source = Source(**known, groups=groups, unit="track")
+    assert few_songs(source) == "fewer than 5 songs of a class: train has 4 of b; test has 1 of a, 2 of b\\n"
+    assert few_songs(source, ("train", "val")) == "fewer than 5 songs of a class: train has 4 of b"
+    artists = Source(**known, groups=groups, unit="group")
+    assert few_songs(artists, ("train",)) == "fewer than 5 groups of a class: train has 4 of b"
+    assert few_songs(source, ("val",)) == few_songs(Source(**known, groups=None, unit="block")) == ""
 
 
 def test_a_table_has_its_columns_of_their_types(tmp_path):

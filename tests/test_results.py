@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reporting.judged import JUDGED
+from reporting.judged import JUDGED, TRACKS
 
 from stages.records import Choice
 from stages.results import PARTS_OF_TIME, Baselines, Selection, Timing
@@ -31,9 +31,10 @@ def test_names_like_keys_of_our_own_lose_nothing(tmp_path):
     ("units", "says"),
     [
         ({"groups": {"a": 9, "b": 5}}, None),
-        ({"groups": {"a": 3, "b": 2, "c": 4}}, "rests on 2 songs of b"),
-        ({"groups": {"a": 9, "b": 4}}, "rests on 4 songs of b"),
-        ({"groups": {"a": 1, "b": 1}}, "rests on 1 song of a"),
+        ({"groups": {"a": 3, "b": 2, "c": 4}, "track": TRACKS}, "rests on 2 songs of b"),
+        ({"groups": {"a": 9, "b": 4}, "track": TRACKS}, "rests on 4 songs of b"),
+        ({"groups": {"a": 1, "b": 1}, "track": TRACKS}, "rests on 1 song of a"),
+        ({"groups": {"a": 9, "b": 4}}, "rests on 4 groups of b"),
         ({"blocks": {"a": 5, "b": 7}}, None),
         ({"blocks": {"a": 6, "b": 1}}, "rests on 1 block of b"),
     ],

@@ -128,6 +128,12 @@ def test_a_terminal_without_the_letters_shows_escapes(encoding, expected):
         assert writer.stdout.read() == f"{expected}\n"
 
 
+def test_a_process_ends_without_going_through_all_its_objects_once_more():
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import stages.running"
+    with python(code, stdout=subprocess.PIPE, encoding="ascii") as writer:
+        assert writer.stdout.read() == "True\n"
+
+
 def test_too_little_memory_is_told_before_anything_runs(monkeypatch):
     monkeypatch.setattr("resource.getrlimit", lambda what: (LEAST - 1024, -1))
     with pytest.raises(UserError, match=r"^ulimit -v: found 2097151 KiB, expected 2097152 or more"):

@@ -56,6 +56,17 @@ def test_snapshots_are_kept_when_macro_f1_improves_and_repeat_to_the_byte(workpl
     assert files(SNAPSHOTS / "cpu") == first
 
 
+def test_whoever_starts_the_workers_needs_no_torch(workplace):
+    """Importing it takes a second or more of a core that others train on."""
+    code = (
+        "import sys; from stages import tasks, train; tasks.cores = lambda: 2; sys.argv[1:] = ['cpu']; train.main(); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0
+    assert read_json(Path("metrics/train_cpu.json"))["representations"]["mfccs"]["runs_at_once"] == 2
+
+
 def test_every_epoch_is_kept_on_demand_and_runs_differ(workplace, monkeypatch):
     write_params(snapshots="every", epochs=3)
     train_on("cpu", monkeypatch)

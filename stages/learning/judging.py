@@ -22,7 +22,7 @@ class Answers(NamedTuple):
 
     classes: list[str]
     y: torch.Tensor  # class numbers, shape (n,)
-    units: np.ndarray  # the track or block of each sample, shape (n,)
+    units: np.ndarray  # the track, group or block of each sample, shape (n,)
     logits: torch.Tensor  # shape (n, classes)
 
     @property
@@ -58,34 +58,32 @@ def scores_of(answers: Answers) -> dict[str, float | list[float]]:
     return scores(count(answers.actual, answers.predicted, len(answers.classes)))
 
 
-def judge(
-    answers: Answers, ranges: dict[str, float | list[float]], tracks_known: bool, others: dict[str, Any]
-) -> Judgement:
+def judge(answers: Answers, ranges: dict[str, float | list[float]], unit: str, others: dict[str, Any]) -> Judgement:
     """Return all that is told of a chosen model, beside the judgements of others: runs, ensemble and baselines."""
     scored = scores_of(answers)
     return Judgement(
-        **overall(answers, ranges, tracks_known),
+        **overall(answers, ranges, unit),
         **{key: dict(zip(answers.classes, scored[key], strict=True)) for key in ("f1", "precision", "recall")},
-        **{"groups" if tracks_known else "blocks": count_units(answers)},
+        **{"blocks" if unit == "block" else "groups": count_units(answers)},
         true_class_probability=float(answers.probabilities[np.arange(len(answers.y)), answers.actual].mean()),
         **others,
     )
 
 
 def count_units(answers: Answers) -> dict[str, int]:
-    """Return how many tracks, or blocks, each class's scores rest on."""
+    """Return how many tracks, groups or blocks each class's scores rest on."""
     counts = units_of_classes(answers.units, answers.actual)
     return dict(zip(answers.classes, counts.tolist(), strict=True))
 
 
-def overall(answers: Answers, ranges: dict[str, float | list[float]], tracks_known: bool) -> dict[str, Any]:
+def overall(answers: Answers, ranges: dict[str, float | list[float]], unit: str) -> dict[str, Any]:
     """Return what is told of every model of ours: loss, scores with intervals, calibration, whole tracks' scores."""
     probabilities, scored = answers.probabilities, scores_of(answers)
     return {
         "loss": cross_entropy(answers.logits, answers.y).item(),
         **{key: value for key, value in (scored | ranges).items() if key.startswith(("accuracy", "f1_macro"))},
         "expected_calibration_error": calibration_error(reliability(probabilities, answers.actual)),
-        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if tracks_known else {}),
+        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if unit == "track" else {}),
     }
 
 
@@ -98,7 +96,7 @@ def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarr
 
 
 def judge_runs(
-    best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers, tracks_known: bool
+    best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers, unit: str
 ) -> dict[str, OverRuns | OfEnsemble]:
     """Return what is told of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
 
@@ -106,7 +104,7 @@ def judge_runs(
         best: the snapshots.
         logits: of each, shape (n, classes); one is let go before the next is asked for.
         answers: of any model to the same samples.
-        tracks_known: whether whole tracks can be judged.
+        unit: what samples that belong together are: if they are tracks, those are judged too.
     """
     epochs, f1 = [each.epoch for each in best], []
 
@@ -122,7 +120,7 @@ def judge_runs(
         best_epoch_mean=statistics.mean(epochs),
         best_epoch_std=deviation(epochs),
     )
-    ensemble = OfEnsemble(members=len(best), **overall(together, ranges_of(together), tracks_known))
+    ensemble = OfEnsemble(members=len(best), **overall(together, ranges_of(together), unit))
     return {"runs": over_runs, "ensemble": ensemble}
 
 

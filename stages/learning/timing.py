@@ -88,11 +88,11 @@ def hardware(device: "torch.device") -> dict[str, Any]:
     """Return what the times were measured on: processor, instruction set (torch's word for it), versions, GPU."""
     import torch
 
-    record = {
+    record = {  # of plain types: a class of torch's own would have the parent of the workers import it
         "cpu": cpu_name(),
         "cores": cores(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": version("numpy")},
     }
     if device.type == "cuda":
         driver = Path("/sys/module/nvidia/version")

@@ -6,7 +6,7 @@ What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 import math
 
 from stages.files import MODEL, timing_path
-from stages.records import ENOUGH, Card, CardData, few_songs
+from stages.records import UNITS, Card, CardData, few_songs
 from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
 from stages.results import Judgement, Timing
 
@@ -32,7 +32,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += [
         f"- Split: {describe_split(data)}; standardized by the training part: {'yes' if data.standardize else 'no'}."
     ]
-    for what, counts in {"samples": data.counts, "songs": data.groups}.items():
+    for what, counts in {"samples": data.counts, f"{UNITS[data.unit]}s": data.groups}.items():
         if counts:
             rows = [[part, *(str(n[name]) for name in card.classes)] for part, n in counts.items()]
             lines += ["", *table([what, *map(text, card.classes)], rows)]
@@ -45,9 +45,9 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += ["", "## Limits", ""]
     if rates:
         lines += [f"- Sound is heard at {' and '.join(map(str, rates))} Hz: nothing above half of that, and no stereo."]
-    few = few_songs(data.groups)
+    few = few_songs(data)
     if few:
-        lines += [f"- Fewer than {ENOUGH} songs of a class: {text(few)}. Whatever is measured on so few is luck."]
+        lines += [f"- Behind this are {text(few)}. Whatever is measured on so few is luck."]
     lines += [f"- One second at a time; {len(card.classes)} classes ({classes})."]
     lines += [
         "- A probability is not a measure of how typical a song is; its calibration is in [the report](report.md)."
@@ -104,5 +104,4 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
 def describe_split(data: CardData) -> str:
     """Return how the data were split, as a phrase."""
     how = "as given" if data.split == "given" else f"drawn with seed {data.split.seed}, stratified by class"
-    tracks = "tracks unknown" if data.groups is None else "no track in two parts"
-    return f"{how}, {tracks}"
+    return f"{how}, {'tracks unknown' if data.unit == 'block' else f'no {UNITS[data.unit]} in two parts'}"

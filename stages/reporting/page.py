@@ -20,7 +20,7 @@ from stages.files import (
     shown,
 )
 from stages.learning.split import BLOCK, MOST_SAMPLES
-from stages.records import ENOUGH, Description, Epoch, Size, Skipped, read_table
+from stages.records import ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
 from stages.results import Judgement
@@ -134,11 +134,13 @@ SECTIONS = {  # title, picture, what is said of it
 
 def how_sure(judged: dict[str, Judgement]) -> str:
     """Return what the intervals, or what stands in their place, and the spread mean."""
-    by_track = Description.read(DESCRIPTION).source.unit == "track"
-    units = "tracks" if by_track else f"blocks of {BLOCK} neighbouring samples of a class"
+    unit = Description.read(DESCRIPTION).source.unit
+    units = {"track": "tracks", "group": "groups of tracks"}.get(
+        unit, f"blocks of {BLOCK} neighbouring samples of a class"
+    )
     sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test part."
     if any(result.rests_on for result in judged.values()):
-        few = "songs of a class" if by_track else units
+        few = units if unit == "block" else f"{UNITS[unit]}s of a class"
         sure = (
             f"No intervals: with fewer than {ENOUGH} {few} in the test part they would look narrow and mean nothing; "
             "[several splits](../docs/experiments.md#small-libraries) tell more."

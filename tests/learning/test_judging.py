@@ -24,10 +24,11 @@ def answers():
 def test_tracks_are_judged_only_where_they_are_known():
     others = {key: getattr(JUDGED, key) for key in ("runs", "ensemble", "baselines")}
     ranges = dict.fromkeys(("accuracy_low", "accuracy_high", "f1_macro_low", "f1_macro_high"), 0.5)
-    unknown = judge(answers(), ranges, False, others)
+    unknown = judge(answers(), ranges, "block", others)
     assert (unknown.track, unknown.groups, unknown.blocks) == (None, None, dict(zip(CLASSES, (2, 1, 1), strict=True)))
-    judged = judge(answers(), ranges, True, others)
-    assert (judged.groups, judged.blocks) == (unknown.blocks, None)
+    grouped, judged = (judge(answers(), ranges, unit, others) for unit in ("group", "track"))
+    assert grouped.groups == judged.groups == unknown.blocks
+    assert grouped.track is grouped.blocks is judged.blocks is None
     probabilities = answers().probabilities
     verdicts = [np.log(probabilities[rows : rows + 3]).sum(axis=0).argmax() for rows in range(0, 12, 3)]
     assert judged.track.tracks == 4

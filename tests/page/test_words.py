@@ -1,12 +1,11 @@
 """words: the figures, what they rest on, and a warning where they say nothing of real music."""
 
 from models import make_model
-from reporting.judged import JUDGED
+from reporting.judged import JUDGED, TRACKS
 
 from stages.files import card_path
 from stages.page import words
 from stages.records import Card
-from stages.results import Tracks
 
 
 def test_it_says_what_the_figures_rest_on(workplace):
@@ -17,15 +16,14 @@ def test_it_says_what_the_figures_rest_on(workplace):
     assert "a multilayer perceptron that hears music at 8000 Hz, one second at a time, as 26 numbers (mfccs)" in said
     assert "trained on 3,000 seconds of blues, classical, pop from data/mine" in said
     assert "On 60 other seconds, which had no say in its training, its macro F1 is 0.700, 95 % interval 0.610" in said
-    tracks = Tracks(accuracy=0.7, f1_macro=0.7, tracks=12)
-    assert "On 60 other seconds of 12 songs, which" in " ".join(
-        words.about(card, JUDGED.model_copy(update={"track": tracks}))
+    assert "On 60 other seconds of 11 songs, which" in " ".join(
+        words.about(card, JUDGED.model_copy(update={"track": TRACKS}))
     )
 
 
 def test_few_songs_stand_in_place_of_an_interval(workplace):
     make_model("mfccs")
-    few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None})
+    few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None, "track": TRACKS})
     said = " ".join(words.about(Card.read(card_path("mfccs")), few))
     assert "its macro F1 is 0.700, rests on 2 songs of b; 1 would" in said
     assert "interval" not in said

@@ -1,6 +1,6 @@
 """A judgement that several tests tell of."""
 
-from stages.results import PARTS_OF_TIME, Hardware, Judgement
+from stages.results import PARTS_OF_TIME, Hardware, Judgement, Tracks
 
 SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8, "f1_macro": 0.7, "f1_macro_low": 0.61} | {
     "f1_macro_high": 0.79
@@ -20,4 +20,5 @@ JUDGED = Judgement(
 )
 HARDWARE = Hardware(cpu="a processor", cores=2, instruction_set="AVX2", versions={"torch": "2"})
 SECONDS = {part: {"median": 1.0, "min": 1.0, "max": 1.0} for part in PARTS_OF_TIME}
-FEW = JUDGED.model_copy(update={"blocks": None, "groups": {"a": 9, "b*": 2}})
+TRACKS = Tracks(accuracy=0.8, f1_macro=0.75, tracks=11)
+FEW = JUDGED.model_copy(update={"blocks": None, "groups": {"a": 9, "b*": 2}, "track": TRACKS})

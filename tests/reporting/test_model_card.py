@@ -57,12 +57,17 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
 def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
-    for n, says in ((5, ""), (4, "- Fewer than 5 songs of a class: test has 4 of 10.")):
+    for n, unit, says in (
+        (5, "track", ""),
+        (4, "track", "- Behind this are fewer than 5 songs of a class: test has 4 of 10."),
+        (4, "group", "- Behind this are fewer than 5 groups of a class: test has 4 of 10."),
+    ):
+        called = {"track": "song", "group": "group"}[unit]
         groups = {"train": {"10": 9, "2": 8}, "val": {"10": 5, "2": 6}, "test": {"10": n, "2": 7}}
-        card = CARD.model_copy(update={"data": CARD.data.model_copy(update={"groups": groups})})
+        card = CARD.model_copy(update={"data": CARD.data.model_copy(update={"groups": groups, "unit": unit})})
         page = model_card({"other": card}, {"other": FEW if says else JUDGED})
-        assert "| songs | 2 | 10 |\n| --- | --- | --- |\n| train | 8 | 9 |" in page
-        assert "no track in two parts" in page
-        assert ("Fewer than 5 songs" in page) == bool(says)
+        assert f"| {called}s | 2 | 10 |\n| --- | --- | --- |\n| train | 8 | 9 |" in page
+        assert f"no {called} in two parts" in page
+        assert ("fewer than 5" in page) == bool(says)
         assert says in page
         assert ("| 0.700, rests on 2 songs of b\\* |" in page) == bool(says)

@@ -29,8 +29,10 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
     ("unit", "judged", "says"),
     [
         ("track", JUDGED, "a bootstrap over tracks of the test part"),
+        ("group", JUDGED, "a bootstrap over groups of tracks of the test part"),
         ("block", JUDGED, "over blocks of 30 neighbouring samples of a class"),
         ("track", FEW, "No intervals: with fewer than 5 songs of a class in"),
+        ("group", FEW, "No intervals: with fewer than 5 groups of a class in"),
         ("block", FEW, "No intervals: with fewer than 5 blocks of 30 neighbouring samples of a class in"),
     ],
 )
