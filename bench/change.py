@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def measure(clone: Path, lr: float) -> dict[str, float]:
-    """Return the seconds of `dvc repro` with another lr, of training alone, which is then run once more, and the rest."""
+    """Return the seconds of `dvc repro` with another lr, of training alone (run once more), and of the rest."""
     run(clone, "sed", "-i", f"s/^lr: .*/lr: {lr}/", "params.yaml")
     whole, training = seconds(clone, "dvc", "repro"), seconds(clone, sys.executable, "-m", "stages.train", "cpu")
     return {"dvc repro": whole, "training": training, "the rest": whole - training}

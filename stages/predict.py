@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.audio.decode import count_others, find_sounds, quiet_codecs
+from stages.audio.decode import quiet_codecs
+from stages.audio.sounds import count_others, find_sounds
 from stages.exports import tell_outdated
 from stages.files import UserError, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from stages.audio.decode import count_others, find_sounds
+from stages.audio.sounds import count_others, find_sounds
 from stages.files import TABLE, UserError, is_there, open_regular, shown
 from stages.records import PARTS
 

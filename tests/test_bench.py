@@ -11,7 +11,7 @@ from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
 from test_export import make_model
 
-from bench import front_end, growth, training
+from bench import change, front_end, growth, recipes, training
 from stages import prepare
 from stages.files import UserError, read_json
 from stages.learning.network import build_network
@@ -73,7 +73,10 @@ def test_front_end(workplace, monkeypatch):
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
         assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
-    assert readme.front_end().count("| ratio |") == 1
+    table = readme.front_end()
+    assert table.count("| ratio |") == 1
+    shares = [f"{row['predict_to_ours']:.0%}" for row in measured.values()]
+    assert f"| `predict`, of ours | {' | '.join(shares)} |" in table
 
 
 @pytest.mark.slow
@@ -108,11 +111,42 @@ def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
         growth.cost_of("fails", tmp_path)
 
 
-@pytest.mark.slow
-def test_recipes(tmp_path):
-    repository = copy_of_the_project(tmp_path / "clone")
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The project with small arrays, all in git."""
+    repository = copy_of_the_project(tmp_path_factory.mktemp("bench") / "clone")
     for name, shape in {"mfccs": (6,), "melgrams": (5, 4)}.items():
         save_arrays(repository.folder / "arrays" / name, *make_arrays(shape=shape))
+    repository.run("sed", "-i", "s|^dataset: .*|dataset: arrays|; s|^epochs: .*|epochs: 2|", "params.yaml")
+    repository.run("sed", "-i", "s|train: 3200|train: 72|; s|val: 800|val: 24|; s|test: 1376|test: 24|", "params.yaml")
+    repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.commit()
+    return repository
+
+
+@pytest.mark.slow
+def test_a_changed_parameter(repository, monkeypatch):
+    """Training and the rest of `dvc repro` add up to it; both have run, with the lr of the round."""
+    said = []
+    monkeypatch.setattr(change, "RATES", (0.5,))
+    monkeypatch.setattr(change, "run", lambda folder, *command: said.append(command) or recipes.run(folder, *command))
+    with contextlib.chdir(repository.folder):
+        change.main()
+        measured = read_json(change.RESULTS)
+        keys = ("dvc repro", "training", "the rest")
+        assert readme.change().splitlines()[2] == f"| {' | '.join(f'{measured[key]:.1f} s' for key in keys)} |"
+    assert [command[:4] for command in said[1:]] == [
+        ("dvc", "repro"),
+        ("sed", "-i", "s/^lr: .*/lr: 0.5/", "params.yaml"),
+        ("dvc", "repro"),
+        (sys.executable, "-m", "stages.train", "cpu"),
+    ]
+    assert measured["dvc repro"] == pytest.approx(measured["training"] + measured["the rest"])
+    assert 0 < measured["training"] < measured["dvc repro"]
+
+
+@pytest.mark.slow
+def test_recipes(repository):
     code = (
         "from bench import recipes\n"
         "recipes.POLL_SECONDS = 0.5\n"
@@ -121,10 +155,6 @@ def test_recipes(tmp_path):
         "recipes.RECIPES = {'against the SVM': kept}\n"
         "recipes.main()"
     )
-    repository.run("sed", "-i", "s|^dataset: .*|dataset: arrays|; s|^epochs: .*|epochs: 2|", "params.yaml")
-    repository.run("sed", "-i", "s|train: 3200|train: 72|; s|val: 800|val: 24|; s|test: 1376|test: 24|", "params.yaml")
-    repository.run("git", "init", "--quiet", "--initial-branch=main")
-    repository.commit()
     repository.run(sys.executable, "-c", code)
     found = repository.json("bench/results/recipes.json")["against the SVM"]
     assert found.keys() == {"lr 0.01", "AdamW, cosine, more dropout, wider"}

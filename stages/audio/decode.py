@@ -6,37 +6,26 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-from stages.files import TABLE, open_regular, shown
+from stages.files import open_regular
 
 if TYPE_CHECKING:
     import soundfile
 
-# Of libsndfile's formats, the suffixes that are not the format's name.
-OTHER_SUFFIXES = {
-    "AIFF": ("aif", "aifc"),
-    "AU": ("snd",),
-    "IRCAM": ("sf",),
-    "MP3": ("mp1", "mp2"),
-    "NIST": ("sph",),
-    "OGG": ("oga", "opus"),
-    "SVX": ("8svx", "iff"),
-}
 BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cache
 BLOCK_BYTES = 2**22  # at most, whatever the header claims
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 MAX_CHANNELS = 64
 CLAIM = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be ([1-9]\d*)\)", re.MULTILINE)
+MORE = re.compile(rb"\xff[\xe0-\xff]|ID3")  # where one frame of an MP3 ends, another one, or another song, begins
 UNKNOWN = 2**31 - 2**16  # bytes that a header claims, and more, where whoever wrote it did not know
 SHORT_SECONDS = 0.2  # an MP3 that does not say its length may differ by less from the one that follows from its size
 LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
@@ -53,41 +42,6 @@ def why_unusable(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return f"cannot be used ({type(error).__name__}: {error})"
-
-
-@cache
-def sound_suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of what libsndfile says it reads; not of raw samples, of no known form."""
-    import soundfile
-
-    formats = soundfile.available_formats().keys() - {"RAW"}
-    return frozenset(f".{suffix}" for name in formats for suffix in (name.lower(), *OTHER_SUFFIXES.get(name, ())))
-
-
-def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the sounds in a folder and below it, and the other files, in order, but none hidden and no table of songs.
-
-    Raises:
-        PermissionError: naming a folder that may not be read. (Path.rglob would keep silent.)
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    sounds, others = [], []
-    for place, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(place, name) for name in names if name != TABLE and not name.startswith(".")):
-            (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
-    return sorted(sounds), sorted(others)
-
-
-def count_others(others: list[Path]) -> str:
-    """Return how many files are no sound and of which kinds: "3 files that are no sound this can decode (m4a 3)"."""
-    kinds = Counter(path.suffix.lower()[1:] or "no suffix" for path in others).most_common()
-    listed = shown(", ".join(f"{kind} {n}" for kind, n in kinds))
-    files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
-    return f"{files} no sound this can decode ({listed})"
 
 
 def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
@@ -118,9 +72,9 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
 
     with open_regular(path) as file:
         try:
-            # Opened once more, by libsndfile: it would call Python again and again to read a Python file, and version
-            # 1.2.0 closes a descriptor that it is lent.
-            with soundfile.SoundFile(f"/dev/fd/{file.fileno()}") as sound:
+            # A descriptor of libsndfile's own: it would call Python again and again to read a Python file, and version
+            # 1.2.0 closes even one that it is only lent.
+            with soundfile.SoundFile(os.dup(file.fileno())) as sound:
                 if not (MIN_RATE <= sound.samplerate <= MAX_RATE and 1 <= sound.channels <= MAX_CHANNELS):
                     raise DecodeError(
                         f"claims {sound.channels} channels at {sound.samplerate} Hz, expected 1 to {MAX_CHANNELS} at "
@@ -177,12 +131,17 @@ def cut_short(sound: "soundfile.SoundFile") -> str:
     """Return where an open sound that has been read ends before its time, "breaks off after 12.3 s of 30.0 s"; or "".
 
     Of FLAC and MP3 libsndfile believes the header; of WAV and the like it counts what is there, and its log tells what
-    the header claims. OGG's does not say.
+    the header claims. OGG's does not say. Of an MP3 of no known length it takes the first frame's bit rate for that of
+    all, and of several in one file it hears the first.
     """
     seconds, claimed = sound.tell() / sound.samplerate, sound.frames / sound.samplerate
     if (told := CLAIM.search(sound.extra_info)) and int(told[1]) < UNKNOWN:
         claimed *= int(told[1]) / int(told[2])
-    return f"breaks off after {seconds:.1f} s of {claimed:.1f} s" if claimed - seconds > SHORT_SECONDS else ""
+    if claimed - seconds > SHORT_SECONDS:
+        return f"breaks off after {seconds:.1f} s of {claimed:.1f} s"
+    if sound.format == "MP3" and MORE.match(os.pread(sound.name, 3, os.lseek(sound.name, 0, os.SEEK_CUR))):
+        return f"is longer than the {seconds:.1f} s that its start tells of: no more was read"
+    return ""
 
 
 @contextmanager

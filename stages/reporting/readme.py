@@ -124,6 +124,14 @@ def growth() -> str:
     return "\n".join(table(["seconds of CPU, memory", *sizes, "exponent"], rows)) + "\n"
 
 
+def change() -> str:
+    """Return a table of bench/results/change.json: what `dvc repro` takes when one parameter has changed."""
+    measured = read_json(Path("bench/results/change.json"))
+    head = ["after `lr` changed: `dvc repro`", "of it training", "the rest"]
+    cells = [f"{measured[key]:.1f} s" for key in ("dvc repro", "training", "the rest")]
+    return "\n".join(table(head, [cells])) + "\n"
+
+
 def front_end() -> str:
     """Return a table of bench/results/front_end.json: from sound to features, against the libraries behind them."""
     measured = read_json(Path("bench/results/front_end.json"))
@@ -131,6 +139,7 @@ def front_end() -> str:
         [who, *(f"{row[who]:,.0f}" for row in measured.values())] for who in ("pyAudioAnalysis and librosa", "ours")
     ]
     rows.append(["ratio", *(f"x {row['ratio']:.1f}" for row in measured.values())])
+    rows.append(["`predict`, of ours", *(f"{row['predict_to_ours']:.0%}" for row in measured.values())])
     floor = "ratio, if all but decoding took no time"
     rows.append([floor, *(f"x {row['ratio'] / row['shares']['decode']:.1f}" for row in measured.values())])
     for part in ("decode", "resample", "features"):
@@ -148,5 +157,5 @@ def predict() -> str:
 GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"results": results, "predict": predict, "dag": pipeline},
     Path("docs/experiments.md"): {"recipes": recipes},
-    Path("bench/README.md"): {"speed": speed, "growth": growth, "front_end": front_end},
+    Path("bench/README.md"): {"speed": speed, "growth": growth, "change": change, "front_end": front_end},
 }

@@ -1,0 +1,75 @@
+"""Which files are sounds: all that libsndfile reads, and no others; the rest is counted."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from audio.test_decode import heard_in, music
+
+from stages.audio.sounds import count_others, find_sounds, sound_suffixes
+
+KINDS = {
+    **{name: (name.upper(), None) for name in ("aiff", "au", "caf", "flac", "mp3", "ogg", "rf64", "w64", "wav")},
+    **{"aif": ("AIFF", None), "oga": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "snd": ("AU", None)},
+}
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_all_that_the_library_reads_is_sound(tmp_path, suffix):
+    form, subtype = KINDS[suffix]
+    soundfile.write(tmp_path / f"a.{suffix}", music(3, 48000), 48000, format=form, subtype=subtype)
+    (found,), others = find_sounds(tmp_path)
+    assert others == []
+    heard = np.concatenate(heard_in(found))
+    assert np.abs(np.fft.rfft(heard[8000:16000])).argmax() == 220
+
+
+def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_path):
+    names = ("b/x.m4a", "a.M4A", "c.jpg", "README", "b/song.Opus", "d.raw")
+    for name in (*names, "b/.DS_Store", "._a.mp3", ".git/a.wav", "b/tracks.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sounds, others = find_sounds(tmp_path)
+    assert sounds == [tmp_path / "b" / "song.Opus"]
+    assert others == [tmp_path / name for name in ("README", "a.M4A", "b/x.m4a", "c.jpg", "d.raw")]
+    assert count_others(others) == "5 files that are no sound this can decode (m4a 2, no suffix 1, jpg 1, raw 1)"
+    assert count_others(others[3:4]) == "1 file that is no sound this can decode (jpg 1)"
+    assert ".raw" not in sound_suffixes()
+
+
+def test_a_link_to_a_folder_is_told_and_not_followed(tmp_path):
+    (tmp_path / "songs" / "rock").mkdir(parents=True)
+    (tmp_path / "songs" / "rock" / "a.wav").touch()
+    for name in ("around", "live.wav", ".hidden"):
+        (tmp_path / "songs" / name).symlink_to(tmp_path)
+    (tmp_path / "songs" / "linked.wav").symlink_to("rock/a.wav")
+    sounds, others = find_sounds(tmp_path / "songs")
+    assert sounds == [tmp_path / "songs" / name for name in ("linked.wav", "rock/a.wav")]
+    assert others == [tmp_path / "songs" / name for name in ("around", "live.wav")]
+    assert count_others(others) == "2 files that are no sound this can decode (link to a folder 2)"
+    (tmp_path / "linked").symlink_to(tmp_path / "songs" / "rock")  # as a song or a library is named on a command line
+    assert find_sounds(tmp_path / "linked") == ([tmp_path / "linked" / "a.wav"], [])
+
+
+def test_a_folder_that_may_not_be_read_is_named():
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "locked").mkdir()
+        (folder / "b.wav").touch()
+        (folder / "locked" / "a.MP3").touch()
+        assert find_sounds(folder) == ([folder / "b.wav", folder / "locked" / "a.MP3"], [])
+        folder.chmod(0o755)
+        (folder / "locked").chmod(0)
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(65534)  # root may read everything
+            with pytest.raises(PermissionError) as refusal:
+                find_sounds(folder)
+        finally:
+            os.seteuid(user)
+            (folder / "locked").chmod(0o755)
+        assert refusal.value.filename == str(folder / "locked")
