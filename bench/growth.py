@@ -5,7 +5,7 @@ and the largest memory that they ask for together (without files that are mapped
 when it needs the room). Training is 2 runs of 1 epoch. The last column is the exponent b of seconds ~ samples^b over
 the last tenfold: 1 means ten times the data, ten times the time. Prints a table and writes bench/results/growth.json.
 
-    python -m bench.growth        (about 15 minutes and 12 GB of disk)
+    python -m bench.growth        (about 5 minutes and 12 GB of disk)
 """
 
 import math
