@@ -29,7 +29,7 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 	python tests/mutants.py
 
 soak: $(INSTALLED)  ## kill the pipeline at random 100 times and compare every byte (about 15 minutes; ROUNDS=10)
-	python tests/soak.py $(ROUNDS)
+	PYTHONPATH=. python tests/soak.py $(ROUNDS)
 
 bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
 	.ci/install bench/requirements.txt requirements-torch.txt

@@ -1,7 +1,11 @@
 """Kills: six rounds of the soak, drawn so that they meet every command, signal and target. `make soak` plays more."""
 
+import os
+import subprocess
+
 import pytest
 import soak
+from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +29,21 @@ def test_whatever_a_kill_leaves_make_repro_makes_the_same_bytes(rounds, whole):
     assert {each.target for each in rounds} == set(soak.TARGETS)
     failed = [outcome for outcome in soak.pool(whole.play, rounds) if outcome.faults]
     assert not failed
+
+
+def test_make_finds_all_that_the_soak_imports():
+    command = subprocess.run(["make", "--dry-run", "soak"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command.splitlines()[-1] + " --help",
+        shell=True,
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "kill the pipeline at random" in done.stdout
 
 
 def test_the_soak_sees_every_byte(whole):
