@@ -192,23 +192,23 @@ def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
 
 
 def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:
-    """Return the different entries in order, and the number among these of each entry, given in blocks."""
+    """Return the different entries in order, and the number among these of each entry (int32), given in blocks."""
     known: dict[str | int, int] = {}
     numbers = []
     for block in entries:
         names, own = _distinct(block)
         numbers.append(np.array([known.setdefault(name, len(known)) for name in names.tolist()], np.int32)[own])
     order = sorted(known)
-    rank = np.empty(len(known), np.int64)
+    rank = np.empty(len(known), np.int32)
     rank[[known[name] for name in order]] = np.arange(len(known))
     return order, rank[np.concatenate(numbers)]
 
 
 def _distinct(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different entries in order, and the number among these of each; equal ones mostly come in a row."""
+    """Return the different entries in order, and each one's number (int32); equal ones mostly come in a row."""
     heads = np.flatnonzero(np.concatenate([[True], entries[1:] != entries[:-1]]))
     names, number_of_run = np.unique(entries[heads], return_inverse=True)
-    return names, np.repeat(number_of_run, np.diff(heads, append=len(entries)))
+    return names, np.repeat(number_of_run.astype(np.int32), np.diff(heads, append=len(entries)))
 
 
 def _is_name(name: str) -> bool:

@@ -30,10 +30,10 @@ def units_of_classes(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _pairs(units: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the pairs of a unit and a class that occur, in order, and how many samples each has."""
-    n_classes = labels.max() + 1
-    pairs = units * n_classes + labels
-    heads = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))  # equal ones mostly come in a row
-    pairs, number_of_run = np.unique(pairs[heads], return_inverse=True)
+    changes = (units[1:] != units[:-1]) | (labels[1:] != labels[:-1])
+    heads = np.flatnonzero(np.concatenate([[True], changes]))  # equal ones mostly come in a row
+    n_classes = np.int64(labels.max()) + 1
+    pairs, number_of_run = np.unique(units[heads] * n_classes + labels[heads], return_inverse=True)
     return *np.divmod(pairs, n_classes), np.bincount(number_of_run, np.diff(heads, append=len(units)))
 
 

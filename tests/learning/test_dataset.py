@@ -45,7 +45,7 @@ def test_all_three_layouts_hold_the_same_samples(tmp_path):
 def test_classes_come_from_the_data(classes):
     names, numbers = encode([make_arrays(classes=classes)[1]])
     assert names == [str(name) for name in sorted(classes)]
-    assert numbers.dtype == np.int64
+    assert numbers.dtype == np.int32
 
 
 @settings(max_examples=100, deadline=None)

@@ -28,6 +28,11 @@ def test_a_unit_counts_for_every_class_that_it_holds(pairs):
     assert units_of_classes(units, labels).tolist() == expected
 
 
+def test_numbers_of_32_bits_do_not_overflow():
+    units, labels = np.array([0, 2**30, 2**30], np.int32), np.array([3, 0, 3], np.int32)
+    assert units_of_classes(units, labels).tolist() == [1, 0, 0, 2]
+
+
 @given(st.lists(st.integers(0, 4), max_size=40))
 def test_members_are_where_their_class_stands(classes):
     found = members_of(np.array(classes, np.int64), 6)
