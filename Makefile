@@ -16,7 +16,7 @@ repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
 test: $(INSTALLED)  ## run the tests
 	python -m pytest
 
-fuzz: $(INSTALLED)  ## give every reader some 6,000 broken files, 100,000 in all (about half an hour)
+fuzz: $(INSTALLED)  ## give every reader some 6,000 broken files, 100,000 in all (about ten minutes)
 	FUZZ_EXAMPLES=6000 python -m pytest tests/test_fuzz.py
 
 lint: $(INSTALLED)  ## check style and format
@@ -28,7 +28,7 @@ mutants: $(INSTALLED)  ## change the code in small ways and see whether the test
 		"$$(grep -o 'cosmic-ray==[0-9.]*' pyproject.toml)"
 	python tests/mutants.py
 
-soak: $(INSTALLED)  ## kill the pipeline at random 100 times and compare every byte (about 15 minutes; ROUNDS=10)
+soak: $(INSTALLED)  ## kill the pipeline at random 100 times and compare every byte (about 10 minutes; ROUNDS=10)
 	PYTHONPATH=. python tests/soak.py $(ROUNDS)
 
 bench: $(INSTALLED)  ## measure training and the front end against their peers (5 to 15 minutes)
