@@ -32,18 +32,10 @@ def test_whatever_a_kill_leaves_make_repro_makes_the_same_bytes(rounds, whole):
 
 
 def test_make_finds_all_that_the_soak_imports():
-    command = subprocess.run(["make", "--dry-run", "soak"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        command.splitlines()[-1] + " --help",
-        shell=True,
-        cwd=ROOT,
-        env=clean,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "kill the pipeline at random" in done.stdout
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL")}
+    how = {"cwd": ROOT, "env": clean, "capture_output": True, "text": True, "check": True}
+    command = subprocess.run(["make", "--dry-run", "soak"], **how).stdout.splitlines()[-1]
+    assert "kill the pipeline at random" in subprocess.run(f"{command} --help", shell=True, **how).stdout
 
 
 def test_the_soak_sees_every_byte(whole):
