@@ -70,7 +70,9 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
         with patch.object(stages.arrays, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
-    np.testing.assert_array_equal(read_groups(files), numbers)
+    found = read_groups(files)
+    np.testing.assert_array_equal(found, numbers)
+    assert found.dtype == np.int32  # a data set of a million tracks has thirty million samples
 
 
 def test_groups_that_are_integers_here_and_strings_there_are_names(tmp_path):
