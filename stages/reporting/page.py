@@ -135,9 +135,8 @@ SECTIONS = {  # title, picture, what is said of it
 def how_sure(judged: dict[str, Judgement]) -> str:
     """Return what the intervals, or what stands in their place, and the spread mean."""
     unit = Description.read(DESCRIPTION).source.unit
-    units = {"track": "tracks", "group": "groups of tracks"}.get(
-        unit, f"blocks of {BLOCK} neighbouring samples of a class"
-    )
+    blocks = f"blocks of {BLOCK} neighbouring samples of a class"
+    units = {"track": "tracks", "group": "groups of tracks", "block": blocks}[unit]
     sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test part."
     if any(result.rests_on for result in judged.values()):
         few = units if unit == "block" else f"{UNITS[unit]}s of a class"
