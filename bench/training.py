@@ -8,14 +8,13 @@ Three tables, written to bench/results/training.json:
 - growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
 - threads: one thread against two by the size of a step, which the rule in stages/learning/runs.py rests on.
 
-Where there is a GPU, a fourth table, and the file is bench/results/training-GPU.json.
+Training on a GPU is measured by bench/gpu.py.
 
     make bench                                          (on data/prepared, made by `make repro`; about 10 minutes)
     python -m bench.training --repeat 3
 """
 
 import argparse
-import copy
 import json
 import logging
 import os
@@ -24,18 +23,15 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from stages.fingerprints import read_description
-from stages.learning import closed_form, graphs
-from stages.learning.devices import start as start_device
 from stages.learning.fit import fit, trainer
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
@@ -54,17 +50,24 @@ GROWTH = (3200, 32_000, 320_000)  # samples
 Part = tuple[torch.Tensor, torch.Tensor]
 
 
-def plain_loop(train: Part, val: Part, n_classes: int, device: torch.device = CPU) -> dict[str, float]:
+def plain_loop(train: Part, val: Part, n_classes: int) -> dict[str, float]:
     """Train as PyTorch's tutorials do."""
     from torch.utils.data import DataLoader, TensorDataset
 
-    model = build_network("mlp", train[0].shape[1:], HIDDEN, n_classes, seed=0).to(device)
     loader = DataLoader(TensorDataset(*train), RECIPE.batch_size, shuffle=True)
+    return plain_steps(lambda: loader, tuple(train[0].shape[1:]), n_classes, CPU, RECIPE.epochs)
+
+
+def plain_steps(
+    batches: Callable[[], Iterable[Part]], shape: tuple[int, ...], n_classes: int, device: torch.device, epochs: int
+) -> dict[str, float]:
+    """Train on the batches of each epoch, and send them to the device one by one; return the seconds."""
+    model = build_network("mlp", shape, HIDDEN, n_classes, seed=0).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=RECIPE.lr)
     clock = Clock(device)
     with clock.part("train"):
-        for _ in range(RECIPE.epochs):
-            for x, y in loader:
+        for _ in range(epochs):
+            for x, y in batches():
                 loss = cross_entropy(model(x.to(device)), y.to(device))
                 optimizer.zero_grad()
                 loss.backward()
@@ -202,87 +205,6 @@ def prepared() -> dict[str, tuple[Part, Part, int]]:
     return result
 
 
-def gpu(repeat: int) -> dict[str, dict]:
-    """Return seconds on the GPU of a plain loop and of ours for 1, 5 and 132 runs at once, and the floor.
-
-    The floor is what no program that launches these kernels one after the other can beat: their number times the time
-    that an empty kernel takes in a CUDA graph, and the arithmetic at the rate of a large float32 product: each weight
-    meets each sample forward, in its own gradient and, but for the first layer, in the gradient of what came in.
-    """
-    device = torch.device("cuda")
-    start_device(device)
-    kernel, rate = gpu_floor(device)
-    result = {}
-    for name, (train, val, n_classes) in prepared().items():
-        shape, steps = tuple(train[0].shape[1:]), RECIPE.epochs * -(-len(train[1]) // RECIPE.batch_size)
-        model = build_network("mlp", shape, HIDDEN, n_classes, seed=0)
-        adds = 3 * multiply_adds("mlp", shape, HIDDEN, n_classes) - model[1].weight.numel()
-        on_gpu = {
-            part: tuple(tensor.to(device) for tensor in both) for part, both in {"train": train, "val": val}.items()
-        }
-        rows: dict[str, list[float]] = {}
-        for attempt in tqdm(range(repeat + 1), f"gpu, {name}", disable=None):
-            seconds = {"ours, CPU": ours(train, val, n_classes)["train"]}
-            seconds["plain PyTorch loop, GPU"] = plain_loop(train, val, n_classes, device)["train"]
-            for count in (1, 5, 132):
-                models = [build_network("mlp", shape, HIDDEN, n_classes, seed).to(device) for seed in range(count)]
-                clock = Clock(device)
-                for _ in fit(models, on_gpu, RECIPE, list(range(count)), clock):
-                    pass
-                seconds[f"ours, GPU, runs at once: {count}"] = clock.seconds["train"]
-            if attempt:  # the first round is warm-up
-                for what, value in seconds.items():
-                    rows.setdefault(what, []).append(value)
-        result[name] = {what: statistics.median(values) for what, values in rows.items()}
-        result[name]["floor, launches"] = steps * kernels_of_a_step(model, shape) * kernel
-        result[name]["floor, arithmetic of one run"] = steps * RECIPE.batch_size * adds / rate
-        print(f"\n{name} on {torch.cuda.get_device_name(device)}")
-        for what, value in result[name].items():
-            print(f"  {what:32} {value:8.3f} s")
-    return result
-
-
-class Counter(TorchDispatchMode):
-    """Counts the calls that compute something; views of tensors do not."""
-
-    calls = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: D105
-        self.calls += not function.is_view
-        return function(*args, **(kwargs or {}))
-
-
-def kernels_of_a_step(model: torch.nn.Sequential, shape: tuple[int, ...]) -> int:
-    """Return how many kernels one more step of the closed form takes, counted on the CPU."""
-    counts = []
-    for steps in (1, 2):
-        n = steps * RECIPE.batch_size
-        x, y = torch.zeros(n, *shape), torch.zeros(n, dtype=torch.int64)
-        train_epoch = closed_form.trainer([copy.deepcopy(model).cpu()], x, y, RECIPE)
-        with Counter() as counter:
-            train_epoch(torch.arange(n)[None])
-        counts.append(counter.calls)
-    return counts[1] - counts[0]
-
-
-def gpu_floor(device: torch.device) -> tuple[float, float]:
-    """Return the seconds of an empty kernel within a CUDA graph, and multiply-adds a second of a large product."""
-    small, large = torch.zeros(1, device=device), torch.randn(4096, 4096, device=device)
-
-    def thousand() -> None:
-        for _ in range(1000):
-            small.add_(0)
-
-    def seconds_of(work: Callable[[], object]) -> float:
-        clock = Clock(device)
-        work()
-        with clock.part("work"):
-            work()
-        return clock.seconds["work"]
-
-    return seconds_of(graphs.replayable(thousand, [small])) / 1000, 4096**3 / seconds_of(lambda: large @ large)
-
-
 def growth() -> list[dict]:
     """Return seconds of an epoch and peak memory by the number of samples, each in a process of its own."""
     rows = []
@@ -386,11 +308,6 @@ def main() -> None:
     if os.cpu_count() > 1:
         result["threads"] = threads(arguments.repeat)
     result["growth"] = growth()
-    if torch.cuda.is_available():
-        result["gpu"] = gpu(arguments.repeat)
-        result["hardware"] = hardware(torch.device("cuda"))
-        name = "-".join(result["hardware"]["gpu"].lower().split())
-        arguments.output = arguments.output.with_stem(f"{arguments.output.stem}-{name}")
     write_json(arguments.output, result)
     print(f"\nwritten to {arguments.output}")
 

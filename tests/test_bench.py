@@ -11,7 +11,7 @@ from conftest import ROOT, make_arrays, save_arrays, save_dataset
 from repository import copy_of_the_project
 from test_export import make_model
 
-from bench import change, front_end, growth, recipes, training
+from bench import change, front_end, gpu, growth, recipes, training
 from stages import prepare
 from stages.files import UserError, read_json
 from stages.learning.network import build_network
@@ -42,16 +42,21 @@ def test_training(workplace, monkeypatch):
 
 def test_the_kernels_of_a_step_are_counted():
     """Three layers: 5 forward, 2 at the loss; back, each moves its weights, and all but the first make a delta in 3."""
-    assert training.kernels_of_a_step(build_network("mlp", (26,), [128, 32], 4, 0), (26,)) == 5 + 2 + 3 + 2 * 3
+    assert gpu.kernels_of_a_step(build_network("mlp", (26,), [128, 32], 4, 0), (26,)) == 5 + 2 + 3 + 2 * 3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_training_on_a_gpu(workplace, monkeypatch):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
+    monkeypatch.setattr(gpu, "RECIPE", training.RECIPE._replace(epochs=2))
     monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
-    measured = training.gpu(1)
+    monkeypatch.setattr(sys, "argv", ["bench.gpu", "--repeat", "1"])
+    gpu.main()
+    (path,) = gpu.RESULTS.glob("gpu-*.json")
+    measured = read_json(path)["representations"]
     assert measured.keys() == {"mfccs", "melgrams"}
+    assert all(about["agreement"]["same_bytes_twice"] for about in measured.values())
 
 
 def stand_in(path):

@@ -6,6 +6,7 @@ The order of the batches is drawn on the CPU from the run's seed, so every devic
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import isfinite
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from stages.learning import autograd, closed_form
+from stages.learning import autograd, closed_form, graphs
 from stages.learning.network import samples_at_once
 from stages.learning.recipe import Recipe
 from stages.learning.scoring import count, scores
@@ -42,7 +43,7 @@ def fit(
     x, y = parts["train"]
     with clock.part("warmup"):
         train_epoch = trainer(models, x, y, recipe, seeds)
-        val, actual = pieces_of(models[0], *parts["val"]), parts["val"][1].cpu().numpy()
+        validate = validator(models, *parts["val"])
     shuffles = [torch.Generator().manual_seed(seed) for seed in seeds]
     diverged = [False] * len(models)
     for _ in range(recipe.epochs):
@@ -50,7 +51,7 @@ def fit(
             orders = torch.stack([torch.randperm(len(x), generator=shuffle) for shuffle in shuffles])
             train_losses = train_epoch(orders.to(x.device))
         with clock.part("validate"):
-            epochs = validate(models, train_losses, val, actual)
+            epochs = validate(train_losses)
         diverged = [
             before or not (isfinite(epoch.train_loss) and isfinite(epoch.val_loss))
             for before, epoch in zip(diverged, epochs, strict=True)
@@ -69,6 +70,30 @@ def trainer(
     return autograd.trainer(models, x, y, recipe, seeds)
 
 
+def validator(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor) -> Callable[[torch.Tensor], list[Epoch]]:
+    """Return what judges the networks as they are on samples x, shape (n, ...), of classes y, shape (n,).
+
+    It takes the epoch's training losses, shape (networks,), and returns each network's record of the epoch. What is
+    wanted of the logits, losses and predictions, comes to the host in one transfer.
+    """
+    actual, n_classes = y.cpu().numpy(), models[0][-1].out_features
+    answers = x.new_zeros(len(models), 1 + len(x), dtype=torch.float64)
+    work = graphs.replayable(partial(answer, models, pieces_of(models[0], x, y), answers), [answers])
+
+    def validate(train_losses: torch.Tensor) -> list[Epoch]:
+        work()
+        found = torch.cat([train_losses.double()[:, None], answers], dim=1).cpu().numpy()
+        return [epoch_of(*row[:2].tolist(), row[2:].astype(np.int64)) for row in found]
+
+    def epoch_of(train_loss: float, val_loss: float, predicted: np.ndarray) -> Epoch:
+        scored = scores(count(actual, predicted, n_classes))
+        return Epoch(
+            train_loss=train_loss, val_loss=val_loss, val_accuracy=scored["accuracy"], val_f1_macro=scored["f1_macro"]
+        )
+
+    return validate
+
+
 def pieces_of(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> list[Part]:
     """Return x, shape (n, ...), and y, shape (n,), in pieces that may go through a network at once."""
     size = samples_at_once(model, x)
@@ -76,37 +101,18 @@ def pieces_of(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> list[Pa
 
 
 @torch.inference_mode()
-def validate(
-    models: list[nn.Sequential], train_losses: torch.Tensor, pieces: list[Part], actual: np.ndarray
-) -> list[Epoch]:
-    """Return each network's record of an epoch: its training loss as given, its loss and scores on the pieces.
-
-    What is wanted of the logits, losses and predictions, comes to the host in one transfer.
+def answer(models: list[nn.Sequential], pieces: list[Part], answers: torch.Tensor) -> None:
+    """Write each network's mean loss on the pieces, and behind it the classes it takes their samples for.
 
     Args:
         models: the networks.
-        train_losses: shape (networks,).
-        pieces: as `pieces_of` has them.
-        actual: their class numbers once more, on the host, shape (n,).
+        pieces: as `pieces_of` has them, of n samples in all.
+        answers: where to, shape (networks, 1 + n).
     """
-    found = []
-    for model, train_loss in zip(models, train_losses, strict=True):
-        loss, predicted = torch.zeros_like(train_loss, dtype=torch.float64), []
-        for x, y in pieces:
+    sizes = [len(y) for _, y in pieces]
+    for model, (loss, predicted) in zip(models, (row.split([1, sum(sizes)]) for row in answers), strict=True):
+        loss.zero_()
+        for (x, y), into in zip(pieces, predicted.split(sizes), strict=True):
             logits = model(x)
-            loss += cross_entropy(logits, y).double() * (len(y) / len(actual))
-            predicted.append(logits.argmax(dim=1).double())
-        found.append(torch.cat([torch.stack([train_loss.double(), loss]), *predicted]))
-    epochs = []
-    for row in torch.stack(found).cpu().numpy():
-        scored = scores(count(actual, row[2:].astype(np.int64), logits.shape[1]))
-        train_loss, val_loss = row[:2].tolist()
-        epochs.append(
-            Epoch(
-                train_loss=train_loss,
-                val_loss=val_loss,
-                val_accuracy=scored["accuracy"],
-                val_f1_macro=scored["f1_macro"],
-            )
-        )
-    return epochs
+            loss.add_(cross_entropy(logits, y), alpha=len(y) / sum(sizes))
+            into.copy_(logits.argmax(dim=1))

@@ -3,7 +3,10 @@
 One run is one seed, which fixes the initial weights and the order of the batches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from time import perf_counter, time
 from typing import NamedTuple
 
@@ -64,16 +67,45 @@ def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: 
     with clock.part("transfer"):
         models = [run.model.to(clock.device) for run in group]
         parts = {part: tuple(data[f"{part}_{axis}"].to(clock.device) for axis in "xy") for part in ("train", "val")}
-    for epochs in fit(models, parts, job.recipe, [run.seed for run in group], clock):
-        with clock.part("snapshot"):
-            for run, epoch in zip(group, epochs, strict=True):
-                run.epochs.extend([epoch] if epoch else [])
-            trained = [run for run, epoch in zip(group, epochs, strict=True) if epoch]
-            kept = [run for run in trained if job.keep_every or best_epoch(run.epochs) == len(run.epochs) - 1]
-            for run, weights in zip(kept, on_the_host([run.model for run in kept]), strict=True):
-                hooks.save(run.number, len(run.epochs) - 1, weights)
-        hooks.tick(trained)
+    with beside(clock) as do:
+        for epochs in fit(models, parts, job.recipe, [run.seed for run in group], clock):
+            with clock.part("snapshot"):
+                for run, epoch in zip(group, epochs, strict=True):
+                    run.epochs.extend([epoch] if epoch else [])
+                trained = [run for run, epoch in zip(group, epochs, strict=True) if epoch]
+                kept = [run for run in trained if job.keep_every or best_epoch(run.epochs) == len(run.epochs) - 1]
+                places = [(run.number, len(run.epochs) - 1) for run in kept]
+                do(partial(save_all, hooks.save, places, on_the_host([run.model for run in kept])))
+            hooks.tick(trained)
     clock.seconds["total"] = perf_counter() - start
+
+
+@contextmanager
+def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Give what saves snapshots, or does any work: at once on a CPU, on a thread of its own while a GPU trains on.
+
+    The next work waits for the last, so that no more than one epoch's weights lie about, and raises what it raised.
+    """
+    if clock.device.type != "cuda":
+        yield lambda work: work()
+        return
+    with ThreadPoolExecutor(1) as thread:
+        last = thread.submit(lambda: None)
+
+        def hand_over(work: Callable[[], None]) -> None:
+            nonlocal last
+            last.result()
+            last = thread.submit(work)
+
+        yield hand_over
+        with clock.part("snapshot"):
+            last.result()
+
+
+def save_all(save: Callable[[int, int, Weights], None], places: list[tuple[int, int]], weights: list[Weights]) -> None:
+    """Save weights as what they are: of which run, after which epoch."""
+    for (run, epoch), own in zip(places, weights, strict=True):
+        save(run, epoch, own)
 
 
 def warm_up(job: Job, data: Weights, device: torch.device) -> None:

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from stages.learning import network as network_module
 from stages.learning.devices import start
-from stages.learning.fit import pieces_of, validate
+from stages.learning.fit import pieces_of, validator
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 
@@ -76,9 +76,9 @@ def test_validation_is_scikit_learns_in_one_piece_or_many(monkeypatch, at_once):
     monkeypatch.setattr(network_module, "AT_ONCE", at_once)
     x, y = samples(100, n_classes=5)
     models = [build_network("mlp", (26,), [16], 5, seed) for seed in (0, 1)]
-    pieces = pieces_of(models[0], x, y)
-    assert [len(piece) for piece, _ in pieces] == ([100] if at_once > 10_000 else [7] * 14 + [2])
-    found = validate(models, torch.tensor([0.25, 0.5]), pieces, y.numpy())
+    pieces = [len(piece) for piece, _ in pieces_of(models[0], x, y)]
+    assert pieces == ([100] if at_once > 10_000 else [7] * 14 + [2])
+    found = validator(models, x, y)(torch.tensor([0.25, 0.5]))
     assert [epoch.train_loss for epoch in found] == [0.25, 0.5]
     for model, epoch in zip(models, found, strict=True):
         logits = model(x).detach()
@@ -92,11 +92,10 @@ VALIDATED = """
 import torch
 from conftest import samples
 from stages.learning import network
-from stages.learning.fit import pieces_of, validate
+from stages.learning.fit import validator
 torch.set_num_threads(1)
 def judge(model, shape, n, n_classes):
-    x, y = samples(n, shape, n_classes)
-    validate([model], torch.zeros(1), pieces_of(model, x, y), y.numpy())
+    validator([model], *samples(n, shape, n_classes))(torch.zeros(1))
 """
 
 

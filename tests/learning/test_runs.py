@@ -1,5 +1,7 @@
 """All runs of a representation: how many threads, who trains beside whom, which weights are kept, what is told."""
 
+from threading import Event, current_thread
+
 import pytest
 import torch
 from conftest import samples
@@ -9,7 +11,7 @@ from stages.learning import runs
 from stages.learning.network import build_network
 from stages.learning.recipe import Job
 from stages.learning.runs import Hooks
-from stages.learning.timing import timed
+from stages.learning.timing import Clock, timed
 
 CPU = torch.device("cpu")
 
@@ -70,6 +72,49 @@ def test_weights_leave_the_device_by_one_copy_of_all_together(monkeypatch):
         assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
     assert copied == [sum(value.numel() for model in models for value in model.state_dict().values())]
     assert runs.on_the_host([]) == []
+
+
+def test_on_a_cpu_snapshots_are_saved_at_once():
+    done = []
+    with runs.beside(Clock(CPU)) as do:
+        do(lambda: done.append(current_thread()))
+        assert done == [current_thread()]
+
+
+@pytest.fixture
+def gpu_clock(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    return Clock(torch.device("cuda"))
+
+
+def test_beside_a_gpu_they_are_saved_while_it_trains_on(gpu_clock):
+    """The second waits for the first, the end for the second."""
+    done, may_go_on = [], Event()
+
+    def slow():
+        may_go_on.wait(10)
+        done.append("first")
+
+    with runs.beside(gpu_clock) as do:
+        do(slow)
+        assert done == []
+        may_go_on.set()
+        do(lambda: done.append(current_thread()))
+        assert done[0] == "first"
+    assert done[1:] not in ([], [current_thread()])
+    assert gpu_clock.seconds.keys() == {"snapshot"}
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_goes_wrong_there_is_raised_here(gpu_clock, others):
+    def fail():
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), runs.beside(gpu_clock) as do:
+        do(fail)
+        for _ in range(others):
+            do(lambda: None)
+            pytest.fail("the next was begun")
 
 
 def test_a_gpu_trains_side_by_side_what_gains_by_it():
