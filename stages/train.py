@@ -27,7 +27,7 @@ from stages.params import MOST_WEIGHTS, TRAINING, Params, load_params
 from stages.records import DEVICES, Description, History, Runs, Skipped
 from stages.results import Timing
 from stages.running import run_stage
-from stages.trainer import Done, Task, groups, train_task
+from stages.trainer import Done, Task, train_task
 
 PRELOAD = ["stages.learning.runs", "stages.learning.snapshots", "safetensors.torch"]  # what takes long to import
 
@@ -88,7 +88,7 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
 def carry_out(device: str, params: Params, common: tuple, told: Callable[[Any], None]):
     """Yield each group of runs as it is done, the longest first: on a GPU here, else on all cores or a cluster."""
     jobs = common[3]
-    todo = [(name, numbers) for name, job in jobs.items() for numbers in groups(device, job)]
+    todo = [(name, numbers) for name, job in jobs.items() for numbers in job.groups(device == "gpu")]
     todo.sort(key=lambda item: -jobs[item[0]].multiply_adds())
     address = tasks.cluster_address(params.scheduler) if device == "cpu" else None
     processes = min(tasks.cores(), len(todo)) if device == "cpu" else 1

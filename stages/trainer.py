@@ -45,17 +45,6 @@ class Done(NamedTuple):
     peak_mib: float  # of a GPU's memory; 0 on a CPU
 
 
-def groups(device: str, job: Job) -> list[range]:
-    """Return which runs of a job train side by side in one process."""
-    if device == "cpu":
-        return [range(run, run + 1) for run in range(len(job.seeds))]
-    import torch
-
-    from stages.learning.runs import groups_of
-
-    return groups_of(job, torch.device("cuda"))
-
-
 def train_task(task: Task) -> Done:
     """Train a group of runs, save their snapshots, and report every epoch."""
     import torch

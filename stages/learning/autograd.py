@@ -6,6 +6,7 @@ network needs no change where it only answers. As the batches, these masks are d
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -22,66 +23,62 @@ def trainer(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that trains the networks, in place, for one epoch in given orders.
 
-    It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,).
+    It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,). Their gradients are
+    found side by side; one optimizer moves all their weights, each by itself.
 
     Args:
-        models: any networks.
+        models: networks of one shape.
         x: samples, shape (n, ...).
         y: class numbers, shape (n,).
         recipe: how to train.
         seeds: of each network's dropout.
     """
-    trainers = [trainer_of_one(model, x, y, recipe, seed) for model, seed in zip(models, seeds, strict=True)]
-
-    def train_epoch(orders: torch.Tensor) -> torch.Tensor:
-        return torch.stack([train_one(order) for train_one, order in zip(trainers, orders, strict=True)])
-
-    return train_epoch
-
-
-def trainer_of_one(
-    model: nn.Sequential, x: torch.Tensor, y: torch.Tensor, recipe: Recipe, seed: int
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a function that trains one network for one epoch in an order of shape (n,) and returns its mean loss."""
-    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, model.parameters())
+    parameters = [parameter for model in models for parameter in model.parameters()]
+    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, parameters)
     # All graphs, one for each length of a batch, must write the gradient to one place. Without graphs it is made anew
     # for every batch, which is a tenth faster.
     anew = not graphs.uses_graphs(x.device)
-    total = x.new_zeros(())
-    weights = balanced_weights(y, model[-1].out_features).to(x.dtype) if recipe.class_weights == "balanced" else None
-    units = hidden_units(model) if recipe.dropout else []
-    draws = torch.Generator().manual_seed(-1 - seed)  # counted down: no run's batches are drawn from it
+    totals = x.new_zeros(len(models))
+    weights = (
+        balanced_weights(y, models[0][-1].out_features).to(x.dtype) if recipe.class_weights == "balanced" else None
+    )
+    units = hidden_units(models[0]) if recipe.dropout else []
+    draws = [torch.Generator().manual_seed(-1 - seed) for seed in seeds]  # counted down: no batches are drawn from it
 
     def gradient_of(size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Callable[[], None]]:
-        """Return the buffers for a batch and its masks, and what finds the gradient there."""
-        batch_x, batch_y = x.new_empty(size, *x.shape[1:]), y.new_zeros(size)
-        masks = x.new_zeros(size, sum(units))
-        by_layer = masks.split(units, dim=1)
+        """Return the buffers for a batch of each network and its masks, and what finds the gradients there."""
+        batch_x, batch_y = x.new_empty(len(models), size, *x.shape[1:]), y.new_zeros(len(models), size)
+        masks = x.new_zeros(len(models), size, sum(units))
+
+        def gradient_of_one(i: int) -> None:
+            logits = forward(models[i], batch_x[i], masks[i].split(units, dim=1)) if units else models[i](batch_x[i])
+            loss = cross_entropy(logits, batch_y[i])
+            goal = loss if weights is None else cross_entropy(logits, batch_y[i], weights, reduction="sum") / size
+            goal.backward()
+            totals[i].add_(loss.detach(), alpha=size)
+
+        works = [partial(gradient_of_one, i) for i in range(len(models))]
 
         def gradient() -> None:
             optimizer.zero_grad(set_to_none=anew)
-            logits = forward(model, batch_x, by_layer) if units else model(batch_x)
-            loss = cross_entropy(logits, batch_y)
-            goal = loss if weights is None else cross_entropy(logits, batch_y, weights, reduction="sum") / size
-            goal.backward()
-            total.add_(loss.detach(), alpha=size)
+            graphs.side_by_side(works, x.device)
 
-        return batch_x, batch_y, masks, graphs.replayable(gradient, [total])
+        return batch_x, batch_y, masks, graphs.replayable(gradient, [totals])
 
     gradients = {size: gradient_of(size) for size in lengths(len(x), recipe.batch_size)}
     left = decays(recipe, len(x))
 
-    def train_epoch(order: torch.Tensor) -> torch.Tensor:
-        total.zero_()
-        for rows in order.split(recipe.batch_size):
-            batch_x, batch_y, masks, gradient = gradients[len(rows)]
-            torch.index_select(x, 0, rows, out=batch_x)
-            torch.index_select(y, 0, rows, out=batch_y)
+    def train_epoch(orders: torch.Tensor) -> torch.Tensor:
+        totals.zero_()
+        for rows in orders.split(recipe.batch_size, dim=1):
+            batch_x, batch_y, masks, gradient = gradients[rows.shape[1]]
+            torch.index_select(x, 0, rows.reshape(-1), out=batch_x.flatten(0, 1))
+            torch.index_select(y, 0, rows.reshape(-1), out=batch_y.flatten())
             if units:
-                masks.copy_(draw_masks(masks, recipe.dropout, draws))
+                masks.copy_(torch.stack([draw_masks(masks[0], recipe.dropout, each) for each in draws]))
             gradient()
             take_step(optimizer, recipe.lr * next(left))
-        return total / len(x)
+        return totals / len(x)
 
     return train_epoch
 

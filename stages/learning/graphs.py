@@ -54,13 +54,22 @@ def replayable(work: Work, state: list[torch.Tensor]) -> Work:
     return replay_work
 
 
+def side_by_side(works: list[Work], device: torch.device) -> None:
+    """Do pieces of work that have nothing to do with each other: on a GPU each on a stream of its own, all at once."""
+    if device.type != "cuda":
+        for work in works:
+            work()
+        return
+    here = torch.cuda.current_stream(device)
+    streams = [torch.cuda.Stream(device) for _ in works]
+    for work, aside in zip(works, streams, strict=True):
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            work()
+    for aside in streams:
+        here.wait_stream(aside)
+
+
 def rehearse(work: Work, device: torch.device) -> None:
     """Do `work` once on a stream of its own, as torch's notes on CUDA graphs ask: what is lazily made is then there."""
-    if device.type != "cuda":
-        work()
-        return
-    here, aside = torch.cuda.current_stream(device), torch.cuda.Stream(device)
-    aside.wait_stream(here)
-    with torch.cuda.stream(aside):
-        work()
-    here.wait_stream(aside)
+    side_by_side([work], device)

@@ -40,6 +40,11 @@ class Job(NamedTuple):
         """Return the network with the initial weights that `seed` draws."""
         return build_network(self.network, self.shape, self.hidden, self.n_classes, seed)
 
+    def groups(self, on_gpu: bool) -> list[range]:
+        """Return which runs train side by side in one process: all on a GPU, each alone on a CPU."""
+        runs = len(self.seeds)
+        return [range(runs)] if on_gpu else [range(run, run + 1) for run in range(runs)]
+
     def multiply_adds(self) -> int:
         """Return the multiplications of one sample's way through the network."""
         return multiply_adds(self.network, self.shape, self.hidden, self.n_classes)

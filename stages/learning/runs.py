@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from stages.learning import closed_form
 from stages.learning.fit import fit
 from stages.learning.recipe import Job
 from stages.learning.snapshots import best_epoch
@@ -116,20 +115,10 @@ def warm_up(job: Job, data: Weights, device: torch.device) -> None:
     size = job.recipe.batch_size
     n = 4 * size + len(data["train_y"]) % size
     data = {name: tensor[:n] for name, tensor in data.items() if name.startswith(("train", "val"))}
-    numbers = groups_of(job, device)[0]
+    numbers = job.groups(device.type == "cuda")[0]
     group = [Run(number, 0, job.new_model(seed=0), []) for number in numbers]
     job = job._replace(recipe=job.recipe._replace(epochs=2), keep_every=True)
     train_group(job, group, data, Clock(device), Hooks(lambda *_: None, lambda _: None))
-
-
-def groups_of(job: Job, device: torch.device) -> list[range]:
-    """Return which runs of a process train side by side: all by the closed form on a GPU, where that makes one product.
-
-    On a CPU each trains alone.
-    """
-    runs = len(job.seeds)
-    together = device.type == "cuda" and closed_form.serves(job.new_model(seed=0), job.recipe)
-    return [range(runs)] if together else [range(run, run + 1) for run in range(runs)]
 
 
 def threads_for(job: Job, cores: int) -> int:

@@ -190,6 +190,14 @@ def test_what_is_said_to_cuda(monkeypatch):
     graphs.rehearse(lambda: said.append("work"), torch.device("cuda"))
     assert said == ["aside waits for here", "in aside", "work", "out", "here waits for aside"]
     said.clear()
+    graphs.side_by_side([lambda: said.append("one"), lambda: said.append("other")], torch.device("cuda"))
+    waits = "here waits for aside"
+    assert said == [
+        *("aside waits for here", "in aside", "one", "out"),
+        *("aside waits for here", "in aside", "other", "out"),
+        *(waits, waits),
+    ]
+    said.clear()
     graphs.record(lambda: said.append("work"))()
     assert said == ["in graph", "work", "out", "replay"]
 

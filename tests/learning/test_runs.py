@@ -29,14 +29,14 @@ def train(job, monkeypatch=None, side_by_side=False):
     """Return each run's epochs, what was saved and what the bar was told."""
     saved, ticks = {}, []
     if side_by_side:
-        monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
+        monkeypatch.setattr(Job, "groups", lambda job, on_gpu: [range(len(job.seeds))])
     hooks = Hooks(
         lambda run, epoch, weights: saved.update(
             {(run, epoch): {key: value.clone() for key, value in weights.items()}}
         ),
         lambda trained: ticks.append([run.number for run in trained]),
     )
-    groups = [runs.train_runs(job, numbers, data(), CPU, hooks) for numbers in runs.groups_of(job, CPU)]
+    groups = [runs.train_runs(job, numbers, data(), CPU, hooks) for numbers in job.groups(on_gpu=False)]
     return [own for group in groups for own in group.epochs], saved, ticks, timed(job, groups, 1, 100)
 
 
@@ -117,11 +117,10 @@ def test_what_goes_wrong_there_is_raised_here(gpu_clock, others):
             pytest.fail("the next was begun")
 
 
-def test_a_gpu_trains_side_by_side_what_gains_by_it():
-    gpu, alone = torch.device("cuda"), [range(1), range(1, 2), range(2, 3)]
-    assert runs.groups_of(job(), gpu) == [range(3)]
-    assert runs.groups_of(job(), CPU) == alone
-    assert runs.groups_of(job(recipe=SGD._replace(optimizer="Adam")), gpu) == alone
+def test_a_gpu_trains_all_runs_side_by_side():
+    for each in (job(), job(recipe=SGD._replace(optimizer="Adam"))):
+        assert each.groups(on_gpu=True) == [range(3)]
+        assert each.groups(on_gpu=False) == [range(1), range(1, 2), range(2, 3)]
 
 
 def test_the_rehearsal_meets_what_the_runs_will_meet(monkeypatch):
@@ -138,7 +137,7 @@ def test_the_rehearsal_meets_what_the_runs_will_meet(monkeypatch):
     monkeypatch.setattr(runs, "fit", watched)
     monkeypatch.setattr(runs, "on_the_host", watched_copy)
     runs.warm_up(job(), data(), CPU)
-    monkeypatch.setattr(runs, "groups_of", lambda job, device: [range(len(job.seeds))])
+    monkeypatch.setattr(Job, "groups", lambda job, on_gpu: [range(len(job.seeds))])
     runs.warm_up(job(), data(), CPU)
     assert met == [(1, 4 * 16 + 100 % 16, 2), (3, 4 * 16 + 100 % 16, 2)]
     assert copied == [1, 1, 3, 3]
