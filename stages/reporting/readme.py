@@ -5,9 +5,10 @@
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path
 from stages.records import read_by_name
@@ -112,6 +113,49 @@ def speed() -> str:
     return "\n".join([*lines, "", f"<sub>{hardware['cpu']}, {hardware['cores']} cores, {hold}.</sub>"]) + "\n"
 
 
+def gpu() -> str:
+    """Return a table of each bench/results/gpu-NAME.json: training on that GPU against plain loops and a CPU."""
+    return "\n".join(
+        each for path in sorted(Path("bench/results").glob("gpu-*.json")) for each in of_gpu(read_json(path))
+    )
+
+
+def of_gpu(measured: dict[str, Any]) -> list[str]:
+    """Return the lines of a GPU's table."""
+    about, hardware = measured["representations"].values(), measured["hardware"]
+
+    def seconds(what: str, who: str) -> list[str]:
+        return [f"{row[what][who]:.3f} s" for row in about]
+
+    first = next(iter(about))
+    rows = [[who, *seconds("train_seconds", who)] for who in by_number(first["train_seconds"])]
+    rows += [[f"a whole run: {who}", *seconds("total_seconds", who)] for who in by_number(first["total_seconds"])]
+    rows.append(["floor: launches of these kernels", *seconds("floor", "launches")])
+    agreement = {
+        "CPU and GPU: macro F1 apart, at most": "max_val_f1_difference",
+        "CPU and GPU: last training loss apart, at most": "max_last_train_loss_difference",
+    }
+    rows += [[label, *(f"{row['agreement'][key]:.2g}" for row in about)] for label, key in agreement.items()]
+    same = ["yes" if row["agreement"]["same_bytes_twice"] else "no" for row in about]
+    rows.append(["trained twice, the same bytes", *same])
+    cnn = [
+        f"An epoch of the CNN on {name}: {', '.join(f'{who} {row[who]:.2f} s' for who in by_number(row))}."
+        for name, row in measured["cnn"].items()
+    ]
+    on = (
+        f"<sub>{hardware['gpu']}, driver {hardware['driver']}, CUDA {hardware['cuda']}, "
+        f"torch {hardware['versions']['torch']}; {hardware['cores']} cores of {hardware['cpu']}, of which `ours, CPU` "
+        "takes one.</sub>\n"
+    )
+    head = [f"{hardware['gpu']}: 30 epochs, batches of 16", *measured["representations"]]
+    return [*table(head, rows), "", *cnn, "", on]
+
+
+def by_number(names: Iterable[str]) -> list[str]:
+    """Return names in the order of their letters, and of the numbers in them."""
+    return sorted(names, key=lambda name: [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", name)])
+
+
 def growth() -> str:
     """Return a table of bench/results/growth.json: what each stage costs as the data grow."""
     measured = read_json(Path("bench/results/growth.json"))
@@ -157,5 +201,11 @@ def predict() -> str:
 GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"results": results, "predict": predict, "dag": pipeline},
     Path("docs/experiments.md"): {"recipes": recipes},
-    Path("bench/README.md"): {"speed": speed, "growth": growth, "change": change, "front_end": front_end},
+    Path("bench/README.md"): {
+        "speed": speed,
+        "growth": growth,
+        "change": change,
+        "front_end": front_end,
+        "gpu": gpu,
+    },
 }
