@@ -58,7 +58,7 @@ def test_what_the_guides_conclude_from_the_figures_holds(committed):
 
 
 def test_what_the_guides_conclude_of_the_gpu_holds(committed):
-    """One run on MFCCs is no faster than on one core of a CPU, on melgrams five times; five take less than two alone."""
+    """One run on MFCCs is no faster than on one core, on melgrams five times; five take less than two alone."""
     found = json.loads((committed / "bench/results/gpu-nvidia-h200.json").read_text())["representations"]
     one, five, cpu = (
         {name: row["train_seconds"][f"ours, {who}"] for name, row in found.items()}
