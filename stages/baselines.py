@@ -17,7 +17,7 @@ import numpy as np
 from stages.files import BASELINES
 from stages.fingerprints import read_description
 from stages.learning.scoring import count, intervals, scores
-from stages.learning.split import MOST_SAMPLES, split_rows, whole_units
+from stages.learning.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
 from stages.params import load_params
 from stages.records import PARTS, Description
 from stages.results import Baseline, Baselines
@@ -60,7 +60,7 @@ def judge(name: str, description: Description, class_weight: str | None) -> dict
         found |= intervals(labels[test], predicted, units[test], len(classes))
         results[each] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
     if description.source.groups is not None:
-        at_random = split_rows(classes, labels, None, counts, SEED)
+        at_random = rows_of(draw_parts(classes, labels, None, counts, SEED))
         test, predictions = answers(read, labels, units, at_random, class_weight)
         for each, predicted in predictions.items():
             found = scores(count(labels[test], predicted, len(classes)))

@@ -5,7 +5,7 @@ same of val and test, mean std) and data/prepared/dataset.json (classes, shapes,
 sample's unit is its track, or, where tracks are unknown, its block of neighbours: what a bootstrap resamples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +14,12 @@ import numpy as np
 from stages.arrays import ArrayFile, blocks_of
 from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
 from stages.fingerprints import digest, fingerprint
-from stages.learning.columns import between, survey, tiles
+from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
-from stages.learning.split import resampling_units, split_rows
-from stages.learning.units import units_of_classes
+from stages.learning.split import blocks_of_neighbours, count_parts, draw_parts, rows_of
+from stages.learning.units import at_once, heads_of, units_of_classes
 from stages.params import PREPARING, Params, load_params
-from stages.records import RATES, Description, Shape, Source, few_songs
+from stages.records import PARTS, RATES, Description, Shape, Source, few_songs
 from stages.running import run_stage
 from stages.tensors import TensorFile
 from stages.writing import replacing_folder
@@ -32,7 +32,8 @@ class Samples(NamedTuple):
     labels: np.ndarray  # class numbers (n,)
     units: np.ndarray  # what a bootstrap resamples (n,)
     groups_known: bool
-    parts: dict[str, np.ndarray]  # rows of each, ascending
+    parts: np.ndarray  # the place in PARTS of the part that each is in (n,)
+    counts: dict[str, np.ndarray]  # of each part, by class
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     params = load_params()
     dataset = load_dataset(Path(params.dataset), params.representations)
     samples = divide(params, dataset)
-    train = samples.parts["train"][: None if params.standardize else 0]
+    train = (samples.parts == PARTS.index("train")) & params.standardize
     scales = {name: survey(arrays.X, train) for name, arrays in dataset.representations.items()}
     with replacing_folder(PREPARED) as folder:
         description = describe(params, dataset, samples)
@@ -71,9 +72,10 @@ def divide(params: Params, dataset: Dataset) -> Samples:
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
                 "split, which flatters every score; see 'your own arrays' in the README"
             )
-    check_classes(classes, labels, parts)
-    units = resampling_units(labels, None, dataset.given_parts) if groups is None else groups
-    return Samples(classes, labels, units, groups is not None, parts)
+    counts = count_parts(parts, labels, len(classes))
+    check_classes(classes, counts)
+    units = blocks_of_neighbours(labels, dataset.given_parts, len(classes)) if groups is None else groups
+    return Samples(classes, labels, units, groups is not None, parts, counts)
 
 
 def write_prepared(
@@ -86,9 +88,9 @@ def write_prepared(
     """
     shape, (mean, std) = X[0].shape[1:], scale
     shapes = {"mean": ("float32", shape), "std": ("float32", shape)}
-    for part, rows in samples.parts.items():
-        shapes |= {f"{part}_x": ("float32", (len(rows), *shape))}
-        shapes |= {f"{part}_{name}": ("int64", (len(rows),)) for name in ("y", "unit")}
+    for part, of_class in samples.counts.items():
+        n = int(of_class.sum())
+        shapes |= {f"{part}_x": ("float32", (n, *shape)), f"{part}_y": ("int64", (n,)), f"{part}_unit": ("int64", (n,))}
     with path.open("wb") as opened, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         file = TensorFile(opened, fingerprint, shapes)
         for name, first, numbers in standardized(X, samples.parts, mean, std):
@@ -98,35 +100,47 @@ def write_prepared(
                     f"(deviation {std.min():.3g} to {std.max():.3g}), expected a usual range; scale them first"
                 )
             file.write(name, first, numbers)
-        for part, rows in samples.parts.items():
-            for first, some in tiles(rows, 1):
-                file.write(f"{part}_y", first, samples.labels[some])
-                file.write(f"{part}_unit", first, samples.units[some])
+        for name, numbers in (("y", samples.labels), ("unit", samples.units)):
+            pieces = ((some.start, numbers[some]) for some in at_once(len(numbers)))
+            for part, first, piece, own in dealt(pieces, samples.parts):
+                file.write(f"{part}_{name}", first, piece[own])
 
 
 def standardized(
-    X: list[ArrayFile], parts: dict[str, np.ndarray], mean: np.ndarray, std: np.ndarray
+    X: list[ArrayFile], parts: np.ndarray, mean: np.ndarray, std: np.ndarray
 ) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield mean, deviation and all standardized samples: the tensor's name, the first of its rows, rows in float32."""
     yield "mean", 0, mean.astype(np.float32)
     yield "std", 0, std.astype(np.float32)
-    for start, block in blocks_of(X):
-        for part, rows in parts.items():
-            before, own = between(rows, start, block)
-            for first, some in tiles(own, mean.size):
-                yield f"{part}_x", before + first, ((block[some] - mean) / std).astype(np.float32)
+    for part, before, block, own in dealt(blocks_of(X), parts):
+        for first, some in tiles(own, mean.size):
+            yield f"{part}_x", before + first, ((block[some] - mean) / std).astype(np.float32)
 
 
-def draw_split(
-    params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """Return the rows of each part.
+def dealt(
+    blocks: Iterable[tuple[int, np.ndarray]], parts: np.ndarray
+) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    """Yield, for each block and part, the part's name, how many of its samples came before, the block, its rows there.
+
+    Args:
+        blocks: of all samples, in order, each behind the number of its first sample.
+        parts: the place in PARTS of each sample's part, shape (n,).
+    """
+    before = dict.fromkeys(PARTS, 0)
+    for start, block in blocks:
+        for part, own in rows_of(parts[start : start + len(block)]).items():
+            yield part, before[part], block, own
+            before[part] += len(own)
+
+
+def draw_split(params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return each sample's part.
 
     Raises:
         UserError: if a class is too small to be split.
     """
     try:
-        return split_rows(classes, labels, groups, params.split.model_dump(), params.split_seed)
+        return draw_parts(classes, labels, groups, params.split.model_dump(), params.split_seed)
     except ValueError as error:
         raise UserError(f"{params.dataset}: labels.npy: {error}; add some or drop the class") from None
 
@@ -137,24 +151,21 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
     used = params.model_dump(mode="json", include=set(PREPARING))
     rate, unit = read_audio(Path(params.dataset), params)
     unit = unit if samples.groups_known else "block"
-    counted = {part: np.bincount(samples.labels[rows]) for part, rows in samples.parts.items()}
-    groups = {
-        part: units_of_classes(samples.units[rows], samples.labels[rows])
-        for part, rows in samples.parts.items()
-        if samples.groups_known
-    }
+    groups = count_units(samples) if samples.groups_known else {}
     return Description(
         fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, unit, used),
         params=used,
         classes=classes,
-        counts=by_class(classes, counted),
+        counts=by_class(classes, samples.counts),
         representations={name: Shape(shape=arrays.X[0].shape[1:]) for name, arrays in dataset.representations.items()},
         source=Source(
             dataset=params.dataset,
             sample_rate=rate,
             groups=by_class(classes, groups) or None,
             unit=unit,
-            split="given" if dataset.given_parts else {"seed": params.split_seed, **params.split.model_dump()},
+            split="given"
+            if dataset.given_parts is not None
+            else {"seed": params.split_seed, **params.split.model_dump()},
             standardize=params.standardize,
         ),
     )
@@ -162,11 +173,19 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
 
 def summary(samples: Samples) -> str:
     """Return how many samples each part has, and how many groups if they are known, as a phrase."""
-    counts = " / ".join(f"{len(rows)} {part}" for part, rows in samples.parts.items())
+    counts = " / ".join(f"{of_class.sum()} {part}" for part, of_class in samples.counts.items())
     if not samples.groups_known:
         return f"{counts} samples"
-    groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in samples.parts.values())
+    groups = units_of_classes(samples.units, samples.parts)
     return f"{counts} samples, {' / '.join(map(str, groups))} groups"
+
+
+def count_units(samples: Samples) -> dict[str, np.ndarray]:
+    """Return how many units of each part hold samples of each class, shape (classes,)."""
+    heads, n_classes = heads_of(samples.units, samples.labels, samples.parts), len(samples.classes)
+    kinds = np.multiply(samples.parts[heads], n_classes, dtype=np.int64) + samples.labels[heads]
+    counts = units_of_classes(samples.units[heads], kinds).reshape(len(PARTS), n_classes)
+    return dict(zip(PARTS, counts, strict=True))
 
 
 def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:

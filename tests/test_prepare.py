@@ -20,6 +20,7 @@ from stages import arrays, prepare
 from stages.arrays import ArrayFile
 from stages.files import PREPARED, UserError, read_json
 from stages.learning import columns
+from stages.learning.split import count_parts
 from stages.records import PARTS
 
 
@@ -215,7 +216,7 @@ def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, or
         for i, piece in enumerate(np.array_split(X, files)):
             np.save(folder / f"{i}.npy", piece)
             opened.append(ArrayFile(folder / f"{i}.npy"))
-        samples = prepare.Samples(list("abcde"), labels, units, None, parts)
+        samples = prepare.Samples(list("abcde"), labels, units, None, of_row, count_parts(of_row, labels, 5))
         prepare.write_prepared(folder / "x.safetensors", "made from", opened, (mean, std), samples)
     expected = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
     for part, rows in parts.items():
@@ -257,7 +258,7 @@ def test_every_sample_is_read_twice(workplace, monkeypatch):
     monkeypatch.setattr(arrays, "BLOCK", 64 * 7)
     prepare.main()
     compared = {f"{name}/{file}": 120 for name in ("mfccs", "melgrams") for file in ("labels", "groups")}
-    numbered = {"melgrams/labels": 240, "melgrams/groups": 240}  # the first representation's, once more
+    numbered = {"melgrams/labels": 240, "melgrams/groups": 360}  # the first representation's, once and twice more
     assert rows_read == compared | numbered | {"mfccs/X": 240, "melgrams/X": 240}
 
 
@@ -277,6 +278,18 @@ def test_samples_that_do_not_fit_into_memory(workplace):
     np.save("data/mine/melgrams/groups.npy", np.arange(n) // 30)
     runs_within(170, "from stages import prepare", "prepare.main()", workplace)
     assert sum(map(sum, (each.values() for each in read_json(PREPARED / "dataset.json")["counts"].values()))) == n
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_sample_takes_a_few_bytes_of_memory(workplace, grouped):
+    """Six million of them: class, part and unit of each, in as few bits as hold them."""
+    n = 6_000_000
+    track = np.arange(n, dtype=np.int32) // 30
+    zeros(workplace / "data/mine/numbers/X.npy", (n, 1), "i1")
+    np.save("data/mine/numbers/labels.npy", (track % 4).astype(np.int8))
+    if grouped:
+        np.save("data/mine/numbers/groups.npy", track)
+    runs_within(90, "from stages import prepare", "prepare.main()", workplace)
 
 
 def test_names_that_do_not_fit_into_memory(workplace):

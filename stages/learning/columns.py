@@ -19,7 +19,7 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Args:
         X: the files, each of which goes on where the one before it ends.
-        train: the rows of all of them that are the training part, ascending.
+        train: whether each sample of all of them is in the training part, shape (n,).
 
     Returns:
         As `Columns.standardization` of the training part.
@@ -34,7 +34,7 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
             with np.errstate(invalid="ignore"):
                 ends = np.array([block.min(), block.max()])  # where there is a NaN, it is both
             if _fits(ends).all():
-                columns.add(block, between(train, before + first, block)[1])
+                columns.add(block, np.flatnonzero(train[before + first : before + first + len(block)]))
             else:
                 wrong = np.flatnonzero(~_fits(block).reshape(len(block), -1).all(axis=1))
                 first_bad = first + wrong[0] if first_bad is None else first_bad
@@ -51,15 +51,6 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _fits(X: np.ndarray) -> np.ndarray:
     """Return which numbers float32 can hold; comparing with NaN gives false."""
     return np.abs(X) <= np.finfo(np.float32).max
-
-
-def between(rows: np.ndarray, first: int, block: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return how many of some rows, which ascend, come before a block that starts at row `first`, and those in it.
-
-    The latter count from the block's start.
-    """
-    start, stop = np.searchsorted(rows, [first, first + len(block)])
-    return int(start), rows[start:stop] - first
 
 
 def tiles(rows: np.ndarray, numbers: int) -> Iterator[tuple[int, np.ndarray]]:

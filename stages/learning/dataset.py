@@ -8,7 +8,7 @@ sample was cut from). Three layouts; which one it is shows in what is there:
 - `DATASET/{X,labels}.npy`, one representation, named after the folder.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
 from stages.files import UserError, is_there, shown
+from stages.learning.units import heads_of
 from stages.records import PARTS
 
 
@@ -32,10 +33,10 @@ class Arrays(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Arrays by representation, the rows of each part if the data set came split, and all files, in order."""
+    """Arrays by representation; each sample's part, as its place in PARTS, if they came split; all files, in order."""
 
     representations: dict[str, Arrays]
-    given_parts: dict[str, np.ndarray] | None
+    given_parts: np.ndarray | None  # (n,) int8
     files: list[ArrayFile]
 
 
@@ -63,8 +64,7 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     _check_agreement(folder, representations)
     parts = None
     if given:
-        edges = np.cumsum([0, *map(len, representations[names[0]].X)])
-        parts = {part: np.arange(*edges[i : i + 2]) for i, part in enumerate(PARTS)}
+        parts = np.repeat(np.arange(len(PARTS), dtype=np.int8), [len(file) for file in representations[names[0]].X])
     files = [
         file
         for i in range(len(places))
@@ -171,6 +171,8 @@ def _listed(names) -> str:
 def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     """Return the classes in order and each label's class number, shape (n,), given the labels in blocks.
 
+    The numbers are of the smallest type that holds them.
+
     Raises:
         UserError: if a class has no name, or one that is not Unicode.
     """
@@ -183,32 +185,38 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
 
 
 def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
-    """Return the number of each sample's group among all groups in order, shape (n,)."""
+    """Return the number of each sample's group among all groups in order, shape (n,), in as few bits as hold it."""
     if files is None:
         return None
-    if np.result_type(*(file.dtype for file in files)).kind in "iu":
-        return _distinct(np.concatenate([file.whole() for file in files]))[1]
-    return _numbered(np.asarray(block, str) for _, block in blocks_of(files))[1]
+    if np.result_type(*(file.dtype for file in files)).kind not in "iu":
+        return _numbered(np.asarray(block, str) for _, block in blocks_of(files))[1]
+    known = np.unique(np.concatenate([np.unique(block[heads_of(block)]) for _, block in blocks_of(files)]))
+    numbers = np.empty(sum(map(len, files)), _kind(known))
+    for first, block in blocks_of(files):
+        heads = heads_of(block)
+        number_of_run = np.searchsorted(known, block[heads]).astype(numbers.dtype)
+        numbers[first : first + len(block)] = np.repeat(number_of_run, np.diff(heads, append=len(block)))
+    return numbers
 
 
 def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:
-    """Return the different entries in order, and the number among these of each entry (int32), given in blocks."""
+    """Return the different entries in order, and the number among these of each entry, given in blocks."""
     known: dict[str | int, int] = {}
     numbers = []
     for block in entries:
-        names, own = _distinct(block)
-        numbers.append(np.array([known.setdefault(name, len(known)) for name in names.tolist()], np.int32)[own])
+        heads = heads_of(block)
+        names, number_of_run = np.unique(block[heads], return_inverse=True)
+        number = np.array([known.setdefault(name, len(known)) for name in names.tolist()], np.int32)
+        numbers.append(np.repeat(number[number_of_run], np.diff(heads, append=len(block))))
     order = sorted(known)
-    rank = np.empty(len(known), np.int32)
+    rank = np.empty(len(known), _kind(known))
     rank[[known[name] for name in order]] = np.arange(len(known))
-    return order, rank[np.concatenate(numbers)]
+    return order, np.concatenate([rank[block] for block in numbers])
 
 
-def _distinct(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different entries in order, and each one's number (int32); equal ones mostly come in a row."""
-    heads = np.flatnonzero(np.concatenate([[True], entries[1:] != entries[:-1]]))
-    names, number_of_run = np.unique(entries[heads], return_inverse=True)
-    return names, np.repeat(number_of_run.astype(np.int32), np.diff(heads, append=len(entries)))
+def _kind(known: Collection) -> np.dtype:
+    """Return the smallest type that numbers so many."""
+    return np.min_scalar_type(-len(known))
 
 
 def _is_name(name: str) -> bool:
@@ -216,16 +224,20 @@ def _is_name(name: str) -> bool:
     return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))
 
 
-def check_classes(classes: list[str], labels: np.ndarray, parts: dict[str, np.ndarray]) -> None:
+def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
     """Hold that there are two classes at least and that every one is in every part.
+
+    Args:
+        classes: their names.
+        counts: how many samples of each class each part has, shape (classes,).
 
     Raises:
         UserError: naming the class and the part.
     """
     if len(classes) < 2:
         raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
-    for part, rows in parts.items():
-        missing = np.flatnonzero(np.bincount(labels[rows], minlength=len(classes)) == 0)
+    for part, of_class in counts.items():
+        missing = np.flatnonzero(of_class == 0)
         if len(missing):
             raise UserError(
                 f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "

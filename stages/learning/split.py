@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.learning.units import class_of_units, members_of
+from stages.learning.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
 from stages.records import PARTS
 
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
@@ -14,9 +14,9 @@ def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
     return dict(zip(split, _share_out(n, np.array(list(split.values()), float)).tolist(), strict=True))
 
 
-def split_rows(
+def draw_parts(
     classes: list[str], labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
-) -> dict[str, np.ndarray]:
+) -> np.ndarray:
     """Draw a split stratified by label in which no group stands in two parts.
 
     Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
@@ -30,18 +30,21 @@ def split_rows(
         seed: draws the split.
 
     Returns:
-        The rows of each part, ascending.
+        The part of each sample by its place in PARTS, shape (n,) int8.
 
     Raises:
         ValueError: if a class has too few groups for three parts.
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
-    class_of_group = labels if groups is None else class_of_units(groups, labels)
-    size_of_group = np.ones(len(labels), np.int64) if groups is None else np.bincount(groups)
+    if groups is None:
+        class_of_group, size_of_group = labels, np.broadcast_to(1, len(labels))
+        sizes = tally(labels, len(classes))
+    else:
+        class_of_group, size_of_group = class_of_units(groups, labels), tally(groups, int(groups.max()) + 1)
+        sizes = np.bincount(class_of_group, weights=size_of_group, minlength=len(classes)).astype(np.int64)
 
     rng = np.random.default_rng(seed)
     part_of_group = np.empty(len(size_of_group), np.int8)
-    sizes = np.bincount(class_of_group, weights=size_of_group, minlength=len(classes)).astype(np.int64)
     groups_of_class = members_of(class_of_group, len(classes))
     for number, (own, targets) in enumerate(zip(groups_of_class, _targets(sizes, counts), strict=True)):
         members = rng.permutation(own)
@@ -52,8 +55,20 @@ def split_rows(
             )
         for part, chosen in enumerate(np.split(members, _cuts(size_of_group[members], targets))):
             part_of_group[chosen] = part
-    part_of_row = part_of_group if groups is None else part_of_group[groups]
-    return {name: np.flatnonzero(part_of_row == part) for part, name in enumerate(PARTS)}
+    return part_of_group if groups is None else look_up(part_of_group, groups)
+
+
+def rows_of(parts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows of each part, ascending, given each sample's as `draw_parts` does."""
+    return {name: np.flatnonzero(parts == number) for number, name in enumerate(PARTS)}
+
+
+def count_parts(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, np.ndarray]:
+    """Return how many samples of each class each part has, shape (classes,), given both of each sample."""
+    counts = np.zeros(len(PARTS) * n_classes, np.int64)
+    for some in at_once(len(labels)):
+        counts += np.bincount(parts[some] * np.int64(n_classes) + labels[some], minlength=len(counts))
+    return dict(zip(PARTS, counts.reshape(len(PARTS), n_classes), strict=True))
 
 
 def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
@@ -62,9 +77,15 @@ def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
     A cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
     """
     ends = np.cumsum(sizes)
-    first, second = (int(np.abs(ends - target).argmin()) + 1 for target in np.cumsum(targets)[:-1])
+    first, second = (_nearest(ends, target) + 1 for target in np.cumsum(targets)[:-1])
     first = min(first, len(sizes) - 2)
     return [first, min(max(second, first + 1), len(sizes) - 1)]
+
+
+def _nearest(ends: np.ndarray, target: int) -> int:
+    """Return which of some ends, which ascend, is nearest to a target; of equals the first."""
+    after = min(int(np.searchsorted(ends, target)), len(ends) - 1)
+    return after - 1 if after and target - ends[after - 1] <= ends[after] - target else after
 
 
 def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -107,27 +128,24 @@ def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> 
     return np.flatnonzero(kept[number])
 
 
-def resampling_units(
-    labels: np.ndarray, groups: np.ndarray | None, given_parts: dict[str, np.ndarray] | None
-) -> np.ndarray:
-    """Number the units that a bootstrap resamples, shape (n,): tracks, or blocks of 30 neighbouring samples of a class.
+def blocks_of_neighbours(labels: np.ndarray, parts: np.ndarray | None, n_classes: int) -> np.ndarray:
+    """Number the units that a bootstrap resamples where tracks are unknown, shape (n,) int32.
 
-    Seconds of one track are alike, so single samples would make every interval too narrow. Arrays come track by track,
-    and 30 s is how long the clips of the usual collections are.
+    Seconds of one track are alike, so single samples would make every interval too narrow: 30 neighbouring samples of
+    a class are taken for a track. Arrays come track by track, and the usual collections' clips are 30 s long.
 
     Args:
         labels: class numbers, shape (n,).
-        groups: the track of each sample, numbered from 0, shape (n,), or None.
-        given_parts: rows of each part if the data set came split: no block reaches from one part into another.
+        parts: of each sample as `draw_parts` has them, or None: no block reaches from one part into another.
+        n_classes: the number of classes.
     """
-    if groups is not None:
-        return groups
-    units, used = np.empty(len(labels), np.int64), 0
-    for rows in (given_parts or {"all": np.arange(len(labels))}).values():
-        sizes = np.bincount(labels[rows])
-        blocks = -(-sizes // BLOCK)
-        first_row, first_block = np.cumsum(sizes) - sizes, np.cumsum(blocks) - blocks  # of each class
-        place = np.arange(len(rows)) - np.repeat(first_row, sizes)  # among the samples of its class
-        units[rows[np.argsort(labels[rows], kind="stable")]] = used + np.repeat(first_block, sizes) + place // BLOCK
-        used += blocks.sum()
+    if parts is None:
+        kinds, n_kinds = labels, n_classes
+    else:
+        kinds, n_kinds = np.multiply(parts, n_classes, dtype=np.int32) + labels, len(PARTS) * n_classes
+    blocks = -(-tally(kinds, n_kinds) // BLOCK)
+    first = np.cumsum(blocks) - blocks
+    units = np.empty(len(labels), np.int32)
+    for some, place in places_in_class(kinds, n_kinds):
+        units[some] = first[kinds[some]] + place // BLOCK
     return units

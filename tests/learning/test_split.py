@@ -1,6 +1,7 @@
 """Splits that are exact, stratified and never cut a track; what a bootstrap draws."""
 
 import sys
+from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
 
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from memory import runs_within
 
 from stages.learning import split as split_module
+from stages.learning import units as units_module
 from stages.learning.dataset import check_classes
-from stages.learning.split import part_counts, resampling_units, split_rows, whole_units
+from stages.learning.split import blocks_of_neighbours, count_parts, draw_parts, part_counts, rows_of, whole_units
 from stages.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -27,7 +29,7 @@ HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
 def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     split = {part: share / sum(shares) for part, share in zip(PARTS, shares, strict=True)}
-    rows = split_rows([str(i) for i in range(len(sizes))], labels, None, split, seed)
+    rows = rows_of(draw_parts([str(i) for i in range(len(sizes))], labels, None, split, seed))
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     assert {part: len(r) for part, r in rows.items()} == part_counts(len(labels), split)
     for part in PARTS:  # rounding in train and in val may each move a sample
@@ -44,11 +46,12 @@ def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, se
 def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
     groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
     labels = groups % n_classes
-    rows = split_rows([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
+    parts = draw_parts([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
+    rows = rows_of(parts)
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     tracks = [set(groups[rows[part]]) for part in PARTS]
     assert not (tracks[0] & tracks[1] or tracks[0] & tracks[2] or tracks[1] & tracks[2])
-    check_classes([str(i) for i in range(n_classes)], labels, rows)
+    check_classes([str(i) for i in range(n_classes)], count_parts(parts, labels, n_classes))
     for part, share in HALVES.items():  # a boundary errs by half a track at most, in every class
         assert abs(len(rows[part]) - share * len(labels)) <= n_classes * (max(group_sizes) + 1)
 
@@ -56,7 +59,7 @@ def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
 def test_the_missions_split_comes_out_exactly_by_track():
     groups = np.repeat(np.arange(672), 8)
     labels = groups // 168
-    rows = split_rows(list("abcd"), labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0)
+    rows = rows_of(draw_parts(list("abcd"), labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0))
     assert [len(rows[part]) for part in PARTS] == [3200, 800, 1376]
     assert [np.bincount(labels[rows[part]]).tolist() for part in PARTS] == [[800] * 4, [200] * 4, [344] * 4]
     assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [400, 100, 172]
@@ -66,7 +69,7 @@ def test_the_missions_split_comes_out_exactly_by_track():
 
 def test_the_seed_draws_the_split():
     labels = np.arange(100) % 2
-    first, same, other = (split_rows(["a", "b"], labels, None, HALVES, seed)["test"].tolist() for seed in (1, 1, 2))
+    first, same, other = (draw_parts(["a", "b"], labels, None, HALVES, seed).tolist() for seed in (1, 1, 2))
     assert first == same != other
 
 
@@ -89,7 +92,7 @@ def test_the_missions_proportion_of_other_numbers():
     assert part_counts(5376, MISSIONS) == MISSIONS
     assert part_counts(100, MISSIONS) == {"train": 59, "val": 15, "test": 26}
     groups = np.repeat(np.arange(60), 30)
-    rows = split_rows(["a", "b"], groups % 2, groups, MISSIONS, 0)
+    rows = rows_of(draw_parts(["a", "b"], groups % 2, groups, MISSIONS, 0))
     assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [36, 8, 16]
 
 
@@ -98,23 +101,42 @@ def test_the_missions_proportion_of_other_numbers():
 def test_every_part_gets_something_of_every_class_however_small_its_share(large):
     labels = np.arange(20) % 2
     split = dict.fromkeys(PARTS, 1) | {large: 10**12}
-    rows = split_rows(["a", "b"], labels, None, split, 0)
-    assert {part: len(own) for part, own in rows.items()} == dict.fromkeys(PARTS, 2) | {large: 16}
-    check_classes(["a", "b"], labels, rows)
+    counts = count_parts(draw_parts(["a", "b"], labels, None, split, 0), labels, 2)
+    assert {part: own.sum() for part, own in counts.items()} == dict.fromkeys(PARTS, 2) | {large: 16}
+    check_classes(["a", "b"], counts)
 
 
 def test_what_a_bootstrap_resamples():
     labels = np.array([0] * 70 + [1] * 40)
-    groups = np.arange(110) // 11
-    np.testing.assert_array_equal(resampling_units(labels, groups, None), groups)
     blocks = [0] * 30 + [1] * 30 + [2] * 10 + [3] * 30 + [4] * 10
-    np.testing.assert_array_equal(resampling_units(labels, None, None), blocks)
+    np.testing.assert_array_equal(blocks_of_neighbours(labels, None, 2), blocks)
     mixed = np.random.default_rng(0).permutation(110)  # neighbours are counted class by class
-    assert np.bincount(resampling_units(labels[mixed], None, None)).tolist() == [30, 30, 10, 30, 10]
-    given = {"train": np.arange(50), "val": np.arange(50, 80), "test": np.arange(80, 110)}
-    in_parts = resampling_units(labels, None, given)
+    assert np.bincount(blocks_of_neighbours(labels[mixed], None, 2)).tolist() == [30, 30, 10, 30, 10]
+    given = np.repeat(np.arange(3, dtype=np.int8), (50, 30, 30))
+    in_parts = blocks_of_neighbours(labels, given, 2)
     assert np.bincount(in_parts).tolist() == [30, 20, 20, 10, 30]
-    assert set(in_parts[given["val"]]).isdisjoint(in_parts[given["train"]])
+    assert set(in_parts[given == 1]).isdisjoint(in_parts[given == 0])
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 2**19])
+def test_many_classes_and_parts_in_few_bits(monkeypatch, at_once):
+    """Nothing overflows, however the samples are taken, and everything is as it is of 64 bits counted one by one."""
+    monkeypatch.setattr(units_module, "AT_ONCE", at_once)
+    rng = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(128), rng.integers(0, 128, 400)]).astype(np.int8)
+    parts = rng.integers(0, 3, len(labels)).astype(np.int8)
+    counted = Counter(zip(parts.tolist(), labels.tolist(), strict=True))
+    counts = count_parts(parts, labels, 128)
+    assert list(counts) == list(PARTS)
+    assert [each.tolist() for each in counts.values()] == [[counted[p, c] for c in range(128)] for p in range(3)]
+    monkeypatch.setattr(split_module, "BLOCK", 2)
+    expected, seen, numbers = [], Counter(), {}
+    for kind in zip(parts.tolist(), labels.tolist(), strict=True):
+        expected.append((*kind, seen[kind] // 2))
+        seen[kind] += 1
+    for key in sorted(set(expected)):
+        numbers[key] = len(numbers)
+    assert blocks_of_neighbours(labels, parts, 128).tolist() == [numbers[key] for key in expected]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +149,7 @@ def test_what_is_left_over_goes_to_the_largest_remainders_and_of_equals_to_the_f
 
 def test_a_class_of_too_few_is_refused():
     with pytest.raises(ValueError, match=r"^class b has 1 samples, expected 3 or more, one for each part$"):
-        split_rows(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
+        draw_parts(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -161,14 +183,14 @@ def test_as_many_units_as_fit_are_drawn_and_the_seed_draws_them():
     assert rows.tolist() == whole_units(labels, units, 305, 0).tolist() != whole_units(labels, units, 305, 1).tolist()
 
 
-MANY = "import numpy as np; from stages.learning.split import split_rows, resampling_units, whole_units; "
+MANY = "import numpy as np; from stages.learning.split import blocks_of_neighbours, draw_parts, whole_units; "
 
 
 @pytest.mark.parametrize(
     ("mib", "call"),
     [
-        (48, 'split_rows(list("abcdefghij"), labels, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
-        (110, 'split_rows(list("abcdefghij"), labels, None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
+        (24, 'draw_parts(list("abcdefghij"), labels, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
+        (48, 'draw_parts(list("abcdefghij"), labels, None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
         (80, "whole_units(labels, tracks, 10_000, 0)"),
     ],
 )
@@ -180,7 +202,7 @@ def test_memory_is_a_few_bytes_a_sample(mib, call):
 def test_a_label_for_every_sample_is_refused_before_memory_runs_out():
     work = """
 try:
-    split_rows([str(i) for i in range(20_000)], np.arange(20_000), None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+    draw_parts([str(i) for i in range(20_000)], np.arange(20_000), None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
     raise SystemExit("not refused")
 except ValueError as error:
     assert str(error) == "class 0 has 1 samples, expected 3 or more, one for each part", error
@@ -191,15 +213,15 @@ except ValueError as error:
 def test_many_tracks_of_many_classes_take_memory_by_their_samples():
     work = """
 tracks = np.arange(200_000) // 2
-split_rows([str(i) for i in range(500)], tracks % 500, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
-resampling_units(tracks % 500, None, None)
+draw_parts([str(i) for i in range(500)], tracks % 500, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+blocks_of_neighbours(tracks % 500, None, 500)
 """
     runs_within(64, MANY, work)
 
 
 def test_blocks_are_numbered_in_as_many_steps_however_many_classes_there_are():
-    assert lines_run(resampling_units, np.arange(900), None, None) == lines_run(
-        resampling_units, np.arange(900) % 3, None, None
+    assert lines_run(blocks_of_neighbours, np.arange(900), None, 900) == lines_run(
+        blocks_of_neighbours, np.arange(900) % 3, None, 3
     )
 
 
