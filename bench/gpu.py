@@ -1,9 +1,9 @@
 """Training on a GPU against a plain PyTorch loop on it and against our own CPU: the default recipe.
 
-Seconds are medians of rounds in which all take turns, of training proper, without warm-up and validation, and of a
-whole run beside them. The file also says whether the GPU learns what the CPU learns: how far validation macro F1 and
-the last training loss of five runs lie apart at most, and whether training twice gives the same bytes. `floor` is what
-no program that launches these kernels one after the other can beat.
+Seconds are medians of rounds, in which all but the CNNs take turns, of training proper, without warm-up and
+validation, and of a whole run beside them. The file also says whether the GPU learns what the CPU learns: how far
+validation macro F1 and the last training loss of five runs lie apart at most, and whether training twice gives the same
+bytes. `floor` is what no program that launches these kernels one after the other can beat.
 
     python -m bench.gpu       (on data/prepared, made by `make repro`; two minutes; bench/results/gpu-NAME.json)
 """

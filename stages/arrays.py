@@ -58,11 +58,6 @@ class ArrayFile:
             for first in range(0, len(self), rows):
                 yield first, self._read(file, first, min(rows, len(self) - first))
 
-    def whole(self) -> np.ndarray:
-        """Return all rows; errors as `blocks` has them."""
-        with open_regular(self.path) as file:
-            return self._read(file, 0, len(self))
-
     def check_unchanged(self) -> None:
         """Hold that the file is the one whose header was read: what was read at several times then belongs together.
 

@@ -17,7 +17,7 @@ from stages.fingerprints import digest, fingerprint
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
 from stages.learning.split import blocks_of_neighbours, count_parts, draw_parts, rows_of
-from stages.learning.units import at_once, heads_of, units_of_classes
+from stages.learning.units import at_once, units_of_classes
 from stages.params import PREPARING, Params, load_params
 from stages.records import PARTS, RATES, Description, Shape, Source, few_songs
 from stages.running import run_stage
@@ -176,16 +176,16 @@ def summary(samples: Samples) -> str:
     counts = " / ".join(f"{of_class.sum()} {part}" for part, of_class in samples.counts.items())
     if not samples.groups_known:
         return f"{counts} samples"
-    groups = units_of_classes(samples.units, samples.parts)
-    return f"{counts} samples, {' / '.join(map(str, groups))} groups"
+    held = np.zeros((len(PARTS), int(samples.units.max()) + 1), bool)
+    for some in at_once(len(samples.units)):
+        held[samples.parts[some], samples.units[some]] = True
+    return f"{counts} samples, {' / '.join(map(str, held.sum(axis=1)))} groups"
 
 
 def count_units(samples: Samples) -> dict[str, np.ndarray]:
     """Return how many units of each part hold samples of each class, shape (classes,)."""
-    heads, n_classes = heads_of(samples.units, samples.labels, samples.parts), len(samples.classes)
-    kinds = np.multiply(samples.parts[heads], n_classes, dtype=np.int64) + samples.labels[heads]
-    counts = units_of_classes(samples.units[heads], kinds).reshape(len(PARTS), n_classes)
-    return dict(zip(PARTS, counts, strict=True))
+    own = ((part, samples.parts == number) for number, part in enumerate(PARTS))
+    return {part: units_of_classes(samples.units[rows], samples.labels[rows]) for part, rows in own}
 
 
 def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:

@@ -91,13 +91,14 @@ def test_growth(workplace, monkeypatch):
     growth.main()
     measured = read_json(growth.RESULTS)
     assert [row["samples"] for row in measured["sizes"]] == [40 * 30, 400 * 30]
-    less, more = (row["stages"]["prepare"]["cpu_seconds"] for row in measured["sizes"])
-    assert {each["stage"]: 10 ** each["exponent"] for each in measured["exponents"]}["prepare"] == pytest.approx(
-        more / less
-    )
+    prepare_grows = next(each for each in measured["exponents"] if each["stage"] == "prepare")
+    for kind in ("user_seconds", "cpu_seconds"):
+        less, more = (row["stages"]["prepare"][kind] for row in measured["sizes"])
+        assert 10 ** prepare_grows[kind] == pytest.approx(more / less)
     lines = readme.growth().splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == [f"`{stage}`" for stage in growth.STAGES]
+    assert [line.split("|")[1].strip() for line in lines[2:-1]] == [f"`{stage}`" for stage in growth.STAGES]
     assert f"{more:,.1f} s" in lines[2]
+    assert lines[-1].startswith("| the system, writing | ")
 
 
 def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
@@ -111,6 +112,7 @@ def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
     cost = growth.cost_of("parent", tmp_path)
     assert 200 < cost["mib"] < 250
     assert 0.9 < cost["cpu_seconds"] < 1.3
+    assert 0 < cost["user_seconds"] < cost["cpu_seconds"]
     (tmp_path / "stages" / "fails.py").write_text("import sys; sys.exit('error: no')")
     with pytest.raises(UserError, match="fails: error: no"):
         growth.cost_of("fails", tmp_path)

@@ -127,7 +127,7 @@ def hear(path):
 
 
 def read_array_whole(path):
-    return ArrayFile(path).whole()
+    return list(ArrayFile(path).blocks())
 
 
 READERS = {

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save
 from stages import arrays, prepare
 from stages.arrays import ArrayFile
 from stages.files import PREPARED, UserError, read_json
-from stages.learning import columns
+from stages.learning import columns, dataset
+from stages.learning import units as units_module
 from stages.learning.split import count_parts
 from stages.records import PARTS
 
@@ -200,10 +201,11 @@ def test_a_full_disk_leaves_the_prepared_one(workplace):
     order=st.sampled_from("CF"),
     block=st.integers(1, 4000),
     tile=st.integers(1, 2000),
+    at_once=st.integers(1, 40),
     files=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, order, block, tile, files, seed):
+def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, order, block, tile, at_once, files, seed):
     """Given mean and deviation: the very bytes that the library writes of what NumPy gives all at once."""
     rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("bytes")
     X = np.asarray(rng.standard_normal((n, *shape)) * 9 + 40, kind, order=order)
@@ -212,7 +214,8 @@ def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, or
     labels, units = rng.integers(0, 5, n), rng.integers(0, 99, n)
     mean, std = rng.standard_normal(shape), rng.uniform(1, 9, shape)
     opened = []
-    with patch.object(arrays, "BLOCK", block), patch.object(columns, "TILE", tile):
+    sizes = ((arrays, "BLOCK", block), (columns, "TILE", tile), (units_module, "AT_ONCE", at_once))
+    with patch.object(*sizes[0]), patch.object(*sizes[1]), patch.object(*sizes[2]):
         for i, piece in enumerate(np.array_split(X, files)):
             np.save(folder / f"{i}.npy", piece)
             opened.append(ArrayFile(folder / f"{i}.npy"))
@@ -246,7 +249,7 @@ def test_little_blocks_change_a_last_bit_at_most(workplace, changes):
 
 
 def test_every_sample_is_read_twice(workplace, monkeypatch):
-    """Once to check it and for mean and deviation, once to be written; labels and groups have no more readers."""
+    """Once to check it and for mean and deviation, once to be written; groups are numbered in two passes."""
     save_dataset(workplace / "data" / "mine")
     read, rows_read = ArrayFile._read, Counter()
 
@@ -302,6 +305,20 @@ def test_names_that_do_not_fit_into_memory(workplace):
     runs_within(170, "from stages import prepare", "prepare.main()", workplace)
     counted = read_json(PREPARED / "dataset.json")["source"]["groups"]
     assert sum(sum(each.values()) for each in counted.values()) == track[-1] + 1
+
+
+def test_groups_that_change_between_two_passes_are_told(workplace, monkeypatch):
+    save_dataset(workplace / "data" / "mine")
+    real, path = dataset.heads_of, "data/mine/melgrams/groups.npy"
+    groups = np.load(path)
+
+    def heads_of(*columns):
+        np.save(path, groups // 2)
+        return real(*columns)
+
+    monkeypatch.setattr(dataset, "heads_of", heads_of)
+    with pytest.raises(UserError, match=r"melgrams/groups.npy: was changed while it was read; run this again"):
+        prepare.main()
 
 
 def test_a_file_that_changes_meanwhile_leaves_the_prepared_one(workplace, monkeypatch):

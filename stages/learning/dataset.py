@@ -185,7 +185,11 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
 
 
 def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
-    """Return the number of each sample's group among all groups in order, shape (n,), in as few bits as hold it."""
+    """Return the number of each sample's group among all groups in order, shape (n,), of the smallest type.
+
+    Raises:
+        UserError: if a file was changed while it was read.
+    """
     if files is None:
         return None
     if np.result_type(*(file.dtype for file in files)).kind not in "iu":
@@ -196,6 +200,8 @@ def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
         heads = heads_of(block)
         number_of_run = np.searchsorted(known, block[heads]).astype(numbers.dtype)
         numbers[first : first + len(block)] = np.repeat(number_of_run, np.diff(heads, append=len(block)))
+    for file in files:
+        file.check_unchanged()  # read twice
     return numbers
 
 
@@ -211,7 +217,9 @@ def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:
     order = sorted(known)
     rank = np.empty(len(known), _kind(known))
     rank[[known[name] for name in order]] = np.arange(len(known))
-    return order, np.concatenate([rank[block] for block in numbers])
+    for i, block in enumerate(numbers):  # in place: each is let go as the next is made
+        numbers[i] = rank[block]
+    return order, np.concatenate(numbers)
 
 
 def _kind(known: Collection) -> np.dtype:

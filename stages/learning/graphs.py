@@ -9,10 +9,14 @@ writes. Replaying it does the same to the same addresses, without the Python tha
 """
 
 from collections.abc import Callable
+from functools import cache
+from itertools import cycle
 
 import torch
 
 Work = Callable[[], None]
+
+STREAMS = 8  # at once; networks this small do not fill a GPU, but each stream more takes memory
 
 
 def uses_graphs(device: torch.device) -> bool:
@@ -23,7 +27,8 @@ def uses_graphs(device: torch.device) -> bool:
 def record(work: Work) -> Work:
     """Return the replay of a graph of `work`, which has been rehearsed; nothing is computed yet.
 
-    The replay owns the memory that was allocated while it was recorded, and no other.
+    It keeps alive what was allocated while it was recorded, but not what it refers to besides. Graphs share what cuBLAS
+    sets aside, so all graphs of a training live and die together.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -55,21 +60,32 @@ def replayable(work: Work, state: list[torch.Tensor]) -> Work:
 
 
 def side_by_side(works: list[Work], device: torch.device) -> None:
-    """Do pieces of work that have nothing to do with each other: on a GPU each on a stream of its own, all at once."""
+    """Do pieces of work that have nothing to do with each other: on a GPU on a few streams at once.
+
+    What is done on one stream goes to the same memory, one work after the other; each stream would take its own.
+    """
     if device.type != "cuda":
         for work in works:
             work()
         return
-    here = torch.cuda.current_stream(device)
-    streams = [torch.cuda.Stream(device) for _ in works]
-    for work, aside in zip(works, streams, strict=True):
+    here, asides = torch.cuda.current_stream(device), streams(device)[: len(works)]
+    for aside in asides:
         aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            work()
-    for aside in streams:
-        here.wait_stream(aside)
+    try:
+        for work, aside in zip(works, cycle(asides)):
+            with torch.cuda.stream(aside):
+                work()
+    finally:  # a recording with streams that go on would end in an error that hides what went wrong
+        for aside in asides:
+            here.wait_stream(aside)
+
+
+@cache
+def streams(device: torch.device) -> list[torch.cuda.Stream]:
+    """Return the streams that work side by side, always the same: for each, cuBLAS sets memory aside for good."""
+    return [torch.cuda.Stream(device) for _ in range(STREAMS)]
 
 
 def rehearse(work: Work, device: torch.device) -> None:
-    """Do `work` once on a stream of its own, as torch's notes on CUDA graphs ask: what is lazily made is then there."""
+    """Do `work` once on another stream, as torch's notes on CUDA graphs ask: what is lazily made is then there."""
     side_by_side([work], device)

@@ -40,7 +40,7 @@ class Hooks(NamedTuple):
     """Functions that training calls as it goes."""
 
     save: Callable[[int, int, Weights], None]  # run, epoch, the weights to keep
-    tick: Callable[[list[Run]], None]  # the runs that have just trained one more epoch side by side
+    tick: Callable[[list[Run]], None]  # the runs side by side that have trained an epoch at least, after each
 
 
 def train_runs(job: Job, numbers: range, data: Weights, device: torch.device, hooks: Hooks) -> Trained:
@@ -73,9 +73,10 @@ def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: 
                     run.epochs.extend([epoch] if epoch else [])
                 trained = [run for run, epoch in zip(group, epochs, strict=True) if epoch]
                 kept = [run for run in trained if job.keep_every or best_epoch(run.epochs) == len(run.epochs) - 1]
-                places = [(run.number, len(run.epochs) - 1) for run in kept]
-                do(partial(save_all, hooks.save, places, on_the_host([run.model for run in kept])))
-            hooks.tick(trained)
+                if kept:
+                    places = [(run.number, len(run.epochs) - 1) for run in kept]
+                    do(partial(save_all, hooks.save, places, on_the_host([run.model for run in kept])))
+            hooks.tick([run for run in group if run.epochs])
     clock.seconds["total"] = perf_counter() - start
 
 
@@ -83,7 +84,7 @@ def train_group(job: Job, group: list[Run], data: Weights, clock: Clock, hooks: 
 def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Give what saves snapshots, or does any work: at once on a CPU, on a thread of its own while a GPU trains on.
 
-    The next work waits for the last, so that no more than one epoch's weights lie about, and raises what it raised.
+    The next work waits for the last, so that no more than two epochs' weights lie about, and raises what it raised.
     """
     if clock.device.type != "cuda":
         yield lambda work: work()

@@ -120,7 +120,7 @@ def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> 
     number = (np.cumsum(np.bincount(units) > 0) - 1)[units]
     sizes, rng = np.bincount(number), np.random.default_rng(seed)
     share = np.empty(len(sizes))  # of its class, how many come before a unit
-    for members in members_of(class_of_units(number, labels), labels.max() + 1):
+    for members in members_of(class_of_units(number, labels), int(labels.max()) + 1):
         share[rng.permutation(members)] = np.arange(len(members)) / len(members)
     order = np.argsort(share, kind="stable")
     kept = np.zeros(len(sizes), bool)
@@ -139,10 +139,10 @@ def blocks_of_neighbours(labels: np.ndarray, parts: np.ndarray | None, n_classes
         parts: of each sample as `draw_parts` has them, or None: no block reaches from one part into another.
         n_classes: the number of classes.
     """
-    if parts is None:
-        kinds, n_kinds = labels, n_classes
-    else:
-        kinds, n_kinds = np.multiply(parts, n_classes, dtype=np.int32) + labels, len(PARTS) * n_classes
+    kinds, n_kinds = labels, n_classes
+    if parts is not None:
+        n_kinds = len(PARTS) * n_classes
+        kinds = np.multiply(parts, n_classes, dtype=np.min_scalar_type(-n_kinds)) + labels
     blocks = -(-tally(kinds, n_kinds) // BLOCK)
     first = np.cumsum(blocks) - blocks
     units = np.empty(len(labels), np.int32)

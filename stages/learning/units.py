@@ -2,8 +2,8 @@
 
 Conventions: units are numbered from 0, each number occurs, and `units` says whose each sample is, shape (n,). What is
 counted are pairs that occur, after sorting: a table of all units and classes, or a mask for each, would outgrow the
-samples. What is asked of every sample is asked of so many at once: NumPy counts, sorts and looks up in 64 bits whatever
-it is given.
+samples. What is asked of every sample is asked of so many at once: NumPy counts and looks up in 64 bits whatever it is
+given.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def tally(numbers: np.ndarray, most: int) -> np.ndarray:
     """Return how often each of the numbers below `most` occurs in `numbers`, shape (most,)."""
     total = np.zeros(most, np.int64)
     for some in at_once(len(numbers)):
-        total += np.bincount(numbers[some], minlength=most)
+        np.add.at(total, numbers[some], 1)
     return total
 
 

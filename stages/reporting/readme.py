@@ -163,9 +163,10 @@ def growth() -> str:
     for each in measured["exponents"]:
         costs = [row["stages"][each["stage"]] for row in measured["sizes"]]
         cells = [f"{cost['cpu_seconds']:,.1f} s, {cost['mib']:,.0f} MiB" for cost in costs]
-        rows.append([f"`{each['stage']}`", *cells, f"{each['exponent']:.2f}"])
+        rows.append([f"`{each['stage']}`", *cells, *(f"{each[kind]:.2f}" for kind in ("cpu_seconds", "user_seconds"))])
+    rows.append(["the system, writing", *(f"{row['writing_seconds']:,.1f} s" for row in measured["sizes"]), "", ""])
     sizes = [f"{row['samples']:,} samples" for row in measured["sizes"]]
-    return "\n".join(table(["seconds of CPU, memory", *sizes, "exponent"], rows)) + "\n"
+    return "\n".join(table(["seconds of CPU, memory", *sizes, "exponent", "outside the kernel"], rows)) + "\n"
 
 
 def change() -> str:

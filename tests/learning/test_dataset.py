@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import stages.arrays
 from stages.arrays import ArrayFile, blocks_of
 from stages.files import UserError
+from stages.learning import units
 from stages.learning.dataset import check_classes, encode, load_dataset, read_groups
 from stages.records import PARTS
 
@@ -44,21 +45,32 @@ def test_classes_come_from_the_data(classes):
     assert numbers.dtype == np.int8
 
 
+@pytest.mark.parametrize(("n", "kind"), [(128, np.int8), (129, np.int16), (32_768, np.int16), (32_769, np.int32)])
+def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
+    entries = np.repeat(np.arange(n), 2)
+    np.save(tmp_path / "groups.npy", entries)
+    for numbers in (encode([entries])[1], read_groups([ArrayFile(tmp_path / "groups.npy")])):
+        assert numbers.dtype == kind
+        np.testing.assert_array_equal(numbers, entries)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     names=st.lists(st.sampled_from(["b", "a", "ä", "aa", "Z", "日本"]), min_size=1, max_size=60),
     times=st.integers(1, 4),
     cuts=st.lists(st.integers(1, 239), max_size=5),
     integers=st.booleans(),
+    at_once=st.sampled_from([1, 7, units.AT_ONCE]),
 )
-def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, names, times, cuts, integers):
+def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, names, times, cuts, integers, at_once):
     """Labels by class, groups by track; strings and integers; in runs and mixed; in several files and blocks."""
     entries = np.repeat(names, times)
     if integers:
         entries = np.unique(entries, return_inverse=True)[1].astype(">i2") * 7 - 10
     pieces = np.split(entries, sorted({cut for cut in cuts if cut < len(entries)}))
     expected, numbers = np.unique(entries, return_inverse=True)
-    classes, found = encode(pieces)
+    with patch.object(units, "AT_ONCE", at_once):
+        classes, found = encode(pieces)
     assert classes == [str(each) for each in expected.tolist()]
     np.testing.assert_array_equal(found, numbers)
     folder, files = tmp_path_factory.mktemp("groups"), []
@@ -66,7 +78,8 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
         with patch.object(stages.arrays, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
-    found = read_groups(files)
+    with patch.object(units, "AT_ONCE", at_once):
+        found = read_groups(files)
     np.testing.assert_array_equal(found, numbers)
     assert found.dtype == np.int8  # a data set of a million tracks has thirty million samples
 

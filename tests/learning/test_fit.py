@@ -130,14 +130,17 @@ def test_the_gpu_learns_what_the_cpu_learns(exact, network, arguments):
 
 
 @needs_gpu
-@pytest.mark.parametrize("network", ["mlp", "cnn"])
-def test_the_gpu_repeats_to_the_bit(exact, network):
+@pytest.mark.parametrize(
+    ("network", "arguments", "runs"), [("mlp", {}, 2), ("cnn", {}, 2), ("mlp", {"momentum": 0.9}, 40)]
+)
+def test_the_gpu_repeats_to_the_bit(exact, network, arguments, runs):
     start(torch.device("cuda"))
-    results = []
+    recipe, results = SGD._replace(optimizer_args=arguments), []
     for _ in range(2):
-        models = [build_network(network, (16, 16), [128, 32], 4, seed).cuda() for seed in (0, 1)]
+        models = [build_network(network, (16, 16), [128, 32], 4, seed).cuda() for seed in range(runs)]
         data = [[tensor.cuda() for tensor in samples(n, (16, 16), seed=seed)] for n, seed in ((200, 0), (60, 1))]
-        results.append((train(models, data, SGD, [0, 1], "cuda"), [model.state_dict() for model in models]))
+        history = train(models, data, recipe, list(range(runs)), "cuda")
+        results.append((history, [model.state_dict() for model in models]))
     assert results[0][0] == results[1][0]
     for mine, other in zip(results[0][1], results[1][1], strict=True):
         assert all(torch.equal(value, other[name]) for name, value in mine.items())

@@ -184,6 +184,7 @@ def test_what_is_said_to_cuda(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("here"))
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream("aside"))
+    monkeypatch.setattr(graphs, "streams", graphs.streams.__wrapped__)  # nothing of it is kept
     monkeypatch.setattr(torch.cuda, "stream", within)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", within)
@@ -191,12 +192,19 @@ def test_what_is_said_to_cuda(monkeypatch):
     assert said == ["aside waits for here", "in aside", "work", "out", "here waits for aside"]
     said.clear()
     graphs.side_by_side([lambda: said.append("one"), lambda: said.append("other")], torch.device("cuda"))
-    waits = "here waits for aside"
-    assert said == [
-        *("aside waits for here", "in aside", "one", "out"),
-        *("aside waits for here", "in aside", "other", "out"),
-        *(waits, waits),
-    ]
+    there, back = ["aside waits for here"], ["here waits for aside"]
+    assert said == [*there * 2, "in aside", "one", "out", "in aside", "other", "out", *back * 2]
+    said.clear()
+    graphs.side_by_side([lambda: None] * 100, torch.device("cuda"))
+    assert (said.count(*there), said.count("in aside"), said.count(*back)) == (graphs.STREAMS, 100, graphs.STREAMS)
+    said.clear()
+
+    def fail():
+        raise torch.OutOfMemoryError("no more")
+
+    with pytest.raises(torch.OutOfMemoryError, match="no more"):
+        graphs.side_by_side([fail, fail], torch.device("cuda"))
+    assert said == [*there * 2, "in aside", *back * 2]
     said.clear()
     graphs.record(lambda: said.append("work"))()
     assert said == ["in graph", "work", "out", "replay"]

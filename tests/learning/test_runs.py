@@ -12,6 +12,7 @@ from stages.learning.network import build_network
 from stages.learning.recipe import Job
 from stages.learning.runs import Hooks
 from stages.learning.timing import Clock, timed
+from stages.records import Epoch
 
 CPU = torch.device("cpu")
 
@@ -56,6 +57,15 @@ def test_runs_one_after_the_other_and_side_by_side_save_the_same(monkeypatch):
     for place, weights in saved.items():
         for key, value in weights.items():
             torch.testing.assert_close(value, saved_together[place][key], rtol=0, atol=1e-5)
+
+
+def test_a_run_that_diverged_still_counts_in_what_is_told(monkeypatch):
+    epoch = Epoch(train_loss=1, val_loss=1, val_accuracy=0.5, val_f1_macro=0.5)
+    monkeypatch.setattr(runs, "fit", lambda *_: iter([[epoch, epoch, None], [epoch, None, None]]))
+    told = []
+    hooks = Hooks(lambda *_: None, lambda group: told.append([len(run.epochs) for run in group]))
+    runs.train_runs(job(), range(3), data(), CPU, hooks)
+    assert told == [[1, 1], [2, 1]]
 
 
 def test_every_epoch_is_kept_on_demand():

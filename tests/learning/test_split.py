@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -41,12 +42,14 @@ def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, se
 @given(
     group_sizes=st.lists(st.integers(1, 9), min_size=18, max_size=60),
     n_classes=st.integers(2, 4),
+    at_once=st.sampled_from([1, 7, units_module.AT_ONCE]),
     seed=st.integers(0, 99),
 )
-def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
+def test_no_track_stands_in_two_parts(group_sizes, n_classes, at_once, seed):
     groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
     labels = groups % n_classes
-    parts = draw_parts([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
+    with patch.object(units_module, "AT_ONCE", at_once):
+        parts = draw_parts([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
     rows = rows_of(parts)
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     tracks = [set(groups[rows[part]]) for part in PARTS]
@@ -175,6 +178,11 @@ def test_units_are_drawn_whole_the_same_share_of_every_class(sizes, n_classes, m
         assert len(rows) == len(units)
 
 
+def test_the_last_class_of_a_small_type_does_not_overflow():
+    labels = np.repeat(np.arange(128, dtype=np.int8), 3)
+    assert whole_units(labels, np.arange(384) // 3, 384, 0).tolist() == list(range(384))
+
+
 def test_as_many_units_as_fit_are_drawn_and_the_seed_draws_them():
     units, labels = np.arange(1000) // 10, np.arange(1000) // 10 % 2
     rows = whole_units(labels, units, 305, 0)
@@ -195,7 +203,7 @@ MANY = "import numpy as np; from stages.learning.split import blocks_of_neighbou
     ],
 )
 def test_memory_is_a_few_bytes_a_sample(mib, call):
-    """Three million samples; what is returned takes 23 MiB where it names all of them."""
+    """Three million samples."""
     runs_within(mib, f"{MANY} tracks = np.arange(3_000_000) // 30; labels = tracks % 10", call)
 
 
