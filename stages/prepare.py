@@ -15,8 +15,8 @@ from stages.arrays import ArrayFile, blocks_of
 from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
 from stages.fingerprints import digest, fingerprint
 from stages.learning.columns import survey, tiles
-from stages.learning.dataset import Dataset, check_classes, encode, load_dataset, read_groups
-from stages.learning.split import blocks_of_neighbours, count_parts, draw_parts, rows_of
+from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
+from stages.learning.split import blocks_of_neighbours, check_classes, count_parts, draw_parts, rows_of
 from stages.learning.units import at_once, units_of_classes
 from stages.params import PREPARING, Params, load_params
 from stages.records import PARTS, RATES, Description, Shape, Source, few_songs

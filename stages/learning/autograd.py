@@ -8,6 +8,7 @@ network needs no change where it only answers. As the batches, these masks are d
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -16,6 +17,14 @@ from torch.nn.functional import cross_entropy
 from stages.learning import graphs
 from stages.learning.optimizer import make_optimizer, take_step
 from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
+
+
+class Batch(NamedTuple):
+    """A batch in memory that stays where it is: of each network, or of one, without the first dimension."""
+
+    x: torch.Tensor  # samples, shape (networks, B, ...)
+    y: torch.Tensor  # class numbers, shape (networks, B)
+    masks: torch.Tensor  # of dropout, shape (networks, B, units of all layers that have it)
 
 
 def trainer(
@@ -35,52 +44,60 @@ def trainer(
     """
     parameters = [parameter for model in models for parameter in model.parameters()]
     optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, parameters)
-    # All graphs, one for each length of a batch, must write the gradient to one place. Without graphs it is made anew
-    # for every batch, which is a tenth faster.
-    anew = not graphs.uses_graphs(x.device)
-    totals = x.new_zeros(len(models))
-    weights = (
-        balanced_weights(y, models[0][-1].out_features).to(x.dtype) if recipe.class_weights == "balanced" else None
-    )
     units = hidden_units(models[0]) if recipe.dropout else []
     draws = [torch.Generator().manual_seed(-1 - seed) for seed in seeds]  # counted down: no batches are drawn from it
-
-    def gradient_of(size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Callable[[], None]]:
-        """Return the buffers for a batch of each network and its masks, and what finds the gradients there."""
-        batch_x, batch_y = x.new_empty(len(models), size, *x.shape[1:]), y.new_zeros(len(models), size)
-        masks = x.new_zeros(len(models), size, sum(units))
-
-        def gradient_of_one(i: int) -> None:
-            logits = forward(models[i], batch_x[i], masks[i].split(units, dim=1)) if units else models[i](batch_x[i])
-            loss = cross_entropy(logits, batch_y[i])
-            goal = loss if weights is None else cross_entropy(logits, batch_y[i], weights, reduction="sum") / size
-            goal.backward()
-            totals[i].add_(loss.detach(), alpha=size)
-
-        works = [partial(gradient_of_one, i) for i in range(len(models))]
-
-        def gradient() -> None:
-            optimizer.zero_grad(set_to_none=anew)
-            graphs.side_by_side(works, x.device)
-
-        return batch_x, batch_y, masks, graphs.replayable(gradient, [totals])
-
-    gradients = {size: gradient_of(size) for size in lengths(len(x), recipe.batch_size)}
-    left = decays(recipe, len(x))
+    left, totals, steps = decays(recipe, len(x)), x.new_zeros(len(models)), {}
+    balanced = recipe.class_weights == "balanced"
+    weights = balanced_weights(y, models[0][-1].out_features).to(x.dtype) if balanced else None
+    for size in lengths(len(x), recipe.batch_size):
+        lead = len(models), size
+        batch = Batch(x.new_empty(*lead, *x.shape[1:]), y.new_zeros(lead), x.new_zeros(*lead, sum(units)))
+        own = [Batch(*each) for each in zip(*batch, strict=True)]
+        works = [partial(add_gradient, *each, units, weights) for each in zip(models, own, totals, strict=True)]
+        steps[size] = batch, graphs.replayable(partial(find_gradients, optimizer, works, x.device), [totals])
 
     def train_epoch(orders: torch.Tensor) -> torch.Tensor:
         totals.zero_()
         for rows in orders.split(recipe.batch_size, dim=1):
-            batch_x, batch_y, masks, gradient = gradients[rows.shape[1]]
-            torch.index_select(x, 0, rows.reshape(-1), out=batch_x.flatten(0, 1))
-            torch.index_select(y, 0, rows.reshape(-1), out=batch_y.flatten())
+            batch, find = steps[rows.shape[1]]
+            torch.index_select(x, 0, rows.reshape(-1), out=batch.x.flatten(0, 1))
+            torch.index_select(y, 0, rows.reshape(-1), out=batch.y.flatten())
             if units:
-                masks.copy_(torch.stack([draw_masks(masks[0], recipe.dropout, each) for each in draws]))
-            gradient()
+                batch.masks.copy_(torch.stack([draw_masks(batch.masks[0], recipe.dropout, each) for each in draws]))
+            find()
             take_step(optimizer, recipe.lr * next(left))
         return totals / len(x)
 
     return train_epoch
+
+
+def find_gradients(optimizer: torch.optim.Optimizer, works: list[graphs.Work], device: torch.device) -> None:
+    """Let each network's work add its gradient to nothing.
+
+    All graphs, one for each length of a batch, must write it to one place. Without graphs it is made anew for every
+    batch, which is a tenth faster.
+    """
+    optimizer.zero_grad(set_to_none=not graphs.uses_graphs(device))
+    graphs.side_by_side(works, device)
+
+
+def add_gradient(
+    model: nn.Sequential, batch: Batch, total: torch.Tensor, units: list[int], weights: torch.Tensor | None
+) -> None:
+    """Add the gradient of the mean loss on a batch to what is there, and the sum of its losses to a total.
+
+    Args:
+        model: a network.
+        batch: its own.
+        total: shape ().
+        units: of each layer with dropout; none if there is no dropout.
+        weights: of the classes, for the gradient alone.
+    """
+    logits = forward(model, batch.x, batch.masks.split(units, dim=1)) if units else model(batch.x)
+    loss, n = cross_entropy(logits, batch.y), len(batch.y)
+    goal = loss if weights is None else cross_entropy(logits, batch.y, weights, reduction="sum") / n
+    goal.backward()
+    total.add_(loss.detach(), alpha=n)
 
 
 def hidden_units(model: nn.Sequential) -> list[int]:

@@ -230,24 +230,3 @@ def _kind(known: Collection) -> np.dtype:
 def _is_name(name: str) -> bool:
     """Return whether a name is one: with no half of a pair of surrogates, as one of a folder that is not UTF-8 has."""
     return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))
-
-
-def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
-    """Hold that there are two classes at least and that every one is in every part.
-
-    Args:
-        classes: their names.
-        counts: how many samples of each class each part has, shape (classes,).
-
-    Raises:
-        UserError: naming the class and the part.
-    """
-    if len(classes) < 2:
-        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
-    for part, of_class in counts.items():
-        missing = np.flatnonzero(of_class == 0)
-        if len(missing):
-            raise UserError(
-                f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
-                "every part; add samples of it or drop the class"
-            )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stages.files import UserError
 from stages.learning.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
 from stages.records import PARTS
 
@@ -69,6 +70,27 @@ def count_parts(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[s
     for some in at_once(len(labels)):
         counts += np.bincount(parts[some] * np.int64(n_classes) + labels[some], minlength=len(counts))
     return dict(zip(PARTS, counts.reshape(len(PARTS), n_classes), strict=True))
+
+
+def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
+    """Hold that there are two classes at least and that every one is in every part.
+
+    Args:
+        classes: their names.
+        counts: how many samples of each class each part has, shape (classes,).
+
+    Raises:
+        UserError: naming the class and the part.
+    """
+    if len(classes) < 2:
+        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
+    for part, of_class in counts.items():
+        missing = np.flatnonzero(of_class == 0)
+        if len(missing):
+            raise UserError(
+                f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
+                "every part; add samples of it or drop the class"
+            )
 
 
 def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:

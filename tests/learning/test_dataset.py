@@ -13,7 +13,7 @@ import stages.arrays
 from stages.arrays import ArrayFile, blocks_of
 from stages.files import UserError
 from stages.learning import units
-from stages.learning.dataset import check_classes, encode, load_dataset, read_groups
+from stages.learning.dataset import encode, load_dataset, read_groups
 from stages.records import PARTS
 
 
@@ -192,11 +192,3 @@ def test_missing_folders_and_parts_are_named(tmp_path):
         load_dataset(tmp_path / "d")
     with pytest.raises(UserError, match="found melgrams, mfccs, expected wav too"):
         load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
-
-
-def test_classes_must_be_in_every_part():
-    counts = {"train": np.array([3, 2]), "val": np.array([2, 0])}
-    with pytest.raises(UserError, match="class b has no sample in the val part"):
-        check_classes(["a", "b"], counts)
-    with pytest.raises(UserError, match="one class only"):
-        check_classes(["a"], {})

@@ -12,10 +12,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memory import runs_within
 
+from stages.files import UserError
 from stages.learning import split as split_module
 from stages.learning import units as units_module
-from stages.learning.dataset import check_classes
-from stages.learning.split import blocks_of_neighbours, count_parts, draw_parts, part_counts, rows_of, whole_units
+from stages.learning.split import (
+    blocks_of_neighbours,
+    check_classes,
+    count_parts,
+    draw_parts,
+    part_counts,
+    rows_of,
+    whole_units,
+)
 from stages.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -107,6 +115,14 @@ def test_every_part_gets_something_of_every_class_however_small_its_share(large)
     counts = count_parts(draw_parts(["a", "b"], labels, None, split, 0), labels, 2)
     assert {part: own.sum() for part, own in counts.items()} == dict.fromkeys(PARTS, 2) | {large: 16}
     check_classes(["a", "b"], counts)
+
+
+def test_classes_must_be_in_every_part():
+    counts = {"train": np.array([3, 2]), "val": np.array([2, 0])}
+    with pytest.raises(UserError, match="class b has no sample in the val part"):
+        check_classes(["a", "b"], counts)
+    with pytest.raises(UserError, match="one class only"):
+        check_classes(["a"], {})
 
 
 def test_what_a_bootstrap_resamples():
