@@ -17,7 +17,10 @@ from stages.files import shown
 from stages.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
-DEVICE_COLOURS = {"cpu": COLOURS[0], "gpu": COLOURS[5]}
+DEVICE_LINES = {
+    "cpu": {"color": COLOURS[0]},
+    "gpu": {"color": COLOURS[5], "linestyle": "--"},
+}  # the same if all is well
 PART_COLOURS = {
     "warmup": COLOURS[4],
     "transfer": COLOURS[3],
@@ -72,7 +75,7 @@ def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float
                 for run in sorted({row["run"] for row in rows}):
                     line = [(row["epoch"], row["val_f1_macro"]) for row in rows if row["run"] == run]
                     legend = device.upper() if run == 0 else None
-                    axes.plot(*zip(*line, strict=True), color=DEVICE_COLOURS[device], alpha=0.7, label=legend)
+                    axes.plot(*zip(*line, strict=True), **DEVICE_LINES[device], alpha=0.7, label=legend)
             axes.set(title=label(representation), xlabel="epoch", ylabel="validation macro F1, one line a run")
             axes.grid(alpha=0.3)
             axes.legend(loc="lower right")
