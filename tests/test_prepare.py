@@ -91,6 +91,17 @@ def test_a_split_that_is_given_is_kept(workplace):
     np.testing.assert_array_equal(tensors["test_y"], (np.arange(36) // 4 % 3 + 2) % 3)
 
 
+def test_groups_are_counted_by_part_and_class(workplace):
+    """Samples in no order; a group of several classes counts for each, and one in two parts for both."""
+    rng, expected = np.random.default_rng(0), {}
+    for part in PARTS:
+        labels, groups = rng.permutation(np.repeat(np.array(["a", "b", "c"]), (9, 20, 11))), rng.integers(0, 9, 40)
+        save_arrays(workplace / "data" / "mine" / part / "mfccs", rng.standard_normal((40, 3)), labels, groups)
+        expected[part] = {label: len(set(groups[labels == label])) for label in "abc"}
+    prepare.main()
+    assert read_json(PREPARED / "dataset.json")["source"]["groups"] == expected
+
+
 def test_the_rate_that_audio_json_tells_is_kept(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()

@@ -78,7 +78,9 @@ def test_validation_is_scikit_learns_in_one_piece_or_many(monkeypatch, at_once):
     models = [build_network("mlp", (26,), [16], 5, seed) for seed in (0, 1)]
     pieces = [len(piece) for piece, _ in pieces_of(models[0], x, y)]
     assert pieces == ([100] if at_once > 10_000 else [7] * 14 + [2])
-    found = validator(models, x, y)(torch.tensor([0.25, 0.5]))
+    validate = validator(models, x, y)
+    assert validate(torch.zeros(2)) != validate(torch.tensor([0.25, 0.5]))  # what they left does not count
+    found = validate(torch.tensor([0.25, 0.5]))
     assert [epoch.train_loss for epoch in found] == [0.25, 0.5]
     for model, epoch in zip(models, found, strict=True):
         logits = model(x).detach()

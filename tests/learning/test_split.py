@@ -78,6 +78,12 @@ def test_the_missions_split_comes_out_exactly_by_track():
     assert sha256(drawn).hexdigest() == "bef4effe28e9f172d833c105bf35adee3aafe961266f1667d8f71e073e5b8f2a"
 
 
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=20), target=st.integers(0, 60))
+def test_a_cut_falls_at_the_nearest_end_of_equals_the_first(sizes, target):
+    ends = np.cumsum(sizes)
+    assert split_module._nearest(ends, target) == np.abs(ends - target).argmin()
+
+
 def test_the_seed_draws_the_split():
     labels = np.arange(100) % 2
     first, same, other = (draw_parts(["a", "b"], labels, None, HALVES, seed).tolist() for seed in (1, 1, 2))
