@@ -79,7 +79,7 @@ def test_validation_is_scikit_learns_in_one_piece_or_many(monkeypatch, at_once):
     pieces = [len(piece) for piece, _ in pieces_of(models[0], x, y)]
     assert pieces == ([100] if at_once > 10_000 else [7] * 14 + [2])
     validate = validator(models, x, y)
-    assert validate(torch.zeros(2)) != validate(torch.tensor([0.25, 0.5]))  # what they left does not count
+    validate(torch.zeros(2))  # what it leaves behind does not count
     found = validate(torch.tensor([0.25, 0.5]))
     assert [epoch.train_loss for epoch in found] == [0.25, 0.5]
     for model, epoch in zip(models, found, strict=True):
