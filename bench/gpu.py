@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts")
     repeat = parser.parse_args().repeat
     if why := why_missing("gpu"):
-        raise UserError(f"bench.gpu: {why}")
+        raise UserError(f"bench.gpu: {why}; expected an NVIDIA GPU")
     start(GPU)
     torch.set_num_threads(1)
     result = {"hardware": hardware(GPU), "recipe": RECIPE._asdict(), "representations": {}, "cnn": {}}
