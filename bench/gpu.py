@@ -19,7 +19,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from bench.training import CPU, HIDDEN, RECIPE, Part, plain_steps, prepared
+from bench.training import HIDDEN, RECIPE, Part, plain_steps, prepared
 from stages.files import UserError
 from stages.learning import closed_form, graphs
 from stages.learning.devices import start, why_missing
@@ -47,13 +47,16 @@ class Learnt(NamedTuple):
     weights: list[torch.Tensor]
 
 
-def learn(device: torch.device, parts: dict[str, Part], n_classes: int, runs: int, network: str, epochs: int) -> Learnt:
-    """Train runs side by side as the pipeline does, on parts that are on the device."""
-    shape = tuple(parts["train"][0].shape[1:])
-    models = [build_network(network, shape, HIDDEN, n_classes, seed).to(device) for seed in range(runs)]
+def learn(
+    parts: dict[str, Part], n_classes: int, seeds: range, network: str = "mlp", epochs: int | None = None
+) -> Learnt:
+    """Train runs side by side as the pipeline does, on the device that the parts are on."""
+    shape, device = tuple(parts["train"][0].shape[1:]), parts["train"][0].device
+    recipe = RECIPE._replace(epochs=epochs or RECIPE.epochs)
+    models = [build_network(network, shape, HIDDEN, n_classes, seed).to(device) for seed in seeds]
     clock = Clock(device)
     with clock.part("total"):
-        learnt = list(fit(models, parts, RECIPE._replace(epochs=epochs), list(range(runs)), clock))
+        learnt = list(fit(models, parts, recipe, list(seeds), clock))
     return Learnt(clock.seconds, learnt, [each.cpu() for model in models for each in model.state_dict().values()])
 
 
@@ -84,9 +87,9 @@ def measure(repeat: int, parts: dict[str, Part], n_classes: int) -> dict[str, An
     train: dict[str, list[float]] = {}
     total: dict[str, list[float]] = {}
     for attempt in tqdm(range(repeat + 1), disable=None):
-        seconds = {"ours, CPU": learn(CPU, parts, n_classes, 1, "mlp", RECIPE.epochs).seconds}
+        seconds = {"ours, CPU": learn(parts, n_classes, range(1)).seconds}
         for runs in AT_ONCE:
-            seconds[f"ours, {runs} at once"] = learn(GPU, on_gpu, n_classes, runs, "mlp", RECIPE.epochs).seconds
+            seconds[f"ours, {runs} at once"] = learn(on_gpu, n_classes, range(runs)).seconds
         plain = plain_loops(parts["train"], on_gpu["train"], n_classes)
         if attempt:  # the first round is warm-up
             for who, value in (plain | {who: each["train"] for who, each in seconds.items()}).items():
@@ -103,8 +106,9 @@ def measure(repeat: int, parts: dict[str, Part], n_classes: int) -> dict[str, An
 
 def agreement(parts: dict[str, Part], on_gpu: dict[str, Part], n_classes: int) -> dict[str, Any]:
     """Return how far five runs on the CPU and on the GPU lie apart, and whether the GPU gives the same bytes twice."""
-    gpu, again = (learn(GPU, on_gpu, n_classes, 5, "mlp", RECIPE.epochs) for _ in range(2))
-    cpu = [learn_one(parts, n_classes, run) for run in range(5)]
+    gpu, again = (learn(on_gpu, n_classes, range(5)) for _ in range(2))
+    alone = [learn(parts, n_classes, range(run, run + 1)).epochs for run in range(5)]
+    cpu = [[epoch for (epoch,) in own] for own in alone]
     pairs = [(mine, theirs[run]) for run, own in enumerate(cpu) for mine, theirs in zip(own, gpu.epochs, strict=True)]
     last = [(own[-1].train_loss, gpu.epochs[-1][run].train_loss) for run, own in enumerate(cpu)]
     return {
@@ -115,25 +119,19 @@ def agreement(parts: dict[str, Part], on_gpu: dict[str, Part], n_classes: int) -
     }
 
 
-def learn_one(parts: dict[str, Part], n_classes: int, seed: int) -> list[Epoch]:
-    """Return the epochs of one run on the CPU."""
-    model = build_network("mlp", tuple(parts["train"][0].shape[1:]), HIDDEN, n_classes, seed)
-    return [epoch for (epoch,) in fit([model], parts, RECIPE, [seed], Clock(CPU))]
-
-
 def cnn(repeat: int, parts: dict[str, Part], n_classes: int) -> dict[str, float]:
     """Return the seconds of an epoch of the CNN, on as many threads of the CPU as the pipeline takes and on the GPU."""
     on_gpu = {part: tuple(tensor.to(GPU) for tensor in both) for part, both in parts.items()}
     job = Job("cnn", tuple(parts["train"][0].shape[1:]), [], n_classes, RECIPE, [0], False)
     threads = threads_for(job, cores())
-    who = {f"ours, CPU, {threads} threads": (CPU, parts, 1)}
-    who |= {f"ours, {runs} at once": (GPU, on_gpu, runs) for runs in AT_ONCE[:2]}
+    who = {f"ours, CPU, {threads} threads": (parts, range(1))}
+    who |= {f"ours, {runs} at once": (on_gpu, range(runs)) for runs in AT_ONCE[:2]}
     seconds: dict[str, list[float]] = {}
-    for name, (device, where, runs) in who.items():
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    for name, (where, seeds) in who.items():
         few = {part: (x[:64], y[:64]) for part, (x, y) in where.items()}
-        learn(device, few, n_classes, runs, "cnn", 1)  # warm-up
-        seconds[name] = [learn(device, where, n_classes, runs, "cnn", 1).seconds["train"] for _ in range(repeat)]
+        learn(few, n_classes, seeds, "cnn", 1)  # warm-up
+        seconds[name] = [learn(where, n_classes, seeds, "cnn", 1).seconds["train"] for _ in range(repeat)]
     torch.set_num_threads(1)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

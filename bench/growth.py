@@ -7,7 +7,7 @@ last tenfold, of all seconds of CPU and of those outside the system's kernel: 1 
 time. Below the stages, the system alone: writing as many bytes as `prepare` does. Prints a table and writes
 bench/results/growth.json.
 
-    python -m bench.growth        (about 5 minutes and 12 GB of disk)
+    python -m bench.growth        (5 to 10 minutes and 12 GB of disk)
 """
 
 import math

@@ -15,6 +15,7 @@ from bench import change, front_end, gpu, growth, recipes, training
 from stages import prepare
 from stages.files import UserError, read_json
 from stages.learning.network import build_network
+from stages.learning.timing import hardware
 from stages.reporting import readme
 
 
@@ -45,18 +46,34 @@ def test_the_kernels_of_a_step_are_counted():
     assert gpu.kernels_of_a_step(build_network("mlp", (26,), [128, 32], 4, 0), (26,)) == 5 + 2 + 3 + 2 * 3
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_training_on_a_gpu(workplace, monkeypatch):
+    """Where there is none, a CPU takes its place: on it, twice the CPU, all agree."""
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    monkeypatch.setattr(gpu, "RECIPE", training.RECIPE._replace(epochs=2))
-    monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
+    for module in (gpu, training):
+        monkeypatch.setattr(module, "RECIPE", training.RECIPE._replace(epochs=2))
+    if not torch.cuda.is_available():
+        monkeypatch.setattr(gpu, "GPU", torch.device("cpu"))
+        monkeypatch.setattr(gpu, "why_missing", lambda device: None)
+        about = {"gpu": "No GPU", "driver": "1.2", "cuda": "3.4"}
+        monkeypatch.setattr(gpu, "hardware", lambda device: hardware(device) | about)
+        monkeypatch.setattr(gpu, "AT_ONCE", (1, 2))
     monkeypatch.setattr(sys, "argv", ["bench.gpu", "--repeat", "1"])
     gpu.main()
     (path,) = gpu.RESULTS.glob("gpu-*.json")
-    measured = read_json(path)["representations"]
-    assert measured.keys() == {"mfccs", "melgrams"}
-    assert all(about["agreement"]["same_bytes_twice"] for about in measured.values())
+    measured = read_json(path)
+    assert measured["representations"].keys() == {"mfccs", "melgrams"}
+    assert measured["cnn"].keys() == {"melgrams"}
+    for about in measured["representations"].values():
+        assert about["agreement"]["same_bytes_twice"]
+        assert about["agreement"]["max_val_f1_difference"] < 0.1
+        plain = {"plain PyTorch loop", "plain PyTorch loop, samples on the GPU"}
+        assert about["train_seconds"].keys() == about["total_seconds"].keys() | plain
+        assert all(about["total_seconds"][who] > about["train_seconds"][who] for who in about["total_seconds"])
+    lines = readme.of_gpu(measured)
+    seconds = measured["representations"]["mfccs"]["train_seconds"]["ours, CPU"]
+    assert lines[0].startswith(f"| {measured['hardware']['gpu']}: 2 epochs, batches of 16 | melgrams | mfccs |")
+    assert any(line.startswith("| ours, CPU |") and line.endswith(f"| {seconds:.3f} s |") for line in lines)
 
 
 def stand_in(path):

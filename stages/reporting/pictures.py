@@ -17,10 +17,8 @@ from stages.files import shown
 from stages.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
-DEVICE_LINES = {
-    "cpu": {"color": COLOURS[0]},
-    "gpu": {"color": COLOURS[5], "linestyle": "--"},
-}  # the same if all is well
+# Dashed, since the one lies on the other if all is well.
+DEVICE_LINES = {"cpu": {"color": COLOURS[0]}, "gpu": {"color": COLOURS[5], "linestyle": "--"}}
 PART_COLOURS = {
     "warmup": COLOURS[4],
     "transfer": COLOURS[3],

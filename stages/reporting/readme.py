@@ -122,7 +122,7 @@ def gpu() -> str:
 
 def of_gpu(measured: dict[str, Any]) -> list[str]:
     """Return the lines of a GPU's table."""
-    about, hardware = measured["representations"].values(), measured["hardware"]
+    about, hardware, recipe = measured["representations"].values(), measured["hardware"], measured["recipe"]
 
     def seconds(what: str, who: str) -> list[str]:
         return [f"{row[what][who]:.3f} s" for row in about]
@@ -147,8 +147,8 @@ def of_gpu(measured: dict[str, Any]) -> list[str]:
         f"torch {hardware['versions']['torch']}; {hardware['cores']} cores of {hardware['cpu']}, of which `ours, CPU` "
         "takes one.</sub>\n"
     )
-    head = [f"{hardware['gpu']}: 30 epochs, batches of 16", *measured["representations"]]
-    return [*table(head, rows), "", *cnn, "", on]
+    what = f"{hardware['gpu']}: {recipe['epochs']} epochs, batches of {recipe['batch_size']}"
+    return [*table([what, *measured["representations"]], rows), "", *cnn, "", on]
 
 
 def by_number(names: Iterable[str]) -> list[str]:
