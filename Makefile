@@ -13,8 +13,8 @@ repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
 	@python -m stages.mend
 	dvc repro
 
-test: $(INSTALLED)  ## run the tests
-	python -m pytest
+test: $(INSTALLED)  ## run the tests, on all cores
+	python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 fuzz: $(INSTALLED)  ## give every reader some 6,000 broken files, 100,000 in all (about ten minutes)
 	FUZZ_EXAMPLES=6000 python -m pytest tests/test_fuzz.py

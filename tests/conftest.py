@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 
 from stages import tasks
 
@@ -16,6 +17,15 @@ ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
+LONGEST = ("test_pipeline", "test_kills", "test_bad_input", "test_splits", "test_orphans", "test_bench")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files that take longest in front."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -115,3 +125,27 @@ def trained(workplace, monkeypatch):
     for device in ("cpu", "gpu"):
         monkeypatch.setattr(sys, "argv", ["train", device])
         train.main()
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """The small project, reproduced once for all workers of a test run, and committed: to look at, not to change."""
+    from chain import COMMANDS
+    from repository import Repository, small_project, stages_run
+
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    with FileLock(shared / "base.lock"):
+        if not (shared / "base").exists():
+            repository = small_project(tmp_path_factory.mktemp("unfinished") / "clone")
+            assert stages_run(repository.dvc("repro")) == list(COMMANDS)
+            repository.commit()
+            repository.folder.parent.rename(shared / "base")
+    return Repository(shared / "base" / "clone")
+
+
+@pytest.fixture
+def repository(base, tmp_path):
+    """A copy of it to change."""
+    shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
+    return type(base)(tmp_path / "clone")

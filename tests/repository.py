@@ -82,6 +82,11 @@ def small_project(folder: Path) -> Repository:
     return repository
 
 
+def stages_run(output: str) -> list[str]:
+    """Return the stages that DVC says it ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+
+
 def set_params(repository: Repository, **changes) -> None:
     """Change some of the parameters."""
     path = repository.folder / "params.yaml"

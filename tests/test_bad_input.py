@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from chain import COMMANDS
 from conftest import ROOT, write_params
 
 from stages import tasks
@@ -35,7 +36,7 @@ CPU_SECONDS, PATIENCE = 20, 120  # the latter for those who wait, say for a pipe
 MIB = 400  # in all, and Python and NumPy take 80 of them
 WITHOUT_A_NETWORK = ("check", "features", "prepare")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-CHAIN = ("check", "features", "prepare", "baselines", "train cpu", "train gpu", "select", "evaluate", "compare")
+CHAIN = ("check", "features", *map(" ".join, list(COMMANDS.values())[1:]))
 ASIDE = {"data/tmp": "", "data/snapshots/cpu": "train cpu"}  # where work goes on; what training makes room for first
 
 

@@ -1,18 +1,20 @@
 """The measurements run: each of bench/ once, on very little, with stand-ins for peers that are not installed here."""
 
 import contextlib
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, make_arrays, save_arrays, save_dataset
-from repository import copy_of_the_project
-from test_export import make_model
+import yaml
+from conftest import ROOT, save_dataset, write_params
+from models import make_model
+from repository import Repository
 
 from bench import change, front_end, gpu, growth, recipes, training
-from stages import prepare
+from stages import check, prepare
 from stages.files import UserError, read_json
 from stages.learning.network import build_network
 from stages.learning.timing import hardware
@@ -135,26 +137,55 @@ def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
         growth.cost_of("fails", tmp_path)
 
 
+STAND_IN = """
+import json, pathlib, yaml
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+def judged(factor):
+    runs = {"f1_macro_mean": params["lr"] * factor, "f1_macro_std": params["dropout"] * factor}
+    ensemble, svm = {"f1_macro": params["hidden"][0] * factor}, {"f1_macro": 7 * factor}
+    return {"runs": runs, "ensemble": ensemble, "baselines": {"svm_rbf": svm}}
+pathlib.Path("metrics").mkdir(exist_ok=True)
+results = {"mfccs": judged(1), "melgrams": judged(2)}
+pathlib.Path("metrics/evaluate.json").write_text(json.dumps(results))
+"""
+PIPELINE = """
+stages:
+  train_cpu:
+    cmd: python -m stages.train cpu
+    params: [lr, dropout, hidden, optimizer, schedule]
+    metrics: [{metrics/evaluate.json: {cache: false}}]
+"""
+
+
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """The project with small arrays, all in git."""
-    repository = copy_of_the_project(tmp_path_factory.mktemp("bench") / "clone")
-    for name, shape in {"mfccs": (6,), "melgrams": (5, 4)}.items():
-        save_arrays(repository.folder / "arrays" / name, *make_arrays(shape=shape))
-    repository.run("sed", "-i", "s|^dataset: .*|dataset: arrays|; s|^epochs: .*|epochs: 2|", "params.yaml")
-    repository.run("sed", "-i", "s|train: 3200|train: 72|; s|val: 800|val: 24|; s|test: 1376|test: 24|", "params.yaml")
+def miniature(tmp_path_factory):
+    """A repository in the project's place: its parameters, and a stage whose scores are what it was asked for."""
+    repository = Repository(tmp_path_factory.mktemp("bench") / "clone")
+    for path, text in {"dvc.yaml": PIPELINE, "stages/train.py": STAND_IN}.items():
+        (repository.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository.folder / path).write_text(text)
+    shutil.copy(ROOT / "params.yaml", repository.folder)
     repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.dvc("init", "--quiet")
     repository.commit()
     return repository
 
 
 @pytest.mark.slow
-def test_a_changed_parameter(repository, monkeypatch):
+def test_a_changed_parameter(miniature, monkeypatch):
     """Training and the rest of `dvc repro` add up to it; both have run, with the lr of the round."""
-    said = []
+    said, lr = [], []
+
+    def run(folder, *command):
+        said.append(command)
+        told = recipes.run(folder, *command)
+        if said[-1][-1] in ("repro", "cpu"):
+            lr.append(read_json(folder / "metrics" / "evaluate.json")["mfccs"]["runs"]["f1_macro_mean"])
+        return told
+
     monkeypatch.setattr(change, "RATES", (0.5,))
-    monkeypatch.setattr(change, "run", lambda folder, *command: said.append(command) or recipes.run(folder, *command))
-    with contextlib.chdir(repository.folder):
+    monkeypatch.setattr(change, "run", run)
+    with contextlib.chdir(miniature.folder):
         change.main()
         measured = read_json(change.RESULTS)
         keys = ("dvc repro", "training", "the rest")
@@ -165,42 +196,40 @@ def test_a_changed_parameter(repository, monkeypatch):
         ("dvc", "repro"),
         (sys.executable, "-m", "stages.train", "cpu"),
     ]
+    assert lr == [0.002, 0.5, 0.5]
     assert measured["dvc repro"] == pytest.approx(measured["training"] + measured["the rest"])
     assert 0 < measured["training"] < measured["dvc repro"]
 
 
 @pytest.mark.slow
-def test_recipes(repository):
-    code = (
-        "from bench import recipes\n"
-        "recipes.POLL_SECONDS = 0.5\n"
-        "against = recipes.RECIPES['against the SVM']\n"
-        "kept = {label: against[label] for label in ('lr 0.01', 'AdamW, cosine, more dropout, wider')}\n"
-        "recipes.RECIPES = {'against the SVM': kept}\n"
-        "recipes.main()"
-    )
-    repository.run(sys.executable, "-c", code)
-    found = repository.json("bench/results/recipes.json")["against the SVM"]
-    assert found.keys() == {"lr 0.01", "AdamW, cosine, more dropout, wider"}
-    adamw = ["optimizer=AdamW", "lr=0.001", "schedule=cosine", "dropout=0.5", "hidden=[256,128]"]
-    for label, settings in {"lr 0.01": ["lr=0.01"], "AdamW, cosine, more dropout, wider": adamw}.items():
-        assert found[label]["settings"] == settings
-        repository.dvc("exp", "run", *(argument for each in settings for argument in ("-S", each)))
-        judged = repository.json("metrics/evaluate.json")
-        assert found[label]["f1_macro"].keys() == judged.keys() == {"mfccs", "melgrams"}
-        for name, result in judged.items():
-            assert found[label]["f1_macro"][name] == {
-                "mean": result["runs"]["f1_macro_mean"],
-                "std": result["runs"]["f1_macro_std"],
-                "ensemble": result["ensemble"]["f1_macro"],
-                "svm": result["baselines"]["svm_rbf"]["f1_macro"],
-            }
-    with contextlib.chdir(repository.folder):
+def test_recipes(miniature, monkeypatch):
+    against = recipes.RECIPES["against the SVM"]
+    asked = {label: against[label] for label in ("lr 0.01", "AdamW, cosine, more dropout, wider")}
+    monkeypatch.setattr(recipes, "RECIPES", {"against the SVM": asked})
+    monkeypatch.setattr(recipes, "POLL_SECONDS", 0.5)
+    with contextlib.chdir(miniature.folder):
+        recipes.main()
         table = readme.recipes().splitlines()
+    found = miniature.json("bench/results/recipes.json")["against the SVM"]
+    adamw = ["optimizer=AdamW", "lr=0.001", "schedule=cosine", "dropout=0.5", "hidden=[256,128]"]
+    scores = {
+        "lr 0.01": (["lr=0.01"], {"mean": 0.01, "std": 0, "ensemble": 128, "svm": 7}),
+        "AdamW, cosine, more dropout, wider": (adamw, {"mean": 0.001, "std": 0.5, "ensemble": 256, "svm": 7}),
+    }
+    for label, (settings, f1) in scores.items():
+        twice = {kind: 2 * value for kind, value in f1.items()}
+        assert found[label] == {"settings": settings, "f1_macro": {"mfccs": f1, "melgrams": twice}}
     assert table[0] == (
         "| against the SVM | melgrams | melgrams: ensemble | melgrams: SVM | mfccs | mfccs: ensemble | mfccs: SVM "
         "| settings |"
     )
-    cells = table[3].split(" | ")
-    f1 = found["lr 0.01"]["f1_macro"]["melgrams"]
-    assert cells[1:4] == [f"{f1['mean']:.3f} ± {f1['std']:.3f}", f"{f1['ensemble']:.3f}", f"{f1['svm']:.3f}"]
+    assert table[2].startswith(
+        "| AdamW, cosine, more dropout, wider | 0.002 ± 1.000 | 512.000 | 14.000 | 0.001 ± 0.500"
+    )
+
+
+@pytest.mark.parametrize("settings", [each for recipe in recipes.RECIPES.values() for each in recipe.values()], ids=str)
+def test_every_recipe_asks_for_what_there_is(workplace, settings):
+    save_dataset(workplace / "data" / "mine")
+    write_params(**{key: yaml.safe_load(value) for key, value in (setting.split("=") for setting in settings)})
+    check.main()

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from chain import COMMANDS as CHAIN
 from conftest import ROOT, write_params
-from test_pipeline import CHAIN
 
 from stages import tasks
 from stages.files import read_json
@@ -66,7 +66,7 @@ for command in commands:
 COMMANDS = [
     "demo",
     "features",
-    *(name.replace("_", " ") for name in CHAIN),
+    *map(" ".join, CHAIN.values()),
     "mend",
     "predict data/audio --csv songs.csv",
 ]

@@ -8,23 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from repository import Repository, set_params, small_project
+from repository import Repository, set_params
 
 SLICE = 0.0005  # seconds that the orphan-to-be may run at a time while it is watched
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    repository = small_project(tmp_path_factory.mktemp("base") / "clone")
-    repository.dvc("repro")
-    return repository
-
-
-@pytest.fixture
-def repository(base, tmp_path):
-    shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
-    return Repository(tmp_path / "clone")
 
 
 def process_of(stage, folder):

@@ -1,4 +1,4 @@
-"""The wiring: a small pipeline is run through DVC, and every figure it writes is derived again from the arrays on disk.
+"""The wiring: a small pipeline is run, and every figure it writes is derived again from the arrays on disk.
 
 The derivation is plain NumPy, scikit-learn and a ten-line PyTorch loop. It shares no code with the project and follows
 its README: whatever a stage does with another's output, with a parameter or with a column, is held here by its result.
@@ -7,6 +7,8 @@ Two recipes: one with every parameter away from its default, one by the closed f
 
 import contextlib
 import csv
+import json
+import shutil
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
@@ -17,8 +19,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import save_arrays
-from repository import Repository, copy_of_the_project
+from chain import run_chain
+from conftest import ROOT, save_arrays
 from safetensors.numpy import load_file
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -70,14 +72,14 @@ CLOSED_FORM = {
 class Run(NamedTuple):
     """A finished pipeline: where it is and what it was asked for."""
 
-    repository: Repository
+    folder: Path
     params: dict
 
     def json(self, path):
-        return self.repository.json(path)
+        return json.loads((self.folder / path).read_text())
 
     def table(self, path):
-        with (self.repository.folder / path).open(newline="") as file:
+        with (self.folder / path).open(newline="") as file:
             return list(csv.DictReader(file))
 
 
@@ -107,21 +109,20 @@ def write_data(folder: Path) -> None:
 
 @pytest.fixture(scope="module", params=[UNLIKE_THE_DEFAULTS, CLOSED_FORM], ids=["unlike the defaults", "closed form"])
 def run(request, tmp_path_factory):
-    repository = copy_of_the_project(tmp_path_factory.mktemp("wiring") / "clone")
-    write_data(repository.folder)
-    params = yaml.safe_load((repository.folder / "params.yaml").read_text()) | request.param
-    (repository.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    repository.environment["CUDA_VISIBLE_DEVICES"] = ""
-    repository.run("git", "init", "--quiet")
-    repository.dvc("repro")
-    return Run(repository, params)
+    folder = tmp_path_factory.mktemp("wiring")
+    write_data(folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | request.param
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.copy(ROOT / "data" / "dvc.yaml", folder / "data")
+    run_chain(folder)
+    return Run(folder, params)
 
 
 @pytest.fixture(scope="module")
 def expected(run) -> dict[str, Expected]:
     names = ["melgrams", "mfccs"] if run.params["dataset"] == "data/mine" else ["numbers"]
     timing, derived = run.json("metrics/train_cpu.json")["representations"], {}
-    with contextlib.chdir(run.repository.folder):
+    with contextlib.chdir(run.folder):
         for name in names:
             torch.set_num_threads(timing[name]["threads"])  # another number rounds differently
             derived[name] = derive(name, run.params)
@@ -440,7 +441,7 @@ def test_tensors(run, expected):
         "standardize": run.params["standardize"],
     }
     for name, derived in expected.items():
-        tensors = load_file(run.repository.folder / f"data/prepared/{name}.safetensors")
+        tensors = load_file(run.folder / f"data/prepared/{name}.safetensors")
         assert about["classes"] == derived.classes
         assert about["representations"][name] == {"shape": list(derived.arrays["train_x"].shape[1:])}
         for part in PARTS:
@@ -468,7 +469,7 @@ def test_every_epoch_of_every_run(run, expected):
 
 def test_snapshots(run, expected):
     for name, derived in expected.items():
-        folder = run.repository.folder / "data/snapshots/cpu" / name
+        folder = run.folder / "data/snapshots/cpu" / name
         kept = {}
         for number, epochs in enumerate(derived.runs):
             best = -1.0
@@ -492,7 +493,7 @@ def test_the_choice(run, expected):
         number, epoch = derived.chosen
         score = derived.runs[number][epoch]["val_f1_macro"]
         agree(selected[name], {"device": "cpu", "run": number, "epoch": epoch, "val_f1_macro": score})
-        weights = load_file(run.repository.folder / f"data/model/{name}.safetensors")
+        weights = load_file(run.folder / f"data/model/{name}.safetensors")
         members = dict(enumerate(best_epochs(derived))) if run.params["model"] == "ensemble" else {number: epoch}
         for member, own_epoch in members.items():
             before = f"{member}." if run.params["model"] == "ensemble" else ""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,7 @@ def test_commands_it_names_exist(guide):
         assert set(key.split(".")[:1]) <= KEYS, key
 
 
+@cache
 def string_templates() -> list[str]:
     """Return every string of the program, with … for what it fills in, and the lines of the Makefile."""
     templates = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
