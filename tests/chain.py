@@ -16,9 +16,8 @@ COMMANDS = {name: stage["cmd"].removeprefix("python -m stages.").split() for nam
 
 
 def run_chain(folder: Path, *names: str) -> None:
-    """Run these stages, or all, in a folder with params.yaml and data, where training finds no GPU and one core."""
+    """Run these stages, or all, in a folder with params.yaml and data, on one core."""
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
         patch.setattr(tasks, "cores", lambda: 1)
         for name in names or COMMANDS:
             patch.setattr(sys, "argv", COMMANDS[name])

@@ -1,9 +1,9 @@
 """What several tests share: a folder to work in, and small data sets."""
 
+import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,17 +114,23 @@ def exact():
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-@pytest.fixture
-def trained(workplace, monkeypatch):
-    """A workplace where a small data set has been prepared and trained on, for 12 epochs."""
-    from stages import prepare, train
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    """A folder where a small data set has been prepared and trained on, for 12 epochs: to look at, not to change."""
+    from chain import run_chain
 
-    save_dataset(workplace / "data" / "mine")
-    write_params(epochs=12)
-    prepare.main()
-    for device in ("cpu", "gpu"):
-        monkeypatch.setattr(sys, "argv", ["train", device])
-        train.main()
+    folder = tmp_path_factory.mktemp("trained")
+    save_dataset(folder / "data" / "mine")
+    with contextlib.chdir(folder):
+        write_params(epochs=12)
+    run_chain(folder, "prepare", "train_cpu", "train_gpu")
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once, workplace):
+    """A copy of it, the current folder."""
+    shutil.copytree(trained_once, workplace, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

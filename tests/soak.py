@@ -1,6 +1,6 @@
 """The soak: kill the pipeline at random, then hold every byte of what `make repro` makes of it to an undisturbed run.
 
-`make soak` plays 100 rounds, test_kills.py six. A round starts from a copy of a small project that has run once: a
+`make soak` plays 100 rounds, test_kills.py three. A round starts from a copy of a small project that has run once: a
 parameter changes, `dvc repro` or `dvc exp run` starts, and at a random moment KILL, TERM or INT strikes dvc, the
 stage's process or all of them. What they leave running goes on. Then nothing but what the guides say: `git checkout
 main` where HEAD is detached, perhaps another edit, and `make repro`. The seed and its number draw a round: it can be

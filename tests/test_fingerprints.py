@@ -1,10 +1,12 @@
 """Fingerprints: what was not made from the same is refused, whatever it is."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chain import run_chain
 from conftest import write_params
 
 from stages import baselines, compare, evaluate, prepare, report, select, train
@@ -50,11 +52,19 @@ def run(stage, monkeypatch):
     stage.main()
 
 
+@pytest.fixture(scope="module")
+def chain_once(trained_once, tmp_path_factory):
+    """A folder where the whole chain has run: to look at, not to change."""
+    folder = tmp_path_factory.mktemp("chain")
+    shutil.copytree(trained_once, folder, dirs_exist_ok=True)
+    run_chain(folder, "baselines", "select", "evaluate", "compare")
+    return folder
+
+
 @pytest.fixture
-def chain(trained, monkeypatch):
-    """A workplace where the whole chain has run."""
-    for stage in (baselines, select, evaluate, compare):
-        run(stage, monkeypatch)
+def chain(chain_once, workplace):
+    """A copy of it, the current folder."""
+    shutil.copytree(chain_once, workplace, dirs_exist_ok=True)
 
 
 def test_prepared_data_tell_what_they_were_made_from(trained):
@@ -122,16 +132,14 @@ def test_a_model_that_is_not_asked_for_any_more_is_refused(chain, monkeypatch, r
         run(reader, monkeypatch)
 
 
-@pytest.fixture
-def theirs(chain, monkeypatch, tmp_path_factory):
+@pytest.fixture(scope="module")
+def theirs(trained_once, tmp_path_factory):
     """What another run, with other data and parameters, made."""
     folder = tmp_path_factory.mktemp("theirs")
-    shutil.copytree(Path.cwd(), folder, dirs_exist_ok=True)
-    with monkeypatch.context() as patch:
-        patch.chdir(folder)
+    shutil.copytree(trained_once / "data" / "mine", folder / "data" / "mine")
+    with contextlib.chdir(folder):
         write_params(epochs=12, split_seed=6, lr=0.01)
-        for stage in (prepare, train, baselines, select):
-            run(stage, patch)
+    run_chain(folder, "prepare", "baselines", "train_cpu", "train_gpu", "select")
     return folder
 
 

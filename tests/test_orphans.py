@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from chain import run_chain
 from repository import Repository, set_params
 
 SLICE = 0.0005  # seconds that the orphan-to-be may run at a time while it is watched
@@ -62,7 +63,7 @@ def test_an_orphan_that_writes_late_changes_no_figure(base, repository, tmp_path
     shutil.copytree(base.folder, tmp_path / "undisturbed", symlinks=True)
     undisturbed = Repository(tmp_path / "undisturbed")
     set_params(undisturbed, lr=0.02)
-    undisturbed.dvc("repro")
+    run_chain(undisturbed.folder)
 
     set_params(repository, split_seed=6)
     orphan = orphan_that_writes(repository)

@@ -62,7 +62,7 @@ def cluster(prepared):
 
 def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(cluster):
     address, workers = cluster
-    write_params(epochs=400, runs=6, hidden=[64], representations="all")
+    write_params(epochs=200, runs=6, hidden=[64], representations="all")
     prepare.main()
     here, _, _ = train()
     command, environment = [sys.executable, "-m", "stages.train", "cpu"], os.environ | {"PYTHONPATH": str(ROOT)}

@@ -114,7 +114,9 @@ def run(request, tmp_path_factory):
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | request.param
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copy(ROOT / "data" / "dvc.yaml", folder / "data")
-    run_chain(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        run_chain(folder)
     return Run(folder, params)
 
 
