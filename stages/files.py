@@ -1,6 +1,7 @@
 """Files: where the stages leave them, how they are read, and errors as something that people can mend."""
 
 import csv
+import hashlib
 import json
 import os
 import stat
@@ -125,6 +126,12 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: not found; `dvc repro` makes it") from None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
-from stages.fingerprints import digest, fingerprint
+from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, digest, is_there, read_json, shown
+from stages.fingerprints import fingerprint
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
 from stages.learning.split import blocks_of_neighbours, check_classes, count_parts, draw_parts, rows_of

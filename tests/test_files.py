@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stages.files import UserError, is_there, kind, open_regular, read_csv, read_json, shown
+from stages.files import UserError, digest, is_there, kind, open_regular, read_csv, read_json, shown
 
 
 def test_only_files_are_read(tmp_path):
@@ -29,6 +29,11 @@ def test_only_files_are_read(tmp_path):
     assert kinds == {"folder": "folder", "pipe": "pipe", "zero": "device", "link": "file"} | dict.fromkeys(
         ("nowhere", "file/x")
     )
+
+
+def test_a_digest_is_that_of_sha256sum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b"NaN", b"[Infinity]", b"1" * 5000])

@@ -67,6 +67,11 @@ def needed(module):
     return found
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) == "learning"])
+def test_learning_reads_no_parameters(module):
+    assert "stages/params.py" not in needed(module)
+
+
 @pytest.mark.parametrize("pipeline", ["dvc.yaml", "data/dvc.yaml"])
 def test_dvc_knows_exactly_what_every_stage_imports(pipeline):
     for name, stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items():

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import SELECTED, UserError, shown
-from stages.fingerprints import check_params, digest
+from stages.files import SELECTED, UserError, digest, shown
 from stages.learning.network import build_network, check_network
 from stages.records import Card, Choice, Epoch, History
 from stages.results import Selection
@@ -109,12 +108,11 @@ def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choi
 
 
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
-    """Hold that a card is of the model that select.json names for a representation, and that params.yaml asks for it.
+    """Check that a card is of the model that select.json names for a representation.
 
     Raises:
         UserError: if it is not.
     """
-    check_params(SELECTED, {"model": selection.model}, ("model",))
     choice = selection.representations.get(representation)
     runs = histories[card.chosen.device].representations[card.representation].runs
     members = members_of(selection.model, card.chosen, runs)
