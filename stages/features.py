@@ -28,13 +28,13 @@ from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, TABLE, TEMPORARY, UserError, shown
+from stages.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
-from stages.records import PARTS, checked
+from stages.records import PARTS, Sound, checked
 from stages.running import run_stage
 from stages.songs import Library, Song, check_classes, find_songs
-from stages.writing import replacing_folder, write_csv, write_json
+from stages.writing import replacing_folder, write_csv
 
 COLUMNS = ("file", "class", "group", "part", "seconds", "clips", "rate", "problem")
 AUDIO = Path("data/audio")
@@ -63,7 +63,7 @@ def main() -> None:
     unit = "track" if len(set(groups)) == len(groups) else "group"
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups, tracks, pieces, folder)
-        write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate, "unit": unit})
+        Sound(sample_rate=params.audio.sample_rate, unit=unit).write(folder / SOUND)
         write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
     shutil.rmtree(PIECES)
     for track in tracks:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 TEMPORARY = Path("data/tmp")  # what is being written, and the lock; git does not see it
 FEATURES = Path("data/features")
 TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and what was heard of them in data/features
+SOUND = "audio.json"  # of a data set
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
 BASELINES = Path("data/baselines.json")

@@ -78,6 +78,13 @@ def checked(kind: TypeAdapter, path: Path) -> Any:
         raise UserError(f"{path}: {shown(key)}: {problem['msg']}; remove it and run `dvc repro`") from None
 
 
+class Sound(Record):
+    """The sound behind a data set's arrays: DATASET/audio.json, which people may write too."""
+
+    sample_rate: Rate
+    unit: Literal["track", "group"] = "track"  # what groups.npy numbers
+
+
 class Drawn(Record):
     """How a split was drawn."""
 

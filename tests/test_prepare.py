@@ -110,9 +110,17 @@ def test_the_rate_that_audio_json_tells_is_kept(workplace):
     path.write_text('{"sample_rate": 16000}')
     prepare.main()
     assert read_json(PREPARED / "dataset.json")["source"]["sample_rate"] == 16000
-    for bad in ('{"sample_rate": "16 kHz"}', "[]", '{"rate": 16000}', '{"sample_rate": 16000.5}'):
+    for bad, says in {
+        '{"sample_rate": "16 kHz"}': "sample_rate: Input should be a valid integer",
+        '{"sample_rate": 16000.5}': "sample_rate: Input should be a valid integer",
+        '{"sample_rate": 999}': "sample_rate: Input should be greater than or equal to 1000",
+        '{"rate": 16000}': "sample_rate: Field required",
+        '{"sample_rate": 16000, "unti": "group"}': "unti: Extra inputs are not permitted",
+        "[]": "the file: Input should be a valid dictionary",
+        "{": "no JSON",
+    }.items():
         path.write_text(bad)
-        with pytest.raises(UserError, match=r"^data/mine/audio.json: found sample_rate .*, expected a number of Hz"):
+        with pytest.raises(UserError, match=rf"^data/mine/audio.json: {says}.*; remove it and run `dvc repro`$"):
             prepare.main()
 
 
@@ -128,7 +136,7 @@ def test_groups_of_several_tracks_are_told_from_tracks(workplace):
         made.append(about["fingerprint"])
     assert made[1] == made[2] != made[3]
     path.write_text('{"sample_rate": 8000, "unit": "artist"}')
-    with pytest.raises(UserError, match=r"^data/mine/audio.json: found unit artist, expected track or group: what "):
+    with pytest.raises(UserError, match=r"^data/mine/audio.json: unit: Input should be 'track' or 'group'; remove it"):
         prepare.main()
 
 
