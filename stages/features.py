@@ -33,10 +33,11 @@ from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
 from stages.records import PARTS, Sound, checked
 from stages.running import run_stage
+from stages.songs import COLUMNS as SONG_COLUMNS
 from stages.songs import Library, Song, check_classes, find_songs
 from stages.writing import replacing_folder, write_csv
 
-COLUMNS = ("file", "class", "group", "part", "seconds", "clips", "rate", "problem")
+COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
@@ -100,7 +101,7 @@ def refuse(unusable: list[Track], n: int, params: Params) -> None:
     Raises:
         UserError: naming each and why.
     """
-    if unusable and params.audio.on_error == "fail":
+    if unusable and params.audio.on_error != "skip":
         problems = "; ".join(f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable))
         raise UserError(
             f"{len(unusable)} of {n} tracks cannot be used: {problems}; mend or remove them, "

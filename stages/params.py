@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from stages.files import UserError, open_regular, shown
+from stages.records import MODELS, NETWORKS
 
 PARAMS = Path("params.yaml")
-NETWORKS = ("mlp", "cnn")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
@@ -72,7 +72,7 @@ class Params(BaseModel):
     runs: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     snapshots: Literal["improved", "every"]
-    model: Literal["best", "ensemble"]
+    model: Literal[MODELS]
     audio: Audio
     scheduler: Name | None
 

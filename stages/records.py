@@ -24,7 +24,7 @@ from stages.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
-NETWORKS = ("mlp", "cnn")
+NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
 MODELS = ("best", "ensemble")  # what data/model holds
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
@@ -140,7 +140,7 @@ class Epoch(Record):
 class Runs(Record):
     """All runs on one representation, a list of epochs each."""
 
-    network: Literal[NETWORKS]
+    network: Literal[tuple(NETWORKS)]
     runs: list[list[Epoch]]
 
 
@@ -189,7 +189,7 @@ class Card(Record):
     fingerprint: Fingerprint  # of the training, as its history.json says
     weights: Fingerprint  # SHA-256 of the weights' file
     representation: str
-    network: Literal[NETWORKS]
+    network: Literal[tuple(NETWORKS)]
     shape: Lengths
     hidden: Annotated[list[Size], Field(max_length=100)]
     classes: Classes

@@ -104,7 +104,7 @@ def best_choice(choices: list[Choice]) -> Choice:
 
 def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choice]:
     """Return what a model is made of: best, the choice alone; ensemble, the best of each run on its device."""
-    return best_of_runs(choice.device, runs) if model == "ensemble" else [choice]
+    return {"best": [choice], "ensemble": best_of_runs(choice.device, runs)}[model]
 
 
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:

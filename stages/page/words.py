@@ -1,10 +1,8 @@
 """What the page says of a model, in plain words."""
 
-from stages.records import Card
+from stages.records import NETWORKS, Card
 from stages.reporting.model_card import DEMO, LICENCE, describe_split, not_intended
 from stages.results import Judgement
-
-NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
 
 
 def title(card: Card, judged: Judgement) -> str:
