@@ -28,7 +28,7 @@ from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, shown
+from stages.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
 from stages.records import PARTS, Sound, checked
@@ -83,7 +83,7 @@ def asked_for(params: Params) -> tuple[str, ...]:
     names = tuple(FRONT_ENDS) if params.representations == "all" else tuple(params.representations)
     if unknown := set(names) - FRONT_ENDS.keys():
         raise UserError(
-            f"params.yaml: representations: found {', '.join(sorted(unknown))}, expected one of "
+            f"params.yaml: representations: found {few_of(sorted(unknown))}, expected one of "
             f"{', '.join(FRONT_ENDS)}: those can be made from sound"
         )
     return names
@@ -102,7 +102,7 @@ def refuse(unusable: list[Track], n: int, params: Params) -> None:
         UserError: naming each and why.
     """
     if unusable and params.audio.on_error != "skip":
-        problems = "; ".join(f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable))
+        problems = few_of([f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable)], "; ")
         raise UserError(
             f"{len(unusable)} of {n} tracks cannot be used: {problems}; mend or remove them, "
             "or leave them out with -S audio.on_error=skip"

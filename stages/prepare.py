@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, is_there
+from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there
 from stages.fingerprints import fingerprint
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
@@ -57,7 +57,8 @@ def main() -> None:
     few = few_songs(description.source)
     if few:
         print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
-    print(f"prepare: {', '.join(dataset.representations)}: {summary(samples)} of {', '.join(samples.classes)}")
+    classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)} of {classes}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:

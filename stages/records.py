@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from stages.files import UserError, read_json, shown
+from stages.files import UserError, few_of, read_json, shown
 from stages.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
@@ -206,8 +206,8 @@ def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:
     """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none is known."""
     counted = {part: source.groups[part] for part in parts if source.groups}
     few = {part: [f"{n} of {name}" for name, n in own.items() if n < ENOUGH] for part, own in counted.items()}
-    told = "; ".join(f"{part} has {', '.join(classes)}" for part, classes in few.items() if classes)
-    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {shown(told, 1000)}" if told else ""
+    told = "; ".join(f"{part} has {few_of(classes)}" for part, classes in few.items() if classes)
+    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {told}" if told else ""
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

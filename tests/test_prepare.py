@@ -59,14 +59,26 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock"
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups "
+        "of 3 classes: blues, pop, rock"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
     write_params(dataset="data/plain", split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of blues, pop, rock"
+    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of 3 classes: blues, pop, rock"
+
+
+def test_of_many_classes_the_first_are_named(workplace, capsys):
+    names = [f"c{i:03}" for i in range(500)]
+    X, labels, groups = make_arrays(n=6000, classes=names)
+    save_arrays(workplace / "data" / "mine", X, labels, groups)
+    prepare.main()
+    warning, last = capsys.readouterr().out.splitlines()
+    part = " has " + ", ".join(f"1 of {name}" for name in names[:10]) + ", and 490 more"
+    assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; whatever")
+    assert last.endswith(f" groups of 500 classes: {', '.join(names[:10])}, and 490 more")
 
 
 def test_raw_columns_stay_raw(workplace):

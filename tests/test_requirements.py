@@ -73,7 +73,9 @@ NAMES = {
     "yaml": "pyyaml",
     "zc": "zc.lockfile",
 }
-OURS = {path.stem for folder in (ROOT, ROOT / "tests") for path in folder.iterdir()} | {"pip"}  # which a venv brings
+OURS = {path.stem for top in (ROOT, ROOT / "tests") for path in top.iterdir() if path.suffix in ("", ".py")} | {
+    "pip"  # which a venv brings
+}
 READERS = {  # what of pyproject.toml may be imported where; of two that fit, the latter
     "stages/": ["export", "cluster"],
     "bench/": ["test", "bench"],
