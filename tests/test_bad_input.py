@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 noise = np.random.default_rng(i).uniform(-0.1, 0.1, len(seconds))
                 soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * seconds) + noise, 8000)
-        shutil.copy(ROOT / "data" / "dvc.yaml", "data")
+        Path("data/features").mkdir()  # else check would ask DVC
         write_params(dataset="data/features", representations=["mfccs"])
         for command in CHAIN:
             assert call(command) is None
