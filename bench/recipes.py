@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stages.check import COMMON_OPTIMIZERS
 from stages.files import EVALUATED, UserError
+from stages.records import NETWORKS
 from stages.reporting.readme import AGAINST_THE_SVM
 from stages.running import run_command
 from stages.writing import write_json
@@ -31,7 +32,7 @@ RECIPES = {
     "learning rates": {f"lr {lr}": [f"lr={lr}"] for lr in (0.002, 0.01)},
     "networks": {
         f"{network}, lr {lr}": [*SHORT, f"network={network}", f"lr={lr}"]
-        for network in ("mlp", "cnn")
+        for network in NETWORKS
         for lr in (0.002, 0.01)
     },
     AGAINST_THE_SVM: {

@@ -19,6 +19,7 @@ BLOCK = 64 * 2**20  # bytes of an array that are in memory at once; one row at l
 LEAST_ROW = 64  # bytes that a row counts for at least: whoever numbers the rows needs memory for that too
 MOST_AXES = 64  # NumPy has no more
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADERS[3, 0] = HEADERS[2, 0]  # in UTF-8, of which only names of fields make use, and no array here has fields
 
 
 class ArrayFile:
@@ -109,7 +110,10 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.
             raise ValueError("it does not start as one")
         file.seek(0)
         with warnings.catch_warnings(action="ignore"):  # of how odd the header is
-            shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+            version = np.lib.format.read_magic(file)
+            if version not in HEADERS:
+                raise ValueError("found version {}.{}, expected 1.0 to 3.0".format(*version))
+            shape, by_columns, dtype = HEADERS[version](file)
         if not all(type(length) is int and length >= 0 for length in shape) or len(shape) > MOST_AXES:
             raise ValueError(f"found the shape {shape}")
         if dtype.shape or not 0 < dtype.itemsize * prod(max(1, length) for length in shape) < 2**63:

@@ -20,7 +20,7 @@ from stages.learning.scoring import count, intervals, scores
 from stages.learning.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
 from stages.params import load_params
 from stages.records import PARTS, Description
-from stages.results import Baseline, Baselines
+from stages.results import Baseline, Baselines, Scored
 from stages.running import run_stage
 from stages.tensors import read_prepared, read_rows
 
@@ -31,7 +31,7 @@ SEED = 0  # of the split at random, and of the samples drawn where there are mor
 def main() -> None:
     """Fit and judge the baselines on every representation."""
     description, params = read_description(), load_params().model_dump(include={"class_weights"})
-    class_weight = None if params["class_weights"] == "none" else "balanced"
+    class_weight = {"none": None, "balanced": "balanced"}[params["class_weights"]]
     results = {}
     for name in description.representations:
         results[name] = judge(name, description, class_weight)
@@ -58,7 +58,7 @@ def judge(name: str, description: Description, class_weight: str | None) -> dict
     for each, predicted in predictions.items():
         found = scores(count(labels[test], predicted, len(classes)))
         found |= intervals(labels[test], predicted, units[test], len(classes))
-        results[each] = {key: value for key, value in found.items() if key.startswith(("accuracy", "f1_macro"))}
+        results[each] = {key: found[key] for key in Scored.model_fields}
     if description.source.groups is not None:
         at_random = rows_of(draw_parts(classes, labels, None, counts, SEED))
         test, predictions = answers(read, labels, units, at_random, class_weight)
@@ -113,11 +113,14 @@ def build(baseline: str, class_weight: str | None):
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    if baseline == "majority_class":
-        return DummyClassifier(strategy="most_frequent")
-    if baseline == "logistic_regression":
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight=class_weight))
-    return make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight=class_weight))
+    models = {
+        "majority_class": DummyClassifier(strategy="most_frequent"),
+        "logistic_regression": make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=1000, class_weight=class_weight)
+        ),
+        "svm_rbf": make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight=class_weight)),
+    }
+    return models[baseline]
 
 
 def columns(baseline: str, x: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ chain before DVC deletes anything, a good one reruns no more than it must.
 """
 
 import inspect
+import os
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from stages.files import UserError
 from stages.params import Params, load_params
@@ -92,25 +92,49 @@ def take_steps(params: Params) -> None:
 
 
 def check_dataset(params: Params) -> None:
-    """Hold that the data set's folder is there, or that a stage of data/dvc.yaml can make it.
+    """Check that the data set's folder is there, or that a stage can make it.
+
+    Only if it is not there, DVC is asked what its stages make: to import and ask it takes 0.4 s.
 
     Raises:
         UserError: if neither.
     """
-    stages = yaml.safe_load(Path("data/dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
-    made_from = {out: [Path(dep) for dep in stage["deps"]] for stage in stages for out in stage["outs"]}
-    dataset = params.dataset.rstrip("/")
-    if dataset not in made_from and not Path(dataset).is_dir():
+    if Path(params.dataset).is_dir():
+        return
+    outs, wanted = made_by_dvc(), Path(os.path.normpath(Path.cwd() / params.dataset))
+    makers = [stage for out, stage in outs.items() if overlap(out, wanted)]
+    if not makers:
         raise UserError(
-            f"params.yaml: dataset: found {dataset}, where there is no folder; expected a folder of arrays, "
-            f"or one that a stage makes ({', '.join(made_from)})"
+            f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
+            "or one that a stage makes, say data/demo"
         )
-    for source in made_from.get(dataset, []):
-        if source.parts[0] == "data" and source != CHECKED and not source.exists():
+    sources = [Path(dep.fs_path) for stage in makers if stage.cmd for dep in stage.deps if dep.protocol == "local"]
+    for source in sources:
+        if not source.exists() and not any(overlap(out, source) for out in outs):
             raise UserError(
-                f"params.yaml: dataset: found {dataset}, which is made from {source}, which is not there; "
-                "see 'your own music' in the README"
+                f"params.yaml: dataset: found {params.dataset}, which is made from {os.path.relpath(source)}, which is "
+                "not there; see 'your own music' in the README"
             )
+
+
+def made_by_dvc() -> dict[Path, Any]:
+    """Return every absolute path that DVC can make, whatever its files say it in, and its stage.
+
+    Raises:
+        UserError: if DVC cannot read its files.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        return {Path(out.fs_path): out.stage for out in Repo().index.outs}
+    except DvcException as error:
+        raise UserError(f"dvc: {' '.join(str(error).split())}") from None
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Return whether two paths are the same, or one is in the other."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 if __name__ == "__main__":

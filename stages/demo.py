@@ -15,9 +15,11 @@ from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
+from stages.files import SOUND
+from stages.records import Sound
 from stages.running import run_stage
 from stages.tasks import cores, on_processes
-from stages.writing import replacing_folder, write_json
+from stages.writing import replacing_folder
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -59,7 +61,7 @@ def main() -> None:
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
                 write_array(folder / representation / f"{name}.npy", array)
-        write_json(folder / "audio.json", {"sample_rate": SAMPLE_RATE})
+        Sound(sample_rate=SAMPLE_RATE).write(folder / SOUND)
         (folder / "listen").mkdir()
         for genre in GENRES:
             for index in range(LISTEN):

@@ -51,6 +51,7 @@ def main() -> None:
     if baselines.fingerprint != description.fingerprint or baselines.representations.keys() != names:
         raise UserError(mixed(BASELINES))
     check_params(BASELINES, baselines.params, ("class_weights",))
+    check_params(SELECTED, {"model": selection.model}, ("model",))
     if selection.representations.keys() != names:
         raise UserError(mixed(SELECTED))
     unit = description.source.unit

@@ -16,7 +16,7 @@ from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
 from stages.exports import onnx_path
-from stages.files import MODEL, UserError, card_path
+from stages.files import MODEL, UserError, card_path, few_of
 from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
 from stages.listening import check_front_end
@@ -134,7 +134,8 @@ def main() -> None:
             metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate), "weights": card.weights}
             onnx.helper.set_model_props(proto, metadata | {"front_end": card.front_end.model_dump_json()})
             onnx.save(proto, temporary)
-        print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, classes {', '.join(card.classes)}")
+        classes = f"{len(card.classes)} classes: {few_of(card.classes)}"
+        print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, {classes}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from stages.files import MODEL
+from stages.files import MODEL, few_of
 from stages.fingerprints import fingerprint, read_cards
 from stages.records import Card
 
@@ -36,4 +36,4 @@ def tell_outdated(who: str) -> None:
     if old:
         commands = [f"`python -m stages.{'page' if path == PAGE else 'export'}`" for path in old]
         again = " and ".join(dict.fromkeys(commands))
-        print(f"{who}: {', '.join(map(str, old))}: of an older model; {again} again", file=sys.stderr)
+        print(f"{who}: {few_of(old)}: of an older model; {again} again", file=sys.stderr)

@@ -28,15 +28,16 @@ from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, TABLE, TEMPORARY, UserError, shown
+from stages.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.fingerprints import fingerprint
 from stages.params import Params, load_params
-from stages.records import PARTS, checked
+from stages.records import PARTS, Sound, checked
 from stages.running import run_stage
+from stages.songs import COLUMNS as SONG_COLUMNS
 from stages.songs import Library, Song, check_classes, find_songs
-from stages.writing import replacing_folder, write_csv, write_json
+from stages.writing import replacing_folder, write_csv
 
-COLUMNS = ("file", "class", "group", "part", "seconds", "clips", "rate", "problem")
+COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
@@ -63,7 +64,7 @@ def main() -> None:
     unit = "track" if len(set(groups)) == len(groups) else "group"
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups, tracks, pieces, folder)
-        write_json(folder / "audio.json", {"sample_rate": params.audio.sample_rate, "unit": unit})
+        Sound(sample_rate=params.audio.sample_rate, unit=unit).write(folder / SOUND)
         write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
     shutil.rmtree(PIECES)
     for track in tracks:
@@ -82,7 +83,7 @@ def asked_for(params: Params) -> tuple[str, ...]:
     names = tuple(FRONT_ENDS) if params.representations == "all" else tuple(params.representations)
     if unknown := set(names) - FRONT_ENDS.keys():
         raise UserError(
-            f"params.yaml: representations: found {', '.join(sorted(unknown))}, expected one of "
+            f"params.yaml: representations: found {few_of(sorted(unknown))}, expected one of "
             f"{', '.join(FRONT_ENDS)}: those can be made from sound"
         )
     return names
@@ -100,8 +101,8 @@ def refuse(unusable: list[Track], n: int, params: Params) -> None:
     Raises:
         UserError: naming each and why.
     """
-    if unusable and params.audio.on_error == "fail":
-        problems = "; ".join(f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable))
+    if unusable and params.audio.on_error != "skip":
+        problems = few_of([f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable)], "; ")
         raise UserError(
             f"{len(unusable)} of {n} tracks cannot be used: {problems}; mend or remove them, "
             "or leave them out with -S audio.on_error=skip"

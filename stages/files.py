@@ -1,17 +1,21 @@
 """Files: where the stages leave them, how they are read, and errors as something that people can mend."""
 
 import csv
+import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+FEW = 10  # entries of a list that the data make long, in a line
 TEMPORARY = Path("data/tmp")  # what is being written, and the lock; git does not see it
 FEATURES = Path("data/features")
 TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and what was heard of them in data/features
+SOUND = "audio.json"  # of a data set
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
 BASELINES = Path("data/baselines.json")
@@ -127,6 +131,12 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: not found; `dvc repro` makes it") from None
 
 
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_json(path: Path) -> Any:
     """Read JSON.
 
@@ -153,7 +163,7 @@ def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]
         text = StringIO(read_bytes(path).decode("utf-8", "surrogateescape"), newline="")
         head, *rows = csv.reader(text, strict=True)
         if head != list(columns):
-            raise ValueError(f"found the columns {', '.join(head)}, expected {', '.join(columns)}")
+            raise ValueError(f"found the columns {few_of(head)}, expected {', '.join(columns)}")
         return [[make(cell) for make, cell in zip(columns.values(), row, strict=True)] for row in rows]
     except (ValueError, KeyError, OverflowError, csv.Error) as error:
         raise UserError(f"{path}: no such table ({shown(error)}); remove it and run `dvc repro`") from None
@@ -164,3 +174,9 @@ def shown(content: Any, most: int = 200) -> str:
     text = str(content)
     line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: most + 1])
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def few_of(entries: Collection, between: str = ", ", most: int = FEW) -> str:
+    """Return entries for one line, each as `shown` has it: of many the first, and how many more there are."""
+    more = [f"and {len(entries) - most} more"] if len(entries) > most else []
+    return between.join([*(shown(each, 400) for each in islice(entries, most)), *more])

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.files import DESCRIPTION, MODEL, UserError, card_path, history_path, open_regular, shown
+from stages.files import DESCRIPTION, MODEL, UserError, card_path, history_path, shown
 from stages.params import PARAMS, PREPARING, TRAINING, load_params
 from stages.records import Card, Description, History, Shape, read_or_skipped
 from stages.tensors import mixed
@@ -18,12 +18,6 @@ from stages.tensors import mixed
 def fingerprint(*inputs: Any) -> str:
     """Return a hash of anything that JSON holds: the same for the same, in 32 hexadecimal digits."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_card(card: Card, description: Description, histories: dict[str, History]) -> None:

@@ -26,7 +26,7 @@ from stages.audio.decode import (
     windows,
 )
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import MODEL, UserError, card_path, shown
+from stages.files import MODEL, UserError, card_path, few_of, shown
 from stages.fingerprints import read_cards
 from stages.learning.scoring import verdict
 from stages.learning.snapshots import load_chosen, standardization_of
@@ -165,7 +165,7 @@ def choose_card(representation: str | None) -> Path:
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
-        raise UserError(f"--representation: found {representation}, expected one of {', '.join(cards)}")
+        raise UserError(f"--representation: found {representation}, expected one of {few_of(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end] or asked
     return card_path(max(able, key=lambda card: card.chosen.val_f1_macro).representation)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from stages.files import UserError, open_regular, shown
+from stages.files import UserError, few_of, open_regular, shown
+from stages.records import MODELS, NETWORKS
 
 PARAMS = Path("params.yaml")
-NETWORKS = ("mlp", "cnn")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
@@ -72,7 +72,7 @@ class Params(BaseModel):
     runs: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     snapshots: Literal["improved", "every"]
-    model: Literal["best", "ensemble"]
+    model: Literal[MODELS]
     audio: Audio
     scheduler: Name | None
 
@@ -163,7 +163,7 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise UserError("; ".join(_complaints(path, error))) from None
+        raise UserError(few_of(_complaints(path, error), "; ", MOST_COMPLAINTS)) from None
 
 
 def _complaints(path: Path, error: ValidationError) -> list[str]:
@@ -177,12 +177,7 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
         found.setdefault(key, problem["input"])
     short = Repr()
     short.maxstring = short.maxother = short.maxlong = 80
-    lines = [
+    return [
         f"{path}: {shown(key)}: found {short.repr(found[key])}: {' or '.join(dict.fromkeys(expected[key]))}"
         for key in expected
     ]
-    return (
-        lines
-        if len(lines) <= MOST_COMPLAINTS
-        else [*lines[:MOST_COMPLAINTS], f"and {len(lines) - MOST_COMPLAINTS} more"]
-    )

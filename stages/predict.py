@@ -14,7 +14,7 @@ from tqdm import tqdm
 from stages.audio.decode import quiet_codecs
 from stages.audio.sounds import count_others, find_sounds
 from stages.exports import tell_outdated
-from stages.files import UserError, kind, shown
+from stages.files import UserError, few_of, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all
 from stages.records import few_songs
 from stages.reporting import songs
@@ -59,7 +59,7 @@ def main() -> None:
             progress.set_postfix_str(f"{minutes:.1f} minutes of music", refresh=False)
             progress.update()
     if failures:
-        raise UserError(f"{len(failures)} of {len(paths)} songs cannot be heard: {'; '.join(failures)}")
+        raise UserError(f"{len(failures)} of {len(paths)} songs cannot be heard: {few_of(failures, '; ')}")
 
 
 class Parser(argparse.ArgumentParser):

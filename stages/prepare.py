@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, UserError, is_there, read_json, shown
-from stages.fingerprints import digest, fingerprint
+from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there
+from stages.fingerprints import fingerprint
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
 from stages.learning.split import blocks_of_neighbours, check_classes, count_parts, draw_parts, rows_of
 from stages.learning.units import at_once, units_of_classes
 from stages.params import PREPARING, Params, load_params
-from stages.records import PARTS, RATES, Description, Shape, Source, few_songs
+from stages.records import PARTS, Description, Shape, Sound, Source, few_songs
 from stages.running import run_stage
 from stages.tensors import TensorFile
 from stages.writing import replacing_folder
@@ -57,7 +57,8 @@ def main() -> None:
     few = few_songs(description.source)
     if few:
         print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
-    print(f"prepare: {', '.join(dataset.representations)}: {summary(samples)} of {', '.join(samples.classes)}")
+    classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)} of {classes}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:
@@ -199,22 +200,16 @@ def read_audio(dataset: Path, params: Params) -> tuple[int | None, str]:
     Without it, the rate is None and a group a track.
 
     Raises:
-        UserError: if audio.json gives no rate, or one that params.yaml did not ask for, or another kind of group.
+        UserError: if audio.json is damaged, or gives a rate that params.yaml did not ask for.
     """
-    path = dataset / "audio.json"
+    path = dataset / SOUND
     if not is_there(path):
         return None, "track"
-    content = read_json(path)
-    content = content if isinstance(content, dict) else {}
-    rate, unit = content.get("sample_rate"), content.get("unit", "track")
-    if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
-        raise UserError(f"{path}: found sample_rate {shown(rate)}, expected a number of Hz, say 8000")
-    wanted = params.audio.sample_rate
+    sound = Sound.read(path)
+    rate, wanted = sound.sample_rate, params.audio.sample_rate
     if dataset == FEATURES and rate != wanted:
         raise UserError(f"{path}: was made with audio.sample_rate: {rate}, params.yaml has {wanted}; run `dvc repro`")
-    if unit not in ("track", "group"):
-        raise UserError(f"{path}: found unit {shown(unit)}, expected track or group: what groups.npy numbers")
-    return rate, unit
+    return rate, sound.unit
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-from stages.files import UserError, read_json, shown
+from stages.files import UserError, few_of, read_json, shown
 from stages.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
-NETWORKS = ("mlp", "cnn")
+NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
 MODELS = ("best", "ensemble")  # what data/model holds
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
@@ -76,6 +76,13 @@ def checked(kind: TypeAdapter, path: Path) -> Any:
         problem = error.errors(include_url=False)[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
         raise UserError(f"{path}: {shown(key)}: {problem['msg']}; remove it and run `dvc repro`") from None
+
+
+class Sound(Record):
+    """The sound behind a data set's arrays: DATASET/audio.json, which people may write too."""
+
+    sample_rate: Rate
+    unit: Literal["track", "group"] = "track"  # what groups.npy numbers
 
 
 class Drawn(Record):
@@ -133,7 +140,7 @@ class Epoch(Record):
 class Runs(Record):
     """All runs on one representation, a list of epochs each."""
 
-    network: Literal[NETWORKS]
+    network: Literal[tuple(NETWORKS)]
     runs: list[list[Epoch]]
 
 
@@ -182,7 +189,7 @@ class Card(Record):
     fingerprint: Fingerprint  # of the training, as its history.json says
     weights: Fingerprint  # SHA-256 of the weights' file
     representation: str
-    network: Literal[NETWORKS]
+    network: Literal[tuple(NETWORKS)]
     shape: Lengths
     hidden: Annotated[list[Size], Field(max_length=100)]
     classes: Classes
@@ -199,8 +206,8 @@ def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:
     """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none is known."""
     counted = {part: source.groups[part] for part in parts if source.groups}
     few = {part: [f"{n} of {name}" for name, n in own.items() if n < ENOUGH] for part, own in counted.items()}
-    told = "; ".join(f"{part} has {', '.join(classes)}" for part, classes in few.items() if classes)
-    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {shown(told, 1000)}" if told else ""
+    told = "; ".join(f"{part} has {few_of(classes)}" for part, classes in few.items() if classes)
+    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {told}" if told else ""
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 
 from stages.exports import tell_outdated
 from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
-from stages.fingerprints import check_card, read_cards, read_description, read_histories
+from stages.fingerprints import check_card, check_params, read_cards, read_description, read_histories
 from stages.learning.snapshots import check_chosen
 from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
@@ -52,6 +52,7 @@ def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None
     """
     description, selection = read_description(), Selection.read(SELECTED)
     histories = read_histories(description)
+    check_params(SELECTED, {"model": selection.model}, ("model",))
     for name, card in cards.items():
         check_card(card, description, histories)
         check_chosen(card, name, selection, histories)

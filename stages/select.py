@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from stages.audio.front_end import SAMPLE_RATE, settings
-from stages.files import MODEL, SELECTED, card_path, snapshot_path, weights_path
-from stages.fingerprints import digest, read_description, read_histories
+from stages.files import MODEL, SELECTED, card_path, digest, snapshot_path, weights_path
+from stages.fingerprints import read_description, read_histories
 from stages.learning.snapshots import best_choice, best_of_runs, members_of
 from stages.params import load_params
 from stages.records import Card, CardData, Choice, Description, History

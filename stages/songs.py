@@ -15,11 +15,10 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from stages.audio.sounds import count_others, find_sounds
-from stages.files import TABLE, UserError, is_there, open_regular, shown
+from stages.files import TABLE, UserError, few_of, is_there, open_regular, shown
 from stages.records import PARTS
 
 COLUMNS = ("file", "class", "group", "part")
-MOST_COMPLAINTS = 5
 
 
 class Song(NamedTuple):
@@ -42,8 +41,7 @@ class Library(NamedTuple):
     def left_out(self) -> list[str]:
         """Return what is left out, as phrases."""
         n = "1 song" if len(self.unlisted) == 1 else f"{len(self.unlisted)} songs"
-        names = shown(", ".join(map(str, self.unlisted)), 1000)
-        told = [f"{n} {self.why}: {names}"] if self.unlisted else []
+        told = [f"{n} {self.why}: {few_of(self.unlisted)}"] if self.unlisted else []
         return told + ([count_others(self.others)] if self.others else [])
 
 
@@ -79,7 +77,7 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
     names = sorted({song.label for song in songs})
     if len(names) < 2:
         raise UserError(
-            f"{folder}: found songs of {shown(', '.join(names)) or 'no class'}, expected at least two classes, each a "
+            f"{folder}: found songs of {few_of(names) or 'no class'}, expected at least two classes, each a "
             f"folder of sound files or named in {folder / TABLE}"
         )
 
@@ -111,8 +109,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
         except ValueError as error:
             complaints.append(f"line {line}: {shown(error)}")
     if complaints:
-        more = ["more lines like these"] if len(complaints) > MOST_COMPLAINTS else []
-        raise UserError(f"{path}: {'; '.join(complaints[:MOST_COMPLAINTS] + more)}; mend or remove them")
+        raise UserError(f"{path}: {few_of(complaints, '; ')}; mend or remove them")
     missing = [part for part in PARTS if part not in {song.part for song in songs.values()}]
     if "part" in head and missing:
         raise UserError(f"{path}: found no song of the part {', '.join(missing)}, expected some of {', '.join(PARTS)}")
@@ -135,7 +132,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise UserError(f"{path}: found no CSV in UTF-8 ({shown(error)}); save it as such") from None
     if len(set(head)) < len(head) or not set(COLUMNS[:2]) <= set(head) <= set(COLUMNS):
         raise UserError(
-            f"{path}: found the columns {shown(', '.join(head))}, expected file and class and, if wanted, group and "
+            f"{path}: found the columns {few_of(head)}, expected file and class and, if wanted, group and "
             "part, with commas between them"
         )
     return head, rows

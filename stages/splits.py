@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from stages.files import SCORES, UserError, shown
+from stages.files import SCORES, UserError, few_of, shown
 from stages.reporting.tables import table, text
 from stages.running import run_command
 
@@ -33,7 +33,7 @@ def main() -> None:
             "expected two or more; see 'small libraries' in docs/experiments.md"
         )
     print("\n".join(over_splits(list(splits.values()))))
-    print(f"\nMean ± standard deviation over the splits of split_seed {', '.join(map(str, sorted(splits)))}.")
+    print(f"\nMean ± standard deviation over the splits of split_seed {few_of(sorted(splits))}.")
 
 
 def by_seed(commits: list[dict[str, Any]]) -> dict[int, dict[str, dict[str, float]]]:

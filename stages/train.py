@@ -35,7 +35,9 @@ PRELOAD = ["stages.learning.runs", "stages.learning.snapshots", "safetensors.tor
 def main() -> None:
     """Train on the device that the command line names."""
     if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
-        raise UserError(f"usage: python -m stages.train cpu|gpu, found {' '.join(sys.argv[1:]) or 'nothing'}")
+        raise UserError(
+            f"usage: python -m stages.train {'|'.join(DEVICES)}, found {' '.join(sys.argv[1:]) or 'nothing'}"
+        )
     device, params, started = sys.argv[1], load_params(), time()
     shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
     why = why_skipped(device)
@@ -141,7 +143,7 @@ def jobs_of(params: Params, description: Description) -> dict[str, Job]:
     for name, about in description.representations.items():
         recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
         seeds = [params.seed + run for run in range(params.runs)]
-        network, every = network_of(params, name, about.shape), params.snapshots == "every"
+        network, every = network_of(params, name, about.shape), {"improved": False, "every": True}[params.snapshots]
         jobs[name] = Job(network, about.shape, params.hidden, len(description.classes), recipe, seeds, every)
     return jobs
 

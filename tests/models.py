@@ -11,8 +11,7 @@ from stages.audio.composer import GENRES
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.audio.synth import RATE
-from stages.files import EVALUATED, SELECTED, card_path, weights_path
-from stages.fingerprints import digest
+from stages.files import EVALUATED, SELECTED, card_path, digest, weights_path
 from stages.learning.ensemble import Ensemble
 from stages.learning.network import build_network
 from stages.learning.snapshots import save_snapshot

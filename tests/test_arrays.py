@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stages import arrays
 from stages.arrays import ArrayFile, blocks_of, write_array
 from stages.files import UserError
+from stages.learning.dataset import open_arrays
 
 ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))
 TYPES = ("<f4", ">f8", "<f2", "i1", ">i4", "<u8", "<U3", ">U5")
@@ -28,6 +29,23 @@ def test_what_is_written_comes_back(tmp_path):
         found = np.concatenate([np.empty((0, *file.shape[1:]), file.dtype), *(block for _, block in file.blocks())])
         np.testing.assert_array_equal(found, array)
         assert found.dtype == array.dtype
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_every_version_that_numpy_writes_is_read(tmp_path, version):
+    path = tmp_path / "a.npy"
+    for array in ARRAYS[:3]:
+        with path.open("wb") as file:
+            np.lib.format.write_array(file, array, version)
+        np.testing.assert_array_equal(np.concatenate([block for _, block in ArrayFile(path).blocks()]), array)
+
+
+def test_fields_are_no_numbers(tmp_path):
+    """Named by letters that only version 3.0 has."""
+    with pytest.warns(UserWarning, match="format 3.0"):
+        np.save(tmp_path / "X.npy", np.zeros(3, [("日", "<f4")]))
+    with pytest.raises(UserError, match=r"X.npy: found .* of shape \(3,\), expected numbers of shape"):
+        open_arrays([tmp_path])
 
 
 @settings(max_examples=100, deadline=None)
@@ -115,7 +133,7 @@ LIES = {
     "no type": (npy("{'descr': 'zebra', 'fortran_order': False, 'shape': (5,)}"), "truncated or not a .npy file"),
     "no size": (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "found <U0 of shape"),
     "70 dimensions": (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 70}}}"), "truncated or not"),
-    "version 9": (npy("{}", version=9), "truncated or not a .npy file"),
+    "version 9": (npy("{}", version=9), "not a .npy file .found version 9.0, expected 1.0 to 3.0.; save it again$"),
     "a header beyond the end": (b"\x93NUMPY\x01\x00\xff\xff{}", "truncated or not a .npy file"),
 }
 

@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 noise = np.random.default_rng(i).uniform(-0.1, 0.1, len(seconds))
                 soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * seconds) + noise, 8000)
-        shutil.copy(ROOT / "data" / "dvc.yaml", "data")
+        Path("data/features").mkdir()  # else check would ask DVC
         write_params(dataset="data/features", representations=["mfccs"])
         for command in CHAIN:
             assert call(command) is None
@@ -323,7 +323,7 @@ ARRAYS = {  # what prepare says
     ),
     "sound of 1 Hz": (
         put("data/features/audio.json", '{"sample_rate": 1}'),
-        "data/features/audio.json: found sample_rate 1, expected a number of Hz, say 8000",
+        f"data/features/audio.json: sample_rate: Input should be greater than or equal to 1000{AGAIN}",
     ),
 }
 

@@ -1,15 +1,24 @@
 """check: what it stops, and that its output never changes."""
 
+import shutil
+from pathlib import Path
+
 import pytest
-from conftest import save_dataset, write_params
+from conftest import ROOT, save_dataset, write_params
+from dvc.repo import Repo
 
 from stages import check
 from stages.files import UserError
 
 
 @pytest.fixture(autouse=True)
-def data(workplace):
+def data(workplace, monkeypatch):
+    """A data set, and DVC."""
     save_dataset(workplace / "data" / "mine")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(workplace / "site_cache"))
+    Repo.init(no_scm=True)
+    shutil.copy(ROOT / "dvc.yaml", workplace)
+    (workplace / "stages").symlink_to(ROOT / "stages")
 
 
 def test_good_parameters_give_the_same_output_whatever_they_are(workplace):
@@ -64,3 +73,62 @@ def test_bad_parameters_are_named(workplace, changes, says):
     with pytest.raises(UserError, match=f"^params.yaml: .*{says}"):
         check.main()
     assert not check.CHECKED.exists()
+
+
+STAGE = "{stages: {s: {cmd: x, "
+MAKERS = {  # of data/theirs, as DVC accepts it in data/dvc.yaml
+    "a path": STAGE + "outs: [theirs]}}}",
+    "options": STAGE + "outs: [{theirs: {cache: false, persist: true}}]}}}",
+    "another folder to work in": STAGE + "wdir: .., outs: [data/theirs]}}}",
+    "a loop": "{stages: {s: {foreach: [our, their], do: {cmd: x, outs: ['${item}s']}}}}",
+    "a matrix": "{stages: {s: {matrix: {who: [our, their]}, cmd: x, outs: [{'${item.who}s': {cache: false}}]}}}",
+    "a template": "{vars: [{who: theirs}], stages: {s: {cmd: x, outs: ['${who}']}}}",
+    "a parameter": "{vars: [../params.yaml], stages: {s: {wdir: .., cmd: x, outs: ['${dataset}']}}}",
+    "plots": STAGE + "plots: [{theirs: {cache: false}}]}}}",
+    "metrics": STAGE + "metrics: [theirs]}}}",
+    "a folder in it": STAGE + "outs: [theirs/mfccs]}}}",
+    "the folder that it is in": STAGE + "wdir: .., outs: [data]}}}",
+    "from what another makes": "{stages: {a: {cmd: x, outs: [b]}, s: {cmd: x, deps: [b/c], outs: [theirs]}}}",
+    "a file of its own": None,
+}
+
+
+@pytest.mark.parametrize("how", MAKERS)
+@pytest.mark.parametrize("dataset", ["data/theirs", "./data/../data/theirs/"])
+def test_what_dvc_makes_is_no_mistake(workplace, how, dataset):
+    Path("dvc.yaml").unlink()
+    if MAKERS[how] is None:
+        Path("data/theirs.dvc").write_text("outs: [{path: theirs, md5: d41d8cd98f00b204e9800998ecf8427e.dir}]")
+    else:
+        Path("data/dvc.yaml").write_text(MAKERS[how])
+    write_params(dataset=dataset)
+    check.main()
+    assert check.CHECKED.exists()
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "{metrics: [a.json]}", "{stages: {}}", STAGE + "outs: [other]}}}"])
+def test_what_dvc_does_not_make_is_named(workplace, content):
+    Path("dvc.yaml").unlink()
+    Path("data/dvc.yaml").unlink()
+    if content is not None:
+        Path("data/dvc.yaml").write_text(content)
+    write_params(dataset="data/theirs")
+    with pytest.raises(
+        UserError, match=r"^params.yaml: dataset: found data/theirs, where there is no folder; expected"
+    ):
+        check.main()
+    assert not check.CHECKED.exists()
+
+
+def test_what_is_there_needs_no_dvc(workplace, monkeypatch):
+    monkeypatch.setattr(check, "made_by_dvc", lambda: pytest.fail("takes its time"))
+    Path("data/dvc.yaml").write_text("no pipeline")
+    check.main()
+
+
+def test_what_dvc_cannot_read_is_told_in_its_words(workplace):
+    Path("data/dvc.yaml").write_text("stages: {s: {cmd: [}}")
+    write_params(dataset="data/theirs")
+    with pytest.raises(UserError, match=r"^dvc: .*data/dvc.yaml") as refusal:
+        check.main()
+    assert "\n" not in str(refusal.value)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stages.files import UserError, is_there, kind, open_regular, read_csv, read_json, shown
+from stages.files import UserError, digest, few_of, is_there, kind, open_regular, read_csv, read_json, shown
 
 
 def test_only_files_are_read(tmp_path):
@@ -29,6 +29,11 @@ def test_only_files_are_read(tmp_path):
     assert kinds == {"folder": "folder", "pipe": "pipe", "zero": "device", "link": "file"} | dict.fromkeys(
         ("nowhere", "file/x")
     )
+
+
+def test_a_digest_is_that_of_sha256sum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b"NaN", b"[Infinity]", b"1" * 5000])
@@ -69,3 +74,11 @@ def test_what_is_shown_is_one_short_line():
     assert shown("a\nb\x1b[31m\udce9") == r"a\nb\x1b[31m\udce9"
     assert shown("x" * 201) == "x" * 199 + "…"
     assert shown({"a": 1}) == "{'a': 1}"
+
+
+def test_of_many_the_first_are_named():
+    assert few_of([]) == ""
+    assert few_of(range(10), "; ") == "0; 1; 2; 3; 4; 5; 6; 7; 8; 9"
+    assert few_of(range(11)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 1 more"
+    assert few_of({"a\nb": 1, "c": 2}, "; ", most=1) == r"a\nb; and 1 more"
+    assert few_of(["x" * 401, "y"]) == "x" * 399 + "…, y"

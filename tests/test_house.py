@@ -2,10 +2,19 @@
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from conftest import ROOT
+
+from stages.audio.front_end import FRONT_ENDS
+from stages.baselines import BASELINE_NAMES
+from stages.check import COMMON_OPTIMIZERS
+from stages.params import Audio, Params, Split
+from stages.records import DEVICES, MODELS, NETWORKS, PARTS, UNITS, Drawn
+from stages.results import PARTS_OF_TIME
+from stages.songs import COLUMNS
 
 STAGES = ROOT / "stages"
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in STAGES.rglob("*.py"))
@@ -67,12 +76,66 @@ def needed(module):
     return found
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) == "learning"])
+def test_learning_reads_no_parameters(module):
+    assert "stages/params.py" not in needed(module)
+
+
 @pytest.mark.parametrize("pipeline", ["dvc.yaml", "data/dvc.yaml"])
 def test_dvc_knows_exactly_what_every_stage_imports(pipeline):
     for name, stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items():
         door = f"stages/{stage['cmd'].split()[2].removeprefix('stages.')}.py"
         assert {dep for dep in stage["deps"] if dep.startswith("stages/")} == needed(door), name
         assert len(stage.get("plots", [])) <= 5, name
+
+
+def literals(model, key):
+    """Return what a parameter may be."""
+    return get_args(model.model_fields[key].annotation)
+
+
+HOMES = {  # the module that says what there is, what there is, and how many of them together are a list of it
+    "networks": ("stages/records.py", NETWORKS, 2),
+    "models": ("stages/records.py", MODELS, 2),
+    "devices": ("stages/records.py", DEVICES, 2),
+    "parts": ("stages/records.py", PARTS, 3),
+    "units": ("stages/records.py", UNITS, 3),
+    "parts of time": ("stages/results.py", PARTS_OF_TIME, 2),
+    "optimizers": ("stages/check.py", COMMON_OPTIMIZERS, 2),
+    "baselines": ("stages/baselines.py", BASELINE_NAMES, 2),
+    "representations": ("stages/audio/front_end.py", FRONT_ENDS, 2),
+    "columns of songs": ("stages/songs.py", COLUMNS, 3),
+    "schedules": ("stages/params.py", literals(Params, "schedule"), 2),
+    "class weights": ("stages/params.py", literals(Params, "class_weights"), 2),
+    "snapshots": ("stages/params.py", literals(Params, "snapshots"), 2),
+    "errors": ("stages/params.py", literals(Audio, "on_error"), 2),
+}
+
+
+def strings(nodes):
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_every_list_is_begun_once(home):
+    """What is looked up by its members names them all, so that none is taken for another."""
+    place, members, several = HOMES[home]
+    lists, lookups = [], []
+    for file in [*MODULES, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "bench").glob("*.py"))]:
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Dict):
+                own = strings(node.keys)
+                if len(own & set(members)) >= several and not own >= set(members) - {"total"}:  # the sum of the parts
+                    lookups.append(f"{file}:{node.lineno}")
+            elif isinstance(node, ast.Tuple | ast.List | ast.Set) and len(strings(node.elts) & set(members)) >= several:
+                lists.append(file)
+    assert lookups == []
+    assert lists == ([] if isinstance(members, dict) else [place])
+
+
+def test_records_of_parts_have_them_all():
+    assert tuple(Split.model_fields) == PARTS
+    assert tuple(Drawn.model_fields) == ("seed", *PARTS)
 
 
 def test_no_room_is_too_large_and_no_function_too_long():

@@ -147,7 +147,7 @@ def test_pages_show_the_very_names(chain):
         [what, *map(one_kind_of_newline, sorted(CLASSES))] for what in ("samples", "songs")
     ]
     lines = [rendered(token) for token in MARKDOWN.parse(card) if token.type == "inline"]
-    listed = ", ".join(map(one_kind_of_newline, sorted(CLASSES)))
+    listed = ", ".join([*map(one_kind_of_newline, sorted(CLASSES)[:10]), "and 3 more"])
     assert f"Models that name the genre of one second of music: {listed}." in lines
     for name in names:
         assert f"model {name}: unknown" in lines  # the front end

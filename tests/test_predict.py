@@ -134,6 +134,14 @@ def test_a_bad_file_is_told_when_it_is_met_and_at_the_end_and_does_not_stop_the_
         assert re.fullmatch(f"predict: left out: {reason}", line)
 
 
+def test_of_many_bad_files_the_first_are_named_at_the_end(here, monkeypatch, capsys):
+    for i in range(30):
+        Path(f"{i:02}.wav").write_text("no sound")
+    with pytest.raises(UserError, match=r"^30 of 30 songs cannot be heard: 00\.wav: .*; 09\.wav: [^;]*; and 20 more$"):
+        run(monkeypatch, *(f"{i:02}.wav" for i in range(30)))
+    assert len(capsys.readouterr().err.splitlines()) == 30
+
+
 def test_a_bad_file_alone_is_told_once(here, monkeypatch, capsys):
     Path("a.wav").write_text("no sound")
     with pytest.raises(UserError, match=r"^1 of 1 songs cannot be heard: a\.wav: is no sound"):

@@ -59,14 +59,26 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups of blues, pop, rock"
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups "
+        "of 3 classes: blues, pop, rock"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
     write_params(dataset="data/plain", split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of blues, pop, rock"
+    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of 3 classes: blues, pop, rock"
+
+
+def test_of_many_classes_the_first_are_named(workplace, capsys):
+    names = [f"c{i:03}" for i in range(500)]
+    X, labels, groups = make_arrays(n=6000, classes=names)
+    save_arrays(workplace / "data" / "mine", X, labels, groups)
+    prepare.main()
+    warning, last = capsys.readouterr().out.splitlines()
+    part = " has " + ", ".join(f"1 of {name}" for name in names[:10]) + ", and 490 more"
+    assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; whatever")
+    assert last.endswith(f" groups of 500 classes: {', '.join(names[:10])}, and 490 more")
 
 
 def test_raw_columns_stay_raw(workplace):
@@ -110,9 +122,17 @@ def test_the_rate_that_audio_json_tells_is_kept(workplace):
     path.write_text('{"sample_rate": 16000}')
     prepare.main()
     assert read_json(PREPARED / "dataset.json")["source"]["sample_rate"] == 16000
-    for bad in ('{"sample_rate": "16 kHz"}', "[]", '{"rate": 16000}', '{"sample_rate": 16000.5}'):
+    for bad, says in {
+        '{"sample_rate": "16 kHz"}': "sample_rate: Input should be a valid integer",
+        '{"sample_rate": 16000.5}': "sample_rate: Input should be a valid integer",
+        '{"sample_rate": 999}': "sample_rate: Input should be greater than or equal to 1000",
+        '{"rate": 16000}': "sample_rate: Field required",
+        '{"sample_rate": 16000, "unti": "group"}': "unti: Extra inputs are not permitted",
+        "[]": "the file: Input should be a valid dictionary",
+        "{": "no JSON",
+    }.items():
         path.write_text(bad)
-        with pytest.raises(UserError, match=r"^data/mine/audio.json: found sample_rate .*, expected a number of Hz"):
+        with pytest.raises(UserError, match=rf"^data/mine/audio.json: {says}.*; remove it and run `dvc repro`$"):
             prepare.main()
 
 
@@ -128,7 +148,7 @@ def test_groups_of_several_tracks_are_told_from_tracks(workplace):
         made.append(about["fingerprint"])
     assert made[1] == made[2] != made[3]
     path.write_text('{"sample_rate": 8000, "unit": "artist"}')
-    with pytest.raises(UserError, match=r"^data/mine/audio.json: found unit artist, expected track or group: what "):
+    with pytest.raises(UserError, match=r"^data/mine/audio.json: unit: Input should be 'track' or 'group'; remove it"):
         prepare.main()
 
 

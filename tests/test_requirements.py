@@ -1,6 +1,8 @@
 """The pinned lists hold all that pyproject.toml asks for, once for each Python, and a hash of everything but torch."""
 
+import ast
 import re
+import sys
 import tomllib
 
 import pytest
@@ -62,6 +64,66 @@ def test_what_pyproject_asks_for_is_pinned(python, extras):
     wanted = [Requirement(each) for each in sum((EXTRAS[extra] for extra in extras), WANTED)]
     wanted += [Requirement(each) for each in TORCH["requires-dist"]]
     assert [str(each) for each in wanted if pinned[canonicalize_name(each.name)] not in each.specifier] == []
+
+
+NAMES = {
+    "PIL": "pillow",
+    "markdown_it": "markdown-it-py",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "zc": "zc.lockfile",
+}
+OURS = {path.stem for top in (ROOT, ROOT / "tests") for path in top.iterdir() if path.suffix in ("", ".py")} | {
+    "pip"  # which a venv brings
+}
+READERS = {  # what of pyproject.toml may be imported where; of two that fit, the latter
+    "stages/": ["export", "cluster"],
+    "bench/": ["test", "bench"],
+    "tests/": ["test"],
+    "tests/golden/": ["bench"],
+    "tests/mutants.py": ["mutants"],
+}
+COMMANDS = {"ruff", "uv"}
+OF_PEERS = {"eyed3", "hmmlearn", "imbalanced-learn", "plotly", "pydub"}  # pyAudioAnalysis imports them
+
+
+def imports(path):
+    """Return the packages of others that a file imports, as they are called where they are installed from."""
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    modules = [
+        name
+        for node in tree
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    ]
+    roots = {name.split(".")[0] for name in modules} - sys.stdlib_module_names - OURS
+    return {canonicalize_name(NAMES.get(root, root)) for root in roots}
+
+
+def declared(extras):
+    """Return what pyproject.toml asks for, with these extras."""
+    return {canonicalize_name(Requirement(each).name) for each in sum((EXTRAS[extra] for extra in extras), WANTED)}
+
+
+FILES = [
+    path.relative_to(ROOT).as_posix() for top in ("stages", "bench", "tests") for path in (ROOT / top).rglob("*.py")
+]
+
+
+def test_what_is_imported_is_declared():
+    undeclared = {}
+    for file in FILES:
+        extras = [extras for place, extras in READERS.items() if file.startswith(place)][-1]
+        if unknown := imports(ROOT / file) - declared(extras):
+            undeclared[file] = unknown
+    assert undeclared == {}
+
+
+def test_what_is_declared_is_imported():
+    used = {file: imports(ROOT / file) for file in FILES}
+    by_stages = set().union(*(names for file, names in used.items() if file.startswith("stages/")))
+    assert declared([]) <= by_stages
+    assert declared(EXTRAS) - set().union(*used.values()) == COMMANDS | OF_PEERS
 
 
 def test_the_measurements_use_the_same_versions():

@@ -5,7 +5,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from stages.files import TABLE, shown
+from stages.files import TABLE, few_of
 
 # Of libsndfile's formats, the suffixes that are not the format's name.
 OTHER_SUFFIXES = {
@@ -54,6 +54,6 @@ def count_others(others: list[Path]) -> str:
     kinds = Counter(
         f"linked folder {path}" if path.is_dir() else path.suffix.lower()[1:] or "no suffix" for path in others
     )
-    listed = shown(", ".join(f"{kind} {n}" for kind, n in kinds.most_common()))
+    listed = few_of([f"{kind} {n}" for kind, n in kinds.most_common()])
     files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
     return f"{files} no sound this can decode ({listed})"

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.learning import graphs
 from stages.learning.optimizer import make_optimizer, take_step
-from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
+from stages.learning.recipe import Recipe, class_weights, decays, lengths
 
 
 class Batch(NamedTuple):
@@ -47,8 +47,8 @@ def trainer(
     units = hidden_units(models[0]) if recipe.dropout else []
     draws = [torch.Generator().manual_seed(-1 - seed) for seed in seeds]  # counted down: no batches are drawn from it
     left, totals, steps = decays(recipe, len(x)), x.new_zeros(len(models)), {}
-    balanced = recipe.class_weights == "balanced"
-    weights = balanced_weights(y, models[0][-1].out_features).to(x.dtype) if balanced else None
+    weights = class_weights(recipe, y, models[0][-1].out_features)
+    weights = None if weights is None else weights.to(x.dtype)
     for size in lengths(len(x), recipe.batch_size):
         lead = len(models), size
         batch = Batch(x.new_empty(*lead, *x.shape[1:]), y.new_zeros(lead), x.new_zeros(*lead, sum(units)))

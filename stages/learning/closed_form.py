@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.functional import one_hot, pad
 
 from stages.learning import graphs
-from stages.learning.recipe import Recipe, balanced_weights, decays, lengths
+from stages.learning.recipe import Recipe, class_weights, decays, lengths
 
 CACHE_LINE = 16  # float32 numbers
 CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples
@@ -98,9 +98,8 @@ def trainer(
     buffers = allocate(models, x.flatten(1), y, recipe)
     chunk, train, left = buffers.chosen.shape[1], {}, decays(recipe, len(x))
     step_of = torch.arange(chunk, device=x.device) // recipe.batch_size
-    weight_of = x.new_ones(len(x))
-    if recipe.class_weights == "balanced":
-        weight_of = balanced_weights(y, models[0][-1].out_features).to(x.dtype)[y]
+    weights = class_weights(recipe, y, models[0][-1].out_features)
+    weight_of = x.new_ones(len(x)) if weights is None else weights.to(x.dtype)[y]
     for rows in lengths(len(x), chunk):
         batches = list(batches_of(buffers, rows, recipe.batch_size))
         work = partial(train_chunk, buffers, batches, rows, recipe.lr)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import UserError, is_there, shown
+from stages.files import UserError, few_of, is_there, shown
 from stages.learning.units import heads_of
 from stages.records import PARTS
 
@@ -58,7 +58,9 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     found = [_find(place) for place in places]
     for place, there in zip(places, found, strict=True):
         if there.keys() != found[0].keys():
-            raise UserError(f"{place}: found {_listed(there)}, expected {_listed(found[0])} as in train")
+            raise UserError(
+                f"{place}: found {few_of(there) or 'nothing'}, expected {few_of(found[0]) or 'nothing'} as in train"
+            )
     names = _choose(folder, list(found[0]), wanted)
     representations = {name: open_arrays([there[name] for there in found]) for name in names}
     _check_agreement(folder, representations)
@@ -135,7 +137,7 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
         return found
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise UserError(f"{folder}: found {_listed(found)}, expected {_listed(missing)} too; ask for what is there")
+        raise UserError(f"{folder}: found {few_of(found)}, expected {few_of(missing)} too; ask for what is there")
     return list(wanted)
 
 
@@ -162,10 +164,6 @@ def _alike(ours: list[ArrayFile] | None, theirs: list[ArrayFile] | None) -> bool
         if not all(np.array_equal(block, same) for (_, block), (_, same) in pairs):
             return False
     return True
-
-
-def _listed(names) -> str:
-    return ", ".join(names) or "nothing"
 
 
 def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:

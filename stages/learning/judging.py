@@ -14,7 +14,7 @@ from stages.learning.network import samples_at_once
 from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
 from stages.learning.units import class_of_units, units_of_classes
 from stages.records import Choice
-from stages.results import Judgement, OfEnsemble, OverRuns, Tracks
+from stages.results import Judgement, OfEnsemble, OverRuns, Scored, Tracks
 
 
 class Answers(NamedTuple):
@@ -81,7 +81,7 @@ def overall(answers: Answers, ranges: dict[str, float | list[float]], unit: str)
     probabilities, scored = answers.probabilities, scores_of(answers)
     return {
         "loss": cross_entropy(answers.logits, answers.y).item(),
-        **{key: value for key, value in (scored | ranges).items() if key.startswith(("accuracy", "f1_macro"))},
+        **{key: (scored | ranges)[key] for key in Scored.model_fields},
         "expected_calibration_error": calibration_error(reliability(probabilities, answers.actual)),
         **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if unit == "track" else {}),
     }

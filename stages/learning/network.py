@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# The CNN: four convolutions, each halving the picture, and two hidden layers.
-CHANNELS, KERNEL, DENSE = (1, 16, 32, 64, 128), 5, (256, 32)
+# What goes in and out of each network's convolutions, of which each halves the picture; an MLP has none.
+CHANNELS = {"mlp": (), "cnn": (1, 16, 32, 64, 128)}
+KERNEL, DENSE = 5, (256, 32)  # of convolutions, and the units of the hidden layers behind them
 AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
 def check_network(network: str, shape: tuple[int, ...]) -> None:
-    """Hold that a network can take samples of a shape.
+    """Check that a network can take samples of a shape.
 
     Raises:
         ValueError: if they are no pictures of time x bands, or too small, and the network is the CNN.
     """
-    if network == "cnn" and (len(shape) != 2 or min(shape) < 16):
+    if CHANNELS[network] and (len(shape) != 2 or min(shape) < 16):
         raise ValueError(
             f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least (16, 16): it convolves "
             "over both and halves them four times"
@@ -41,18 +42,17 @@ def build_network(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _mlp([prod(shape), *hidden, n_classes]) if network == "mlp" else _cnn(shape, n_classes)
+        return _layers(CHANNELS[network], shape, _units(network, shape, hidden, n_classes))
 
 
 def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> int:
     """Count the multiplications of one sample's way through the linear and convolutional layers; needs no torch."""
-    if network == "mlp":
-        return sum(inputs * outputs for inputs, outputs in pairwise([prod(shape), *hidden, n_classes]))
     convolutions = sum(
         KERNEL**2 * inputs * outputs * (shape[0] >> i) * (shape[1] >> i)
-        for i, (inputs, outputs) in enumerate(pairwise(CHANNELS))
+        for i, (inputs, outputs) in enumerate(pairwise(CHANNELS[network]))
     )
-    return convolutions + sum(inputs * outputs for inputs, outputs in pairwise([_flat(shape), *DENSE, n_classes]))
+    units = _units(network, shape, hidden, n_classes)
+    return convolutions + sum(inputs * outputs for inputs, outputs in pairwise(units))
 
 
 def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
@@ -70,28 +70,22 @@ def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
     return max(1, AT_ONCE // widest)
 
 
-def _mlp(sizes: list[int]) -> "torch.nn.Sequential":
+def _units(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> list[int]:
+    """Return how many numbers enter the first fully connected layer, and the units of each."""
+    if not CHANNELS[network]:
+        return [prod(shape), *hidden, n_classes]
+    halved = len(CHANNELS[network]) - 1
+    return [CHANNELS[network][-1] * (shape[0] >> halved) * (shape[1] >> halved), *DENSE, n_classes]
+
+
+def _layers(channels: tuple[int, ...], shape: tuple[int, ...], units: list[int]) -> "torch.nn.Sequential":
     from torch import nn
 
-    layers: list[nn.Module] = [nn.Flatten()]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def _cnn(shape: tuple[int, ...], n_classes: int) -> "torch.nn.Sequential":
-    from torch import nn
-
-    layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))]
-    for inputs, outputs in pairwise(CHANNELS):
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))] if channels else []
+    for inputs, outputs in pairwise(channels):
         convolution = nn.Conv2d(inputs, outputs, kernel_size=KERNEL, padding=KERNEL // 2)
         layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
     layers.append(nn.Flatten())
-    for inputs, outputs in pairwise([_flat(shape), *DENSE, n_classes]):
+    for inputs, outputs in pairwise(units):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
-
-
-def _flat(shape: tuple[int, ...]) -> int:
-    """Return how many numbers the convolutions leave of a picture that each of them halves."""
-    return CHANNELS[-1] * (shape[0] >> 4) * (shape[1] >> 4)

@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
     epochs: int
     batch_size: int
     schedule: str = "constant"  # or "cosine": see `decays`
-    class_weights: str = "none"  # or "balanced": see `balanced_weights`
+    class_weights: str = "none"  # or "balanced": see `class_weights`
     dropout: float = 0.0  # the probability that a hidden unit is left out of a step
 
 
@@ -56,14 +56,15 @@ def decays(recipe: Recipe, n: int) -> Iterator[float]:
     constant: all of it, for ever. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing;
     Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
     """
-    if recipe.schedule == "constant":
-        return repeat(1.0)
     steps = recipe.epochs * -(-n // recipe.batch_size)
-    return ((1 + cos(pi * step / steps)) / 2 for step in range(steps))
+    cosine = ((1 + cos(pi * step / steps)) / 2 for step in range(steps))
+    return {"constant": repeat(1.0), "cosine": cosine}[recipe.schedule]
 
 
-def balanced_weights(y: "torch.Tensor", n_classes: int) -> "torch.Tensor":
-    """Return n / (classes x n_c) for each class c, shape (classes,), float64: all classes then weigh the same.
+def class_weights(recipe: Recipe, y: "torch.Tensor", n_classes: int) -> "torch.Tensor | None":
+    """Return each class's weight, shape (classes,), float64, or None if none has any.
+
+    balanced: n / (classes x n_c) for each class c, so that all classes weigh the same.
 
     Their mean over the n samples is 1. A batch's loss is the plain mean of its samples' weighted losses, as in
     scikit-learn: its expectation is the mean of the classes' mean losses. Divided by the sum of the batch's weights, as
@@ -71,10 +72,16 @@ def balanced_weights(y: "torch.Tensor", n_classes: int) -> "torch.Tensor":
     Regression in Rare Events Data (2001).
 
     Args:
+        recipe: how to train.
         y: class numbers, shape (n,); a class that is not among them has an infinite weight, which nobody asks for.
         n_classes: the number of classes.
     """
-    return len(y) / (n_classes * y.bincount(minlength=n_classes).double())
+    match recipe.class_weights:
+        case "none":
+            return None
+        case "balanced":
+            return len(y) / (n_classes * y.bincount(minlength=n_classes).double())
+    raise KeyError(recipe.class_weights)
 
 
 def lengths(n: int, size: int) -> set[int]:

@@ -13,6 +13,7 @@ from stages.learning.units import class_of_units, members_of
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)  # 95 %
 BINS = 10  # of confidence, in a reliability diagram and in the calibration error
+LEAST = 1e-30  # of a probability, before its logarithm
 AT_ONCE = 2**18  # numbers of a bootstrap in memory at once: 2 MiB, which caches hold
 
 
@@ -93,7 +94,7 @@ def verdicts(probabilities: np.ndarray, tracks: np.ndarray) -> np.ndarray:
         probabilities: shape (n, classes).
         tracks: the number of each second's track, from 0, shape (n,).
     """
-    sums = [np.bincount(tracks, np.log(np.maximum(column, 1e-30))) for column in probabilities.T]
+    sums = [np.bincount(tracks, np.log(np.maximum(column, LEAST))) for column in probabilities.T]
     means = np.stack(sums, axis=1) / np.bincount(tracks)[:, None]
     weights = np.exp(means - means.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import SELECTED, UserError, shown
-from stages.fingerprints import check_params, digest
+from stages.files import SELECTED, UserError, digest, shown
 from stages.learning.network import build_network, check_network
 from stages.records import Card, Choice, Epoch, History
 from stages.results import Selection
@@ -105,16 +104,15 @@ def best_choice(choices: list[Choice]) -> Choice:
 
 def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choice]:
     """Return what a model is made of: best, the choice alone; ensemble, the best of each run on its device."""
-    return best_of_runs(choice.device, runs) if model == "ensemble" else [choice]
+    return {"best": [choice], "ensemble": best_of_runs(choice.device, runs)}[model]
 
 
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
-    """Hold that a card is of the model that select.json names for a representation, and that params.yaml asks for it.
+    """Check that a card is of the model that select.json names for a representation.
 
     Raises:
         UserError: if it is not.
     """
-    check_params(SELECTED, {"model": selection.model}, ("model",))
     choice = selection.representations.get(representation)
     runs = histories[card.chosen.device].representations[card.representation].runs
     members = members_of(selection.model, card.chosen, runs)

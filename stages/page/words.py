@@ -1,10 +1,9 @@
 """What the page says of a model, in plain words."""
 
-from stages.records import Card
+from stages.files import few_of
+from stages.records import NETWORKS, Card
 from stages.reporting.model_card import DEMO, LICENCE, describe_split, not_intended
 from stages.results import Judgement
-
-NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
 
 
 def title(card: Card, judged: Judgement) -> str:
@@ -32,7 +31,7 @@ def about(card: Card, judged: Judgement) -> list[str]:
     return [
         f"It is {what} music at {card.front_end.sample_rate} Hz, one second at a time, as "
         f"{' x '.join(map(str, card.shape))} numbers ({card.representation}).",
-        f"It was trained on {train:,} seconds of {', '.join(card.classes)} from {card.data.dataset}. "
+        f"It was trained on {train:,} seconds of {few_of(card.classes)} from {card.data.dataset}. "
         f"{LICENCE[card.data.dataset == DEMO]} Split: {describe_split(card.data)}.",
         f"On {test:,} other seconds{songs}, which had no say in its training, its macro F1 is {judged.f1_macro:.3f}, "
         f"{sure}; 1 would be perfect.",

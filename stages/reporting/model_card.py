@@ -5,7 +5,7 @@ What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 
 import math
 
-from stages.files import MODEL, timing_path
+from stages.files import MODEL, few_of, timing_path
 from stages.records import UNITS, Card, CardData, few_songs
 from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
 from stages.results import Judgement, Timing
@@ -16,7 +16,7 @@ DEMO = "data/demo"
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     """Return model_card.md."""
     card = next(iter(cards.values()))
-    data, classes = card.data, ", ".join(map(text, card.classes))
+    data, classes = card.data, few_of([text(name) for name in card.classes])
     rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
     versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]

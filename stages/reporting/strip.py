@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import shown
+from stages.files import FEW, few_of, shown
 from stages.learning.scoring import verdict
 from stages.reporting.pictures import clock
 
@@ -22,7 +22,8 @@ def describe(song: "Song", every_second: bool) -> str:
     drawn = strip(song.seconds, letters)
     hop = song.starts[1] if len(song.starts) > 1 else 1
     span = f"{clock(song.starts[-1] + 1)}, {hop * len(song.starts) / len(drawn):.3g} s a letter"
-    legend = " ".join(f"{letter}={name}" for letter, name in zip(letters, names, strict=True))
+    told = zip(letters, names, strict=True)
+    legend = few_of([f"{letter}={name}" for letter, name in told if len(names) <= FEW or letter in drawn], " ")
     but = f" (but the file {song.cut_short})" if song.cut_short else ""
     lines = [f"{shown(song.path)}: {verdict_of(song)}{but}", f"  {drawn}  {span}  {legend}"]
     if every_second:

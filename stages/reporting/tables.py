@@ -64,7 +64,7 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
     rows = []
     for name, result in judged.items():
         choice, runs, all_members = selection.representations[name], result.runs, result.ensemble.members
-        members = all_members if selection.model == "ensemble" else 1
+        members = {"best": 1, "ensemble": all_members}[selection.model]
         f1 = f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}"
         epochs = f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}"
         rows.append([text(name), f1, *cells_of(result, result), origin(choice, members), epochs])

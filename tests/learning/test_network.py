@@ -30,6 +30,16 @@ def test_the_cnn_refuses_what_is_no_picture(shape):
     check_network("cnn", (16, 16))
 
 
+def test_a_network_that_is_not_known_is_taken_for_no_other():
+    for use in (
+        lambda: check_network("rnn", (21, 128)),
+        lambda: multiply_adds("rnn", (21, 128), [8], 4),
+        lambda: build_network("rnn", (21, 128), [8], 4, seed=0),
+    ):
+        with pytest.raises(KeyError, match="rnn"):
+            use()
+
+
 def test_multiply_adds_are_those_of_the_formulas():
     assert multiply_adds("mlp", (2, 13), [128, 32], 4) == 26 * 128 + 128 * 32 + 32 * 4
     convolutions = 25 * (21 * 128 * 16 + 10 * 64 * 16 * 32 + 5 * 32 * 32 * 64 + 2 * 16 * 64 * 128)

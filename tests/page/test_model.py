@@ -1,15 +1,34 @@
 """model: a network's layers and numbers in order; what the page has no operation for is refused."""
 
+import re
 from base64 import b64decode
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 
-from stages.audio.front_end import dct_matrix, hann, mel_filters, mfcc_filters
+from stages.audio import decode
+from stages.audio.front_end import FRONT_ENDS, dct_matrix, hann, mel_filters, mfcc_filters
+from stages.learning import scoring
 from stages.learning.network import build_network
 from stages.page import model
+
+LISTENER = (ROOT / "stages" / "page" / "listen.js").read_text(encoding="utf-8")
+
+
+def keys(table):
+    """Return the keys of one of the page's tables."""
+    return set(re.findall(r"^  (\w+)[(:]", LISTENER.split(f"const {table} = {{\n")[1].split("\n};")[0], re.MULTILINE))
+
+
+def test_the_page_has_what_python_has():
+    assert keys("FRONT_ENDS") == set(FRONT_ENDS) == set(model.CONSTANTS)
+    kinds = re.findall(r'"kind": "(\w+)"', (ROOT / "stages" / "page" / "model.py").read_text(encoding="utf-8"))
+    assert keys("LAYERS") == set(kinds)
+    constants = {name: float(value) for name, value in re.findall(r"const (LOUDEST|LEAST) = (\S+);", LISTENER)}
+    assert constants == {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST}
 
 
 def numbers(text, dtype="<f8"):

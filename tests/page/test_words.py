@@ -21,6 +21,14 @@ def test_it_says_what_the_figures_rest_on(workplace):
     )
 
 
+def test_of_many_classes_the_first_are_named(workplace):
+    make_model("mfccs", classes=[f"c{i:03}" for i in range(500)])
+    said = words.about(Card.read(card_path("mfccs")), JUDGED)[1]
+    assert (
+        " seconds of c000, c001, c002, c003, c004, c005, c006, c007, c008, c009, and 490 more from data/mine." in said
+    )
+
+
 def test_few_songs_stand_in_place_of_an_interval(workplace):
     make_model("mfccs")
     few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None, "track": TRACKS})

@@ -54,6 +54,17 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
     assert "songs" not in page
 
 
+def test_of_many_classes_the_first_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
+    names = [f"c{i:03}" for i in range(500)]
+    data = CARD.data.model_copy(update={"counts": {part: dict.fromkeys(names, 5) for part in PARTS}})
+    page = model_card({"other": CARD.model_copy(update={"classes": names, "data": data})}, {"other": JUDGED})
+    told = ", ".join(names[:10]) + ", and 490 more"
+    assert f"\nModels that name the genre of one second of music: {told}.\n" in page
+    assert f"\n- One second at a time; 500 classes ({told}).\n" in page
+
+
 def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))

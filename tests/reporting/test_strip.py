@@ -38,6 +38,17 @@ def test_a_file_that_breaks_off_is_told():
     assert describe(cut, every_second=False).startswith(told)
 
 
+def test_of_many_classes_those_that_are_heard_are_told():
+    names = [f"c{i:03}" for i in range(500)]
+    heard = song(1)._replace(
+        probabilities=dict.fromkeys(names, 0.002), seconds=np.eye(500)[[3, 7]], starts=np.arange(2.0)
+    )
+    assert describe(heard, every_second=False).endswith("\n  dh  0:02, 1 s a letter  d=c003 h=c007")
+    assert describe(heard._replace(seconds=np.eye(500)[:60], starts=np.arange(60.0)), False).endswith(
+        "j=c009 and 50 more"
+    )
+
+
 def test_every_second_has_a_line():
     lines = describe(song(3, 0.5), every_second=True).splitlines()[2:]
     assert lines[0].split() == ["start", "blues", "rock"]
