@@ -54,7 +54,8 @@ def callers():
 def note_file(event, arguments):
     if not reading or event != "open" or isinstance(arguments[0], int) or arguments[2] & (os.O_WRONLY | os.O_RDWR):
         return
-    path, here = Path(os.path.abspath(os.fsdecode(arguments[0]))), Path.cwd()
+    here = Path.cwd()
+    path = here / os.fsdecode(arguments[0])
     if path.is_relative_to(here) and path.is_file() and load_params.__code__ not in callers():
         reading[0].files.add(path.relative_to(here))
 
