@@ -41,6 +41,13 @@ def written(monkeypatch):
     return texts, names, titles
 
 
+def test_a_cell_of_a_confusion_is_a_count_and_its_share_of_the_actual_class(tmp_path, written):
+    """Rows are the actual classes, and the first one is at the top."""
+    pictures.confusion(tmp_path / "a.png", {"a": ["x", "y"]}, {"a": np.array([[3, 1], [5, 15]])})
+    assert written[0] == ["3\n75%", "1\n25%", "5\n25%", "15\n75%"]
+    assert written[1] == ["x", "y"]
+
+
 @pytest.mark.parametrize(("n", "cells", "named"), [(30, 900, 30), (31, 0, 16), (500, 0, 30)])
 def test_a_confusion_of_many_classes_has_no_text_and_is_no_larger(tmp_path, written, n, cells, named):
     texts, names, titles = written
