@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from stages import tasks
 
@@ -16,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("tests", deadline=None)  # on a busy machine an example may take any time
+settings.load_profile("tests")
 
 
 @pytest.fixture

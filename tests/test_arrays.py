@@ -30,7 +30,7 @@ def test_what_is_written_comes_back(tmp_path):
         assert found.dtype == array.dtype
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     kind=st.sampled_from(TYPES),

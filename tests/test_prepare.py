@@ -216,7 +216,7 @@ def test_a_full_disk_leaves_the_prepared_one(workplace):
     assert not [path for path in (workplace / "data").iterdir() if path.name.startswith(".")]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     n=st.integers(6, 200),
     shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),

@@ -174,6 +174,7 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"},
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` has it ignored
     ) as process:
         deadline = time.monotonic() + 60
         while len(workers := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
