@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from hypothesis import settings
 
 from stages import tasks
 
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("tests", deadline=None)  # on a busy machine an example may take any time
+settings.load_profile("tests")
 
 
 # A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.

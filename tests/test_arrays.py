@@ -48,7 +48,7 @@ def test_fields_are_no_numbers(tmp_path):
         open_arrays([tmp_path])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     kind=st.sampled_from(TYPES),

@@ -38,6 +38,14 @@ def test_exports_of_other_models_are_named(exported, capsys):
     assert exports.outdated(read_cards()) == [exports.onnx_path("mfccs"), exports.PAGE]
 
 
+def test_the_page_is_of_the_models_that_hear_sound_each_under_its_name(exported):
+    cards = read_cards()
+    assert len({exports.of_page(cards), exports.of_page({"mfccs": cards["mfccs"]}), exports.of_page({})}) == 3
+    assert exports.of_page(cards) != exports.of_page({"mfccs": cards["melgrams"], "melgrams": cards["mfccs"]})
+    deaf = cards["mfccs"].model_copy(update={"front_end": None})
+    assert exports.of_page(cards | {"other": deaf}) == exports.of_page(cards)
+
+
 def test_predict_and_report_say_so(workplace, monkeypatch, capsys):
     make_model("mfccs")
     judge("mfccs")

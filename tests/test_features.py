@@ -161,6 +161,40 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     assert "goes on" not in capsys.readouterr().out
 
 
+def test_a_piece_that_is_not_whole_is_made_anew(songs):
+    """As a machine that goes down leaves it: the list may be on the disk, and not all that it tells of."""
+    features.PIECES.mkdir(parents=True)
+    (piece,) = features.pieces_of(["folk/a.wav"], 8000, ("melgrams", "mfccs"))
+    for damaged in (piece.numbers("melgrams"), piece.numbers("mfccs"), piece.done()):
+        analyser.analyse(piece)
+        assert [track.clips for track in features.tracks_of(piece)] == [3]
+        os.truncate(damaged, damaged.stat().st_size - 4)
+        assert features.tracks_of(piece) == []
+        damaged.unlink()
+        assert features.tracks_of(piece) == []
+
+
+def test_a_pieces_name_is_of_all_that_it_is_made_from(songs):
+    """A song's name, size and time, the sampling rate, the representations in their order."""
+    path = features.AUDIO / "folk" / "a.wav"
+
+    def place(file="folk/a.wav", rate=8000, names=("mfccs", "melgrams")):
+        return features.pieces_of([file], rate, names)[0].place
+
+    places = [place(), place("folk/b.flac"), place(rate=16000), place(names=("mfccs",)), place(names=("melgrams",))]
+    before = path.stat()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    places.append(place())
+    with path.open("ab") as file:
+        file.write(b"0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    places.append(place())
+    assert len(set(places)) == len(places)
+    os.truncate(path, before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert place() == places[0]
+
+
 def test_pieces_do_not_shift_when_a_track_goes(workplace):
     for path in (features.AUDIO / genre / f"{i:03}.wav" for genre in ("folk", "jazz") for i in range(100)):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,6 @@ from stages.tensors import read_tensors
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # of each reader
 HOW = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize="FUZZ_EXAMPLES" not in os.environ,  # the same ones in every ordinary run of the tests
 )
@@ -169,9 +168,7 @@ def test_it_reads_or_says_one_line(reader, tmp_path):
     make(path)
     valid = path.read_bytes()
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES == 100
-    )
+    @HOW
     @given(st.one_of(CHANGES.map(lambda changes: change(valid, changes)), st.binary(max_size=300)))
     def attack(content):
         path.write_bytes(content)
@@ -195,9 +192,7 @@ def test_a_data_set_reads_or_says_one_line(tmp_path):
     save_arrays(tmp_path / "set" / "mfccs", X, labels, groups)
     files = {path: path.read_bytes() for path in sorted((tmp_path / "set").rglob("*.npy"))}
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES == 100
-    )
+    @HOW
     @given(st.dictionaries(st.sampled_from(sorted(files)), CHANGES, min_size=1))
     def attack(changed: dict[Path, list]):
         for path, content in files.items():

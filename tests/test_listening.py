@@ -19,7 +19,7 @@ from repository import copy_of_the_project
 
 from stages import tasks
 from stages.files import MODEL, UserError, card_path, read_json
-from stages.listening import Listener, listen_to_all
+from stages.listening import Listener, choose_card, listen_to_all
 from stages.writing import write_json
 
 CARD = card_path("mfccs")
@@ -125,6 +125,30 @@ def test_what_is_amiss_is_named_where_it_is(listener, tmp_path):
     path.with_suffix(".safetensors").unlink()
     with pytest.raises(UserError, match=r"^.*/there/mfccs\.safetensors: not found"):
         Listener(path)
+
+
+def test_the_verdict_on_a_song_is_the_product_of_what_its_seconds_say(listener):
+    """A second that is sure outweighs several that are not: the mean of the probabilities would be another."""
+    song = listener.hear(noise(40000, 1, "float32"), 8000)
+    product = np.prod(song.seconds, axis=0) ** (1 / 5)
+    np.testing.assert_allclose(list(song.probabilities.values()), product / product.sum(), rtol=1e-9)
+    assert np.abs(product / product.sum() - song.seconds.mean(axis=0)).max() > 1e-3
+
+
+def test_of_the_models_that_hear_sound_the_best_on_the_validation_part_is_chosen(workplace):
+    scores = {"mfccs": 0.6, "melgrams": 0.7, "other": 0.9}
+    for name in ("mfccs", "melgrams"):
+        make_model(name)
+    for name, score in scores.items():
+        card = read_json(CARD) if name == "other" else read_json(card_path(name))
+        own = {"representation": name, "chosen": card["chosen"] | {"val_f1_macro": score}}
+        write_json(card_path(name), card | own | ({"front_end": None} if name == "other" else {}))
+    assert choose_card(None) == card_path("melgrams")
+    assert choose_card("mfccs") == CARD
+    assert choose_card("other") == card_path("other")  # to be refused by its name
+    for name in ("mfccs", "melgrams"):
+        card_path(name).unlink()
+    assert choose_card(None) == card_path("other")
 
 
 def test_below_the_threshold_a_genre_is_unknown(listener):

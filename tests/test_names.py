@@ -73,7 +73,7 @@ def one_kind_of_newline(name):
     return re.sub("\r\n?", "\n", name)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from([*MARKUP, *NEWLINES, "a", "é", " "]), max_size=8).map("".join))
 @example("a_b __c__ _d_")
 def test_any_name_is_read_from_markdown_as_it_was_written(name):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
@@ -30,11 +31,55 @@ def die(n):
     os._exit(9)
 
 
-@pytest.mark.parametrize("place", [tasks.in_this_process, tasks.on_threads, tasks.on_processes])
-def test_every_place_gives_the_same(place, monkeypatch):
+class Client:
+    """What Dask's client does, of a cluster that is this process: the last task is done first."""
+
+    def __init__(self, address, timeout):
+        if address != "tcp://here:1":
+            raise OSError("nobody answers")
+        self.told = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def scheduler_info(self):
+        return {"workers": {"one": {}, "another": {}}}
+
+    def subscribe_topic(self, topic, told):
+        self.told = told
+        worker = SimpleNamespace(log_event=lambda to, said: told((1.5, said)) if to == topic else None)
+        sys.modules["distributed"].get_worker = lambda: worker
+
+    def map(self, task, items, **how):
+        return [(task, item) for item in items]
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """The address of a cluster, and the module distributed, both of them stand-ins."""
+
+    def as_completed(futures, with_results):
+        return ((future, future[0](future[1])) for future in reversed(futures))
+
+    killed = type("KilledWorker", (Exception,), {})
+    module = SimpleNamespace(Client=Client, as_completed=as_completed, KilledWorker=killed)
+    monkeypatch.setitem(sys.modules, "distributed", module)
+    monkeypatch.setattr(tasks, "_told", None)  # as in a worker
+    return "tcp://here:1", module
+
+
+@pytest.mark.parametrize("place", [tasks.in_this_process, tasks.on_threads, tasks.on_processes, tasks.on_cluster])
+def test_every_place_gives_the_same(place, monkeypatch, cluster):
     monkeypatch.setattr(tasks, "cores", CORES)
     said = []
-    more = {tasks.on_processes: (2, ["json"], said.append), tasks.in_this_process: (said.append,)}.get(place, ())
+    more = {
+        tasks.in_this_process: (said.append,),
+        tasks.on_processes: (2, ["json"], said.append),
+        tasks.on_cluster: (cluster[0], said.append),
+    }.get(place, ())
     if place is tasks.on_threads:  # which has no way to report
         monkeypatch.setattr(tasks, "_told", said.append)
     results = list(place(square, range(20), *more))
@@ -44,6 +89,25 @@ def test_every_place_gives_the_same(place, monkeypatch):
     assert here == (place is not tasks.on_processes)
     with pytest.raises(UserError, match="cannot be squared"):
         list(place(fail, range(20), *more))
+
+
+def test_what_a_cluster_lacks_is_told_in_one_line(cluster, monkeypatch, capsys):
+    address, module = cluster
+    assert sorted(tasks.on_cluster(math.sqrt, range(3), address)) == [0, 1, math.sqrt(2)]
+    assert capsys.readouterr().out == "2 workers at tcp://here:1\n"
+
+    def lose(n):
+        raise module.KilledWorker("a worker\n was lost")
+
+    with pytest.raises(
+        UserError, match=rf"^{address}: the cluster could not run the tasks \(a worker was lost\); start"
+    ):
+        list(tasks.on_cluster(lose, range(3), address))
+    with pytest.raises(UserError, match=r"^tcp://b:2: found no Dask scheduler \(nobody answers\); start one with: "):
+        list(tasks.on_cluster(math.sqrt, range(3), "tcp://b:2"))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match=r"^a Dask cluster needs the package distributed: pip install distributed$"):
+        list(tasks.on_cluster(math.sqrt, range(3), address))
 
 
 def test_a_process_that_is_not_forked_gives_the_same(monkeypatch):
@@ -110,6 +174,7 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"},
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` has it ignored
     ) as process:
         deadline = time.monotonic() + 60
         while len(workers := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:

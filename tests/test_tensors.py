@@ -15,7 +15,7 @@ from stages.records import Description
 from stages.tensors import TensorFile, read_prepared, read_rows, read_tensors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shapes=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=3), min_size=1, max_size=5),
     cuts=st.lists(st.integers(0, 4), max_size=3),

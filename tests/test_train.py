@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 
 from stages import prepare, train, trainer
 from stages.files import SNAPSHOTS, UserError, read_json
+from stages.fingerprints import of_training
 from stages.learning import runs, timing
 from stages.learning.devices import DeviceError
 from stages.learning.optimizer import OptimizerError
 from stages.learning.recipe import Job, Recipe
+from stages.params import TRAINING, load_params
 from stages.results import PARTS_OF_TIME
 
 
@@ -54,6 +56,12 @@ def test_snapshots_are_kept_when_macro_f1_improves_and_repeat_to_the_byte(workpl
     assert "second" not in first["history.json"].decode()
     train_on("cpu", monkeypatch)
     assert files(SNAPSHOTS / "cpu") == first
+
+
+def test_every_parameter_of_training_and_the_data_make_another_fingerprint():
+    params = load_params().model_dump(mode="json", include=set(TRAINING))
+    others = [of_training("data", params | {key: "another"}) for key in TRAINING]
+    assert len({of_training("data", params), of_training("others", params), *others}) == len(TRAINING) + 2
 
 
 def test_whoever_starts_the_workers_needs_no_torch(workplace):

@@ -58,7 +58,7 @@ def test_compressed_files_keep_their_pitch_and_level(tmp_path, suffix):
     assert heard.std() == pytest.approx(music(3, 8000)[8000:16000].std(), rel=0.05)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     length=st.integers(0, 40000),
     hop=st.integers(500, 20000),

@@ -40,7 +40,7 @@ def test_silence(dtype):
     np.testing.assert_array_equal(melgrams(silence), 0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(n=st.integers(0, 2 * BLOCK + 3), seed=st.integers(0, 99))
 def test_a_clip_sounds_alike_in_any_company(n, seed):
     clips = np.random.default_rng(seed).uniform(-1, 1, (n, 8000))
@@ -51,7 +51,7 @@ def test_a_clip_sounds_alike_in_any_company(n, seed):
             np.testing.assert_allclose(together[-1], front_end(clips[-1:])[0], rtol=0, atol=1e-9)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(gain=st.floats(0.01, 1), seed=st.integers(0, 99))
 def test_loudness_does_not_matter(gain, seed):
     clip = np.random.default_rng(seed).uniform(-1, 1, (1, 8000))

@@ -22,7 +22,7 @@ CHANGES = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=2, max_size=5),
     n=st.integers(1, 33),

@@ -30,7 +30,7 @@ def with_all_at_once(train):
     return mean, np.where((train == train[0]).all(axis=0), 1, std)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     n=st.integers(3, 300),
     shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),

@@ -54,7 +54,7 @@ def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
         np.testing.assert_array_equal(numbers, entries)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     names=st.lists(st.sampled_from(["b", "a", "ä", "aa", "Z", "日本"]), min_size=1, max_size=60),
     times=st.integers(1, 4),

@@ -39,7 +39,7 @@ def test_intervals_of_independent_samples_are_those_of_a_binomial_distribution(s
         assert found[f"accuracy_{end}"] == pytest.approx(binom.ppf(quantile, n, share) / n, abs=0.006)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=3, max_size=40),
     copies=st.integers(2, 30),
@@ -62,7 +62,7 @@ def test_a_sure_result_has_no_width_and_a_class_is_never_lost():
     assert found["f1_low"] == [1.0, 1.0, 1.0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     samples=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60),
     at_once=st.sampled_from([1, 1000, scoring.AT_ONCE]),

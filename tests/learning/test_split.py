@@ -29,7 +29,7 @@ from stages.records import PARTS
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(12, 60), min_size=2, max_size=5),
     shares=st.tuples(st.integers(2, 6), st.integers(1, 3), st.integers(1, 3)),
@@ -46,7 +46,7 @@ def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, se
         np.testing.assert_allclose(in_part, np.array(sizes) * len(rows[part]) / len(labels), atol=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     group_sizes=st.lists(st.integers(1, 9), min_size=18, max_size=60),
     n_classes=st.integers(2, 4),
@@ -177,7 +177,7 @@ def test_a_class_of_too_few_is_refused():
         draw_parts(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=2, max_size=60),
     n_classes=st.integers(2, 4),

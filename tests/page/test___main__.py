@@ -77,7 +77,11 @@ def test_figures_of_another_model_are_refused(workplace):
     judge("melgrams")
     with pytest.raises(UserError, match=r"metrics/select.json: was made from other data or parameters"):
         page.main()
-    write_json(SELECTED, {"best": "mfccs", "model": "best", "representations": {"mfccs": CHOSEN}})
+    selection = {"best": "mfccs", "model": "best", "representations": {"mfccs": CHOSEN | {"epoch": 1}}}
+    write_json(SELECTED, selection)
+    with pytest.raises(UserError, match=r"metrics/select.json: was made from other data or parameters"):
+        page.main()
+    write_json(SELECTED, selection | {"representations": {"mfccs": CHOSEN}})
     with pytest.raises(UserError, match=r"metrics/evaluate.json: was made from other data or parameters"):
         page.main()
     assert not PAGE.exists()

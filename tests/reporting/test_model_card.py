@@ -1,7 +1,7 @@
 """The model card's page: it claims nothing of the demo corpus where the data are one's own, and counts songs."""
 
 import pytest
-from reporting.judged import FEW, HARDWARE, JUDGED
+from reporting.judged import FEW, HARDWARE, JUDGED, UNLIKE
 
 from stages.files import timing_path
 from stages.records import PARTS, Card
@@ -63,6 +63,41 @@ def test_of_many_classes_the_first_are_named(tmp_path, monkeypatch):
     told = ", ".join(names[:10]) + ", and 490 more"
     assert f"\nModels that name the genre of one second of music: {told}.\n" in page
     assert f"\n- One second at a time; 500 classes ({told}).\n" in page
+
+
+def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
+    split = {"seed": 7, "train": 5, "val": 3, "test": 2}
+    data = CARD.data.model_dump() | {"split": split, "standardize": False, "sample_rate": 8000}
+    known = CARD.model_dump() | {"data": data, "front_end": {"definition": "d", "sample_rate": 8000}}
+    mlp = known | {"representation": "mine", "network": "mlp", "shape": [26], "hidden": [12, 7]}
+    mlp["front_end"] = {"definition": "e", "sample_rate": 16000}
+    page = model_card({"other": Card(**known), "mine": Card(**mlp)}, {"other": JUDGED, "mine": UNLIKE})
+    assert (
+        "\n".join(
+            [
+                "| model | hears | network | chosen from | test macro F1 | accuracy | macro F1, all runs | by track |",
+                f"|{' --- |' * 8}",
+                "| other | 21 x 128 numbers a second | cnn | cpu, run 0, epoch 2 | 0.700 [0.610, 0.790] "
+                "| 0.710 [0.600, 0.800] | 0.680 ± 0.020 | tracks unknown |",
+                "| mine | 26 numbers a second | mlp 26-12-7-2 | cpu, run 0, epoch 2 | 0.130 [0.140, 0.150] "
+                "| 0.100 [0.110, 0.120] | 0.180 ± 0.019 | 0.170 |",
+            ]
+        )
+        in page
+    )
+    for line in (
+        "- Data set: data/mine. Its licence is not known to this program: see where the data set came from.",
+        "- Split: drawn with seed 7, stratified by class, tracks unknown; standardized by the training part: no.",
+        "- model other: definition d, sample_rate 8000",
+        "- model mine: definition e, sample_rate 16000",
+        "- lr 0.1",
+        "- versions: torch 2",
+        "- Sound is heard at 8000 and 16000 Hz: nothing above half of that, and no stereo.",
+        "- One second at a time; 2 classes (2, 10).",
+    ):
+        assert line in page.splitlines()
 
 
 def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):

@@ -1,14 +1,18 @@
 """The report's page: what it reads, and how it says what the intervals rest on."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
-from reporting.judged import FEW, JUDGED
+import yaml
+from conftest import write_params
+from reporting.judged import FEW, HARDWARE, JUDGED
 
-from stages.files import DESCRIPTION, UserError
-from stages.records import PARTS, Description
-from stages.reporting import page
+from stages.files import DESCRIPTION, F1, MODELS, RELIABILITY, SECONDS, UserError
+from stages.records import PARTS, Description, Skipped
+from stages.reporting import page, pictures
+from stages.results import Timed, Timing
 
 
 def test_curves_come_as_numbers(tmp_path):
@@ -25,6 +29,14 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
         page.read_confusion(tmp_path / "a.csv", {"a": 3, "b, c": 1})
 
 
+def describe(unit):
+    """Write what is known of data of two classes, whose names are not in the order of the alphabet."""
+    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
+    known = {"fingerprint": "d", "params": {}, "classes": ["2", "10"]}
+    known |= {"counts": {part: {"10": n, "2": n + 5} for n, part in enumerate(PARTS, 1)}}
+    Description(**known, representations={"mfccs": {"shape": [26]}}, source=source).write(DESCRIPTION)
+
+
 @pytest.mark.parametrize(
     ("unit", "judged", "says"),
     [
@@ -38,10 +50,85 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
 )
 def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, judged, says):
     monkeypatch.chdir(tmp_path)
-    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
-    known = {"fingerprint": "d", "params": {}, "classes": ["a", "b"]}
-    known |= {"counts": {part: {"a": 1, "b": 1} for part in PARTS}, "representations": {"mfccs": {"shape": [26]}}}
-    Description(**known, source=source).write(DESCRIPTION)
+    describe(unit)
     said = page.how_sure({"mfccs": JUDGED, "other": judged})
     assert says in said
     assert ("Brackets" in said) == (judged is JUDGED)
+
+
+ON_A_GPU = HARDWARE.model_copy(update={"gpu": "a GPU", "driver": "570", "cuda": "12.8"})
+TIMINGS = {
+    device: Timing.model_construct(hardware=hardware, representations={"mfccs": Timed.model_construct(threads=3)})
+    for device, hardware in (("cpu", HARDWARE), ("gpu", ON_A_GPU))
+}
+
+
+@pytest.mark.parametrize("devices", [["cpu"], ["cpu", "gpu"]])
+def test_each_picture_is_drawn_from_what_it_is_called_after(tmp_path, monkeypatch, devices):
+    monkeypatch.chdir(tmp_path)
+    describe("track")
+    drawn = {}
+    for kind in ("learning_curves", "confusion", "intervals", "reliability", "seconds"):
+        monkeypatch.setattr(pictures, kind, lambda path, *given, kind=kind: drawn.update({path.name: (kind, *given)}))
+    timings = TIMINGS if "gpu" in devices else TIMINGS | {"gpu": Skipped(skipped="none")}
+    monkeypatch.setattr(page, "read_timings", lambda: timings)
+    monkeypatch.setattr(page, "read_curves", lambda path: str(path))
+    monkeypatch.setattr(page, "read_confusion", lambda path, samples: (str(path), samples))
+    monkeypatch.setattr(page, "read_table", lambda path, columns: path)
+    page.draw({"mfccs": JUDGED, "other": JUDGED})
+    both, samples = ("mfccs", "other"), {"2": 8, "10": 3}
+    curves = {name: {device: f"metrics/curves/{name}_{device}.csv" for device in devices} for name in both}
+    matrices = {name: (f"metrics/confusion/{name}.csv", samples) for name in both}
+    assert drawn == {
+        "learning_curves.png": ("learning_curves", curves),
+        "confusion.png": ("confusion", {name: ["2", "10"] for name in both}, matrices),
+        "f1.png": ("intervals", F1, "class", "f1", "F1 on the test part"),
+        "models.png": ("intervals", MODELS, "model", "f1_macro", "macro F1 on the test part"),
+        "reliability.png": ("reliability", RELIABILITY),
+        "seconds.png": ("seconds", SECONDS),
+    }
+
+
+@pytest.mark.parametrize("gpu", [TIMINGS["gpu"], Skipped(skipped="no GPU was found")])
+def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_picture(monkeypatch, gpu):
+    for part in ("headline", "baselines_table", "devices_table"):
+        monkeypatch.setattr(page, part, lambda *_, part=part: [f"the {part}"])
+    for part in ("how_sure", "parameters", "pipeline"):
+        monkeypatch.setattr(page, part, lambda *_, part=part: f"the {part}")
+    monkeypatch.setattr(page, "read_timings", lambda: TIMINGS | {"gpu": gpu})
+    start, *sections = page.report({}).split("\n## ")
+    assert "the headline\n\nthe how_sure" in start
+    sections = dict(section.split("\n", 1) for section in sections)
+    shown = {
+        title: [line for line in text.splitlines() if line.startswith(("![", "the "))]
+        for title, text in sections.items()
+    }
+    assert shown == {
+        "The network against baselines": [
+            "![The network against baselines](pictures/models.png)",
+            "the baselines_table",
+        ],
+        "Learning curves": ["![Learning curves](pictures/learning_curves.png)"],
+        "Confusion matrices": ["![Confusion matrices](pictures/confusion.png)"],
+        "F1 of each class": ["![F1 of each class](pictures/f1.png)"],
+        "Reliability": ["![Reliability](pictures/reliability.png)"],
+        "CPU against GPU": ["![CPU against GPU](pictures/seconds.png)", "the devices_table"],
+        "Parameters": ["the parameters"],
+        "Hardware and versions": [],
+        "What was skipped": [],
+        "The pipeline": ["the pipeline"],
+    }
+    hardware = ["- CPU: a processor, 2 cores, AVX2; threads: mfccs 3", "- versions: torch 2"]
+    if gpu is TIMINGS["gpu"]:
+        hardware.insert(1, "- GPU: a GPU, driver 570, CUDA 12.8")
+    assert sections["Hardware and versions"].split("\n") == ["", *hardware, ""]
+    skipped = "- nothing" if gpu is TIMINGS["gpu"] else "- `train_gpu`: no GPU was found"
+    assert sections["What was skipped"].strip() == skipped
+
+
+def test_the_parameters_are_those_of_params_yaml_without_its_comments(workplace):
+    write_params(lr=0.125, audio={"sample_rate": 16000, "on_error": "skip"})
+    text = Path("params.yaml").read_text() + "# a comment\n"
+    Path("params.yaml").write_text(text)
+    assert yaml.safe_load(page.parameters()) == yaml.safe_load(text)
+    assert "#" not in page.parameters()

@@ -4,7 +4,10 @@ import struct
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 
 from stages.reporting import pictures
 
@@ -69,3 +72,118 @@ def test_a_value_without_an_interval_is_drawn_without(tmp_path, monkeypatch):
         tmp_path / "f1.png", [{"representation": "a", "class": "b"} | row for row in rows], "class", "f1", "F1"
     )
     assert drawn == [[0.5, 0.9], 0.7, 0.6]
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """A function that returns the axes of the last picture, as they were drawn."""
+    drawn = []
+    monkeypatch.setattr(pyplot, "close", drawn.append)
+    yield lambda: drawn[-1].axes
+    monkeypatch.undo()
+    for figure in drawn:
+        pyplot.close(figure)
+
+
+def legend(axes):
+    """Return what a legend says behind each colour."""
+    handles, texts = axes.get_legend().legend_handles, axes.get_legend().get_texts()
+    colours = [to_hex(each.get_color() if isinstance(each, Line2D) else each.get_facecolor()) for each in handles]
+    return dict(zip(colours, (text.get_text() for text in texts), strict=True))
+
+
+def points(line):
+    return [tuple(map(float, point)) for point in line.get_xydata()]
+
+
+def test_learning_curves_are_the_runs_macro_f1_by_epoch(tmp_path, panels):
+    """Of each device in its own colour, once in the legend."""
+    scores = {"cpu": [[0.2, 0.4], [0.3]], "gpu": [[0.2, 0.5], [0.1, 0.6]]}
+    curves = {
+        device: [
+            {"run": run, "epoch": epoch, "train_loss": 7, "val_loss": 8, "val_accuracy": 0.9, "val_f1_macro": f1}
+            for run, own in enumerate(runs)
+            for epoch, f1 in enumerate(own)
+        ]
+        for device, runs in scores.items()
+    }
+    pictures.learning_curves(tmp_path / "a.png", {"mfccs": curves, "other": {"cpu": curves["cpu"]}})
+    one, other = panels()
+    expected = [list(map(tuple, enumerate(map(float, run)))) for runs in scores.values() for run in runs]
+    assert [points(line) for line in one.lines] == expected
+    assert [points(line) for line in other.lines] == expected[:2]
+    assert [line.get_color() for line in one.lines] == [pictures.COLOURS[0]] * 2 + [pictures.COLOURS[5]] * 2
+    assert legend(one) == {pictures.COLOURS[0].lower(): "CPU", pictures.COLOURS[5].lower(): "GPU"}
+    assert (one.get_title(), one.get_xlabel(), other.get_title()) == ("mfccs", "epoch", "other")
+    assert one.get_ylabel().startswith("validation macro F1")
+
+
+def test_a_confusion_shades_the_share_of_the_actual_class(tmp_path, panels):
+    pictures.confusion(tmp_path / "a.png", {"mfccs": ["x", "y"]}, {"mfccs": np.array([[3, 1], [5, 15]])})
+    (axes,) = panels()
+    assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0.25, 0.75]]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["x", "y"]
+    assert [(text.get_position(), text.get_text()) for text in axes.texts] == [
+        ((0, 0), "3\n75%"), ((1, 0), "1\n25%"), ((0, 1), "5\n25%"), ((1, 1), "15\n75%")
+    ]  # fmt: skip
+    assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "white"]
+
+
+def test_intervals_lie_around_their_values_and_a_hollow_mark_is_the_split_at_random(tmp_path, panels):
+    rows = [
+        {"representation": "a", "model": "svm", "f1_macro": 0.7, "low": 0.6, "high": 0.8, "split_at_random": 0.9},
+        {"representation": "b", "model": "net", "f1_macro": 0.5, "low": None, "high": None, "split_at_random": None},
+    ]
+    pictures.intervals(tmp_path / "a.png", rows, "model", "f1_macro", "macro F1")
+    one, other = panels()
+    assert [points(line) for line in one.lines] == [[(0.6, 0), (0.8, 0)], [(0.7, 0)], [(0.9, 0)]]
+    assert [line.get_fillstyle() for line in one.lines[1:]] == ["full", "none"]
+    assert [points(line) for line in other.lines] == [[(0.5, 0)]]
+    assert [axes.get_yticklabels()[0].get_text() for axes in (one, other)] == ["svm", "net"]
+    assert (one.get_title(), other.get_title(), one.get_xlabel()) == ("a", "b", "macro F1")
+
+
+def test_reliability_is_accuracy_over_confidence_and_marks_are_as_large_as_their_samples(tmp_path, panels):
+    bins = [(10, 0.35, 0.5), (30, 0.85, 0.7)]
+    keys = ("samples", "confidence", "accuracy")
+    rows = [{"representation": "a"} | dict(zip(keys, each, strict=True)) for each in bins]
+    pictures.reliability(tmp_path / "a.png", [*rows, rows[0] | {"representation": "b"}])
+    one, other = panels()
+    diagonal, line = one.lines
+    assert (points(diagonal), points(line)) == ([(0, 0), (1, 1)], [(0.35, 0.5), (0.85, 0.7)])
+    assert one.collections[0].get_offsets().tolist() == [[0.35, 0.5], [0.85, 0.7]]
+    assert one.collections[0].get_sizes().tolist() == [10 + 300 / 4, 10 + 300 * 3 / 4]
+    assert points(other.lines[1]) == [(0.35, 0.5)]
+    assert (one.get_ylabel(), one.get_xlabel().split()[0]) == ("accuracy", "confidence")
+
+
+def test_seconds_are_stacked_in_the_order_of_the_parts(tmp_path, panels):
+    spent = {"warmup": 1, "transfer": 2, "train": 4, "validate": 8, "snapshot": 16}
+    rows = [{"what": "one run", "part": part, "seconds": n} for part, n in spent.items()]
+    pictures.seconds(tmp_path / "a.png", [*rows[::-1], {"what": "all runs", "part": "all runs", "seconds": 40}])
+    (axes,) = panels()
+    bars = [(round(bar.get_y() + bar.get_height() / 2), bar.get_x(), bar.get_width()) for bar in axes.patches]
+    assert [bar for bar in bars if bar[2]] == [(0, 0, 1), (0, 1, 2), (0, 3, 4), (0, 7, 8), (0, 15, 16), (1, 0, 40)]
+    assert [(text.get_position(), text.get_text()) for text in axes.texts] == [
+        ((31, 0), " 31.00 s"), ((40, 1), " 40.00 s")
+    ]  # fmt: skip
+    assert legend(axes) == {colour.lower(): part for part, colour in pictures.PART_COLOURS.items()}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one run", "all runs"]
+
+
+def test_a_timeline_stacks_the_classes_up_to_the_end_of_the_last_second(tmp_path, panels):
+    """The legend names them from the top one down."""
+    starts, probabilities = np.array([0, 0.5, 1]), np.array([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7]])
+    pictures.timeline(tmp_path / "a.png", "a song", starts, probabilities, ["blues", "_rock"])
+    (axes,) = panels()
+    lower, upper = (area.get_paths()[0] for area in axes.collections)
+    for time, share in ((0.25, 0.1), (0.75, 0.6), (1.25, 0.3), (1.9, 0.3)):
+        assert lower.contains_point((time, share - 0.01))
+        assert upper.contains_point((time, share + 0.01))
+        assert upper.contains_point((time, 0.99))
+    assert (axes.get_title(), axes.get_xlim(), axes.get_ylim()) == ("a song", (0, 2), (0, 1))
+    assert list(legend(axes).items()) == [
+        (pictures.COLOURS[1].lower(), "_rock"), (pictures.COLOURS[0].lower(), "blues")
+    ]  # fmt: skip
+    assert [axes.xaxis.get_major_formatter()(second) for second in (0, 61, 3600)] == ["0:00", "1:01", "60:00"]

@@ -127,6 +127,18 @@ def test_pictures_with_one_name_are_kept_apart(here, monkeypatch):
     assert drawn == [(f"pics/{name}.png", path) for name, path in zip(names, paths, strict=True)]
 
 
+def test_a_picture_shows_the_songs_seconds_and_its_verdict(here, monkeypatch):
+    given = []
+    monkeypatch.setattr(songs, "timeline", lambda *arguments: given.append(arguments))
+    one, other = song("x/a.mp3"), song("b.ogg", "unknown")
+    songs.draw(Path("a.png"), one)
+    songs.draw(Path("b.png"), other)
+    assert given == [
+        (Path("a.png"), "a.mp3: .. 0.70", one.starts, one.seconds, CLASSES),
+        (Path("b.png"), "b.ogg: unknown (.. 0.70)", other.starts, other.seconds, CLASSES),
+    ]
+
+
 def test_pictures_leave_the_other_files_of_a_folder_alone(here):
     Path("my.pics").mkdir()
     Path("my.pics/mine").write_text("mine")

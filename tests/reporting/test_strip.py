@@ -61,6 +61,12 @@ def test_long_songs_are_summed_up():
     assert strip(seconds, ["b", "c"]) == "b" * 30 + "c" * 30
 
 
+def test_a_stretch_is_summed_up_as_a_song_is_by_the_product_of_what_its_seconds_say():
+    """A second that is sure outweighs two that are not, in the midst of the stretch."""
+    stretch = [[0.75, 0.25], [0.01, 0.99], [0.75, 0.25]]  # the mean of their probabilities is above 0.5
+    assert strip(np.array(stretch * 60), ["b", "c"]) == "c" * 60
+
+
 def test_initials_are_first_letters_where_no_two_share_one():
     assert initials(["blues", "classical"]) == ["b", "c"]
     assert initials(["rock", "reggae"]) == ["a", "b"]

@@ -1,7 +1,7 @@
 """Tables: without tracks, with few of them, with a GPU."""
 
 import pytest
-from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS
+from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS, UNLIKE
 
 from stages.files import COMPARED, SELECTED, timing_path
 from stages.records import write_by_name
@@ -18,7 +18,7 @@ def metrics(tmp_path, monkeypatch):
     Selection(best="other", model="best", representations={"other": CHOICE}).write(SELECTED)
     comparison = Comparison(
         cpu_seconds=2.0,
-        gpu_seconds=1.5,
+        gpu_seconds=0.75,
         cpu_all_runs_seconds=10.0,
         gpu_all_runs_seconds=1.5,
         gpu_speedup=10 / 1.5,
@@ -39,6 +39,27 @@ def test_headline_without_tracks(metrics):
         "| other |  | 0.720 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown | 0.800 | 0.040 "
         "| gpu, ensemble of 4 runs |  |"
     )
+
+
+def test_every_figure_is_in_its_own_column(metrics):
+    """scores: accuracy, its low and high end, macro F1, its low and high end."""
+    assert tables.headline({"other": UNLIKE}) == [
+        "| representation | test macro F1, all runs | macro F1 | accuracy | macro F1 by track | loss "
+        "| calibration error | chosen from | best epoch, all runs |",
+        f"|{' --- |' * 9}",
+        "| other | **0.180** ± 0.019 | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 | 1.250 | 0.025 "
+        "| gpu, run 1, epoch 3 | 3.5 ± 0.5 |",
+        "| other |  | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] | 0.270 | 1.500 | 0.035 "
+        "| gpu, ensemble of 4 runs |  |",
+    ]
+    assert tables.baselines_table({"other": UNLIKE}) == [
+        "| representation | model | test macro F1 | accuracy | macro F1, split at random |",
+        f"|{' --- |' * 5}",
+        "| other | chosen model | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] |  |",
+        "| other | ensemble | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] |  |",
+        "| other | majority class | 0.330 [0.340, 0.350] | 0.300 [0.310, 0.320] |  |",
+        "| other | svm rbf | 0.430 [0.440, 0.450] | 0.400 [0.410, 0.420] | 0.460 |",
+    ]
 
 
 def test_headline_of_an_ensemble(metrics):
@@ -64,8 +85,11 @@ def test_few_songs_stand_where_the_interval_was(metrics):
 
 
 def test_devices(metrics):
-    assert tables.devices_table()[2:] == [
-        "| other | 2.00 s | 1.50 s | 10.00 s | 1.50 s | 6.7 | 600 | 12,000 | 0.0123 |",
+    assert tables.devices_table() == [
+        "| representation | one run, CPU | one run, GPU | all runs, CPU | all runs, GPU | all runs: CPU / GPU "
+        "| steps/s, CPU | steps/s, GPU | largest difference of validation macro F1 |",
+        f"|{' --- |' * 9}",
+        "| other | 2.00 s | 0.75 s | 10.00 s | 1.50 s | 6.7 | 600 | 12,000 | 0.0123 |",
         "",
         "Start: CPU 0.50 s, GPU 4.25 s",
     ]
