@@ -162,6 +162,39 @@ def test_features_of_another_rate_than_the_parameters_are_refused(workplace):
         prepare.main()
 
 
+@pytest.mark.parametrize("names", [np.arange(12), np.array([f"song {i:02}" for i in range(12)])])
+def test_a_track_of_two_classes_is_named(workplace, names):
+    X, _, _ = make_arrays(n=120)
+    labels = np.repeat(["blues", "pop"], 60).astype("U9")
+    labels[10:60:2] = "blues "
+    save_arrays(workplace / "data" / "mine", X, labels, np.repeat(names, 10))
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == (
+        f"data/mine: track {names[1]} holds the classes 'blues' and 'blues ' and counts for the former, so that the "
+        "latter has 0 tracks, expected 3 or more, one for each part; put labels.npy right, add some or drop the class"
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "artists", "has"), [("group", 2, "2 groups"), ("track", 1, "1 track"), (None, None, "2 samples")]
+)
+def test_a_class_of_too_few_is_counted_in_what_is_dealt_out(workplace, unit, artists, has):
+    """Eight songs of two artists are two groups."""
+    X, labels, groups = make_arrays(n=128, classes=("blues", "pop"))
+    labels[np.flatnonzero(labels == "pop")[2 if artists is None else 0 :]] = "blues"
+    if artists:
+        labels[-32:], groups[-32:] = "metal", 99 + np.arange(32) // 4 % artists
+    save_arrays(workplace / "data" / "mine", X, labels, groups if artists else None)
+    (workplace / "data" / "mine" / "audio.json").write_text(json.dumps({"sample_rate": 8000, "unit": unit or "track"}))
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == (
+        f"data/mine: labels.npy: class '{'metal' if artists else 'pop'}' has {has}, expected 3 or more, one for each "
+        "part; add some or drop the class"
+    )
+
+
 def test_no_groups_is_worth_a_warning(workplace, capsys):
     X, labels, groups = make_arrays()
     save_arrays(workplace / "data" / "mine", X, labels)
