@@ -66,7 +66,7 @@ def main() -> None:
     if few:
         print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
     classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
-    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)} of {classes}")
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {classes}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:

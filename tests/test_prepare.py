@@ -59,15 +59,14 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups "
-        "of 3 classes: blues, pop, rock"
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups; 3 classes: blues, pop, rock"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
     write_params(dataset="data/plain", split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of 3 classes: blues, pop, rock"
+    assert said == "prepare: plain: 71 train / 18 val / 31 test samples; 3 classes: blues, pop, rock"
 
 
 def test_of_many_classes_the_first_are_named(workplace, capsys):
@@ -78,7 +77,7 @@ def test_of_many_classes_the_first_are_named(workplace, capsys):
     warning, last = capsys.readouterr().out.splitlines()
     part = " has " + ", ".join(f"1 of {name}" for name in names[:10]) + ", and 490 more"
     assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; whatever")
-    assert last.endswith(f" groups of 500 classes: {', '.join(names[:10])}, and 490 more")
+    assert last.endswith(f" groups; 500 classes: {', '.join(names[:10])}, and 490 more")
 
 
 def test_raw_columns_stay_raw(workplace):
