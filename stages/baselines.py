@@ -60,7 +60,7 @@ def judge(name: str, description: Description, class_weight: str | None) -> dict
         found |= intervals(labels[test], predicted, units[test], len(classes))
         results[each] = {key: found[key] for key in Scored.model_fields}
     if description.source.groups is not None:
-        at_random = rows_of(draw_parts(classes, labels, None, counts, SEED))
+        at_random = rows_of(draw_parts(len(classes), labels, None, counts, SEED))
         test, predictions = answers(read, labels, units, at_random, class_weight)
         for each, predicted in predictions.items():
             found = scores(count(labels[test], predicted, len(classes)))

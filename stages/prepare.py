@@ -12,11 +12,19 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there
+from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
 from stages.fingerprints import fingerprint
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
-from stages.learning.split import blocks_of_neighbours, check_classes, count_parts, draw_parts, rows_of
+from stages.learning.split import (
+    TooFewError,
+    blocks_of_neighbours,
+    check_classes,
+    count_parts,
+    draw_parts,
+    rows_of,
+    shared_group,
+)
 from stages.learning.units import at_once, units_of_classes
 from stages.params import PREPARING, Params, load_params
 from stages.records import PARTS, Description, Shape, Sound, Source, few_songs
@@ -58,7 +66,7 @@ def main() -> None:
     if few:
         print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
     classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
-    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)} of {classes}")
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {classes}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:
@@ -67,7 +75,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
     classes, labels = encode(block for _, block in blocks_of(first.labels))
     groups, parts = read_groups(first.groups), dataset.given_parts
     if parts is None:
-        parts = draw_split(params, classes, labels, groups)
+        parts = draw_split(params, classes, labels, groups, first.groups)
         if groups is None:
             print(
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
@@ -134,16 +142,33 @@ def dealt(
             before[part] += len(own)
 
 
-def draw_split(params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return each sample's part.
+def draw_split(
+    params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None, files: list[ArrayFile] | None
+) -> np.ndarray:
+    """Return each sample's part; the files are those of groups.npy.
 
     Raises:
-        UserError: if a class is too small to be split.
+        UserError: if a class is too small to be split, naming a group that it shares with another class, if it does.
     """
     try:
-        return draw_parts(classes, labels, groups, params.split.model_dump(), params.split_seed)
-    except ValueError as error:
-        raise UserError(f"{params.dataset}: labels.npy: {error}; add some or drop the class") from None
+        return draw_parts(len(classes), labels, groups, params.split.model_dump(), params.split_seed)
+    except TooFewError as error:
+        number, n = error.args
+    unit = "sample" if groups is None else read_audio(Path(params.dataset), params)[1]
+    own, few = shown(repr(classes[number])), f"{n} {unit}{'s' * (n != 1)}"
+    shared = None if groups is None else shared_group(labels, groups, number)
+    if shared is None:
+        raise UserError(
+            f"{params.dataset}: labels.npy: class {own} has {few}, expected {len(PARTS)} or more, one for each part; "
+            "add some or drop the class"
+        )
+    row, other = shared
+    group = next(block[row - first] for first, block in blocks_of(files) if row < first + len(block))
+    raise UserError(
+        f"{params.dataset}: {unit} {shown(group)} holds the classes {shown(repr(classes[other]))} and {own} and counts "
+        f"for the former, so that the latter has {few}, expected {len(PARTS)} or more, one for each part; put "
+        "labels.npy right, add some or drop the class"
+    )
 
 
 def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:

@@ -310,8 +310,8 @@ ARRAYS = {  # what prepare says
     "what has no end": (link(X, "/dev/zero"), f"{X}: found a device, expected a file"),
     "a label a sample": (
         a_label_a_sample,
-        "data/features: labels.npy: class 0 has 1 samples, expected 3 or more, one for each part; add some or drop the "
-        "class",
+        "data/features: labels.npy: class '0' has 1 sample, expected 3 or more, one for each part; add some or drop "
+        "the class",
     ),
     "a class that is no text": (
         array(LABELS, lambda labels: np.where(labels == "jazz", "\udce9", labels)),

@@ -71,15 +71,14 @@ def test_it_says_what_became_of_the_proportion(workplace, capsys):
     write_params(split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups "
-        "of 3 classes: blues, pop, rock"
+        "prepare: melgrams, mfccs: 72 train / 12 val / 36 test samples, 18 / 3 / 9 groups; 3 classes: blues, pop, rock"
     )
     X, labels, _ = make_arrays()
     save_arrays(workplace / "data" / "plain", X, labels)
     write_params(dataset="data/plain", split={"train": 3200, "val": 800, "test": 1376})
     prepare.main()
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "prepare: plain: 71 train / 18 val / 31 test samples of 3 classes: blues, pop, rock"
+    assert said == "prepare: plain: 71 train / 18 val / 31 test samples; 3 classes: blues, pop, rock"
 
 
 def test_of_many_classes_the_first_are_named(workplace, capsys):
@@ -90,7 +89,7 @@ def test_of_many_classes_the_first_are_named(workplace, capsys):
     warning, last = capsys.readouterr().out.splitlines()
     part = " has " + ", ".join(f"1 of {name}" for name in names[:10]) + ", and 490 more"
     assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; whatever")
-    assert last.endswith(f" groups of 500 classes: {', '.join(names[:10])}, and 490 more")
+    assert last.endswith(f" groups; 500 classes: {', '.join(names[:10])}, and 490 more")
 
 
 def test_raw_columns_stay_raw(workplace):
@@ -172,6 +171,39 @@ def test_features_of_another_rate_than_the_parameters_are_refused(workplace):
         UserError, match=r"audio.json: was made with audio.sample_rate: 16000, params.yaml has 8000; run"
     ):
         prepare.main()
+
+
+@pytest.mark.parametrize("names", [np.arange(12), np.array([f"song {i:02}" for i in range(12)])])
+def test_a_track_of_two_classes_is_named(workplace, names):
+    X, _, _ = make_arrays(n=120)
+    labels = np.repeat(["blues", "pop"], 60).astype("U9")
+    labels[10:60:2] = "blues "
+    save_arrays(workplace / "data" / "mine", X, labels, np.repeat(names, 10))
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == (
+        f"data/mine: track {names[1]} holds the classes 'blues' and 'blues ' and counts for the former, so that the "
+        "latter has 0 tracks, expected 3 or more, one for each part; put labels.npy right, add some or drop the class"
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "artists", "has"), [("group", 2, "2 groups"), ("track", 1, "1 track"), (None, None, "2 samples")]
+)
+def test_a_class_of_too_few_is_counted_in_what_is_dealt_out(workplace, unit, artists, has):
+    """Eight songs of two artists are two groups."""
+    X, labels, groups = make_arrays(n=128, classes=("blues", "pop"))
+    labels[np.flatnonzero(labels == "pop")[2 if artists is None else 0 :]] = "blues"
+    if artists:
+        labels[-32:], groups[-32:] = "metal", 99 + np.arange(32) // 4 % artists
+    save_arrays(workplace / "data" / "mine", X, labels, groups if artists else None)
+    (workplace / "data" / "mine" / "audio.json").write_text(json.dumps({"sample_rate": 8000, "unit": unit or "track"}))
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == (
+        f"data/mine: labels.npy: class '{'metal' if artists else 'pop'}' has {has}, expected 3 or more, one for each "
+        "part; add some or drop the class"
+    )
 
 
 def test_no_groups_is_worth_a_warning(workplace, capsys):

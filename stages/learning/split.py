@@ -15,8 +15,12 @@ def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
     return dict(zip(split, _share_out(n, np.array(list(split.values()), float)).tolist(), strict=True))
 
 
+class TooFewError(ValueError):
+    """A class has fewer groups than there are parts: its number, and how many groups count for it."""
+
+
 def draw_parts(
-    classes: list[str], labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
+    n_classes: int, labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
 ) -> np.ndarray:
     """Draw a split stratified by label in which no group stands in two parts.
 
@@ -24,7 +28,7 @@ def draw_parts(
     allow the exact shares, each part ends as near to its share as whole groups allow.
 
     Args:
-        classes: the classes' names.
+        n_classes: the number of classes.
         labels: class numbers, shape (n,).
         groups: the track of each sample, numbered from 0, shape (n,), or None: each sample is its own group.
         split: the shares of train, val and test, in any unit.
@@ -34,29 +38,40 @@ def draw_parts(
         The part of each sample by its place in PARTS, shape (n,) int8.
 
     Raises:
-        ValueError: if a class has too few groups for three parts.
+        TooFewError: if a class has too few groups for three parts.
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
     if groups is None:
         class_of_group, size_of_group = labels, np.broadcast_to(1, len(labels))
-        sizes = tally(labels, len(classes))
+        sizes = tally(labels, n_classes)
     else:
         class_of_group, size_of_group = class_of_units(groups, labels), tally(groups, int(groups.max()) + 1)
-        sizes = np.bincount(class_of_group, weights=size_of_group, minlength=len(classes)).astype(np.int64)
+        sizes = np.bincount(class_of_group, weights=size_of_group, minlength=n_classes).astype(np.int64)
 
     rng = np.random.default_rng(seed)
     part_of_group = np.empty(len(size_of_group), np.int8)
-    groups_of_class = members_of(class_of_group, len(classes))
+    groups_of_class = members_of(class_of_group, n_classes)
     for number, (own, targets) in enumerate(zip(groups_of_class, _targets(sizes, counts), strict=True)):
         members = rng.permutation(own)
         if len(members) < len(PARTS):
-            unit = "samples" if groups is None else "tracks"
-            raise ValueError(
-                f"class {classes[number]} has {len(members)} {unit}, expected {len(PARTS)} or more, one for each part"
-            )
+            raise TooFewError(number, len(members))
         for part, chosen in enumerate(np.split(members, _cuts(size_of_group[members], targets))):
             part_of_group[chosen] = part
     return part_of_group if groups is None else look_up(part_of_group, groups)
+
+
+def shared_group(labels: np.ndarray, groups: np.ndarray, number: int) -> tuple[int, int] | None:
+    """Return a row of a class whose group counts for another, and that one's number; None if there is no such row.
+
+    Args:
+        labels: class numbers, shape (n,).
+        groups: the track of each sample, numbered from 0, shape (n,).
+        number: of the class.
+    """
+    rows = np.flatnonzero(labels == number)
+    counts_for = class_of_units(groups, labels)[groups[rows]]
+    away = np.flatnonzero(counts_for != number)
+    return (int(rows[away[0]]), int(counts_for[away[0]])) if len(away) else None
 
 
 def rows_of(parts: np.ndarray) -> dict[str, np.ndarray]:

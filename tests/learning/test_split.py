@@ -16,12 +16,14 @@ from stages.files import UserError
 from stages.learning import split as split_module
 from stages.learning import units as units_module
 from stages.learning.split import (
+    TooFewError,
     blocks_of_neighbours,
     check_classes,
     count_parts,
     draw_parts,
     part_counts,
     rows_of,
+    shared_group,
     whole_units,
 )
 from stages.records import PARTS
@@ -38,7 +40,7 @@ HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
 def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     split = {part: share / sum(shares) for part, share in zip(PARTS, shares, strict=True)}
-    rows = rows_of(draw_parts([str(i) for i in range(len(sizes))], labels, None, split, seed))
+    rows = rows_of(draw_parts(len(sizes), labels, None, split, seed))
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     assert {part: len(r) for part, r in rows.items()} == part_counts(len(labels), split)
     for part in PARTS:  # rounding in train and in val may each move a sample
@@ -57,7 +59,7 @@ def test_no_track_stands_in_two_parts(group_sizes, n_classes, at_once, seed):
     groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
     labels = groups % n_classes
     with patch.object(units_module, "AT_ONCE", at_once):
-        parts = draw_parts([str(i) for i in range(n_classes)], labels, groups, HALVES, seed)
+        parts = draw_parts(n_classes, labels, groups, HALVES, seed)
     rows = rows_of(parts)
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     tracks = [set(groups[rows[part]]) for part in PARTS]
@@ -70,7 +72,7 @@ def test_no_track_stands_in_two_parts(group_sizes, n_classes, at_once, seed):
 def test_the_missions_split_comes_out_exactly_by_track():
     groups = np.repeat(np.arange(672), 8)
     labels = groups // 168
-    rows = rows_of(draw_parts(list("abcd"), labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0))
+    rows = rows_of(draw_parts(4, labels, groups, {"train": 3200, "val": 800, "test": 1376}, 0))
     assert [len(rows[part]) for part in PARTS] == [3200, 800, 1376]
     assert [np.bincount(labels[rows[part]]).tolist() for part in PARTS] == [[800] * 4, [200] * 4, [344] * 4]
     assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [400, 100, 172]
@@ -86,7 +88,7 @@ def test_a_cut_falls_at_the_nearest_end_of_equals_the_first(sizes, target):
 
 def test_the_seed_draws_the_split():
     labels = np.arange(100) % 2
-    first, same, other = (draw_parts(["a", "b"], labels, None, HALVES, seed).tolist() for seed in (1, 1, 2))
+    first, same, other = (draw_parts(2, labels, None, HALVES, seed).tolist() for seed in (1, 1, 2))
     assert first == same != other
 
 
@@ -109,7 +111,7 @@ def test_the_missions_proportion_of_other_numbers():
     assert part_counts(5376, MISSIONS) == MISSIONS
     assert part_counts(100, MISSIONS) == {"train": 59, "val": 15, "test": 26}
     groups = np.repeat(np.arange(60), 30)
-    rows = rows_of(draw_parts(["a", "b"], groups % 2, groups, MISSIONS, 0))
+    rows = rows_of(draw_parts(2, groups % 2, groups, MISSIONS, 0))
     assert [len(np.unique(groups[rows[part]])) for part in PARTS] == [36, 8, 16]
 
 
@@ -118,7 +120,7 @@ def test_the_missions_proportion_of_other_numbers():
 def test_every_part_gets_something_of_every_class_however_small_its_share(large):
     labels = np.arange(20) % 2
     split = dict.fromkeys(PARTS, 1) | {large: 10**12}
-    counts = count_parts(draw_parts(["a", "b"], labels, None, split, 0), labels, 2)
+    counts = count_parts(draw_parts(2, labels, None, split, 0), labels, 2)
     assert {part: own.sum() for part, own in counts.items()} == dict.fromkeys(PARTS, 2) | {large: 16}
     check_classes(["a", "b"], counts)
 
@@ -173,8 +175,15 @@ def test_what_is_left_over_goes_to_the_largest_remainders_and_of_equals_to_the_f
 
 
 def test_a_class_of_too_few_is_refused():
-    with pytest.raises(ValueError, match=r"^class b has 1 samples, expected 3 or more, one for each part$"):
-        draw_parts(["a", "b"], np.array([0] * 9 + [1]), None, HALVES, 0)
+    with pytest.raises(TooFewError) as refusal:
+        draw_parts(2, np.array([0] * 9 + [1]), None, HALVES, 0)
+    assert refusal.value.args == (1, 1)
+
+
+def test_a_group_that_counts_for_another_class_is_found():
+    labels, groups = np.array([0, 0, 1, 1, 2, 2, 2, 1]), np.array([0, 0, 0, 1, 2, 2, 2, 2])
+    assert shared_group(labels, groups, 1) == (2, 0)
+    assert shared_group(labels, groups, 0) is shared_group(labels, groups, 2) is None
 
 
 @settings(max_examples=60)
@@ -213,14 +222,16 @@ def test_as_many_units_as_fit_are_drawn_and_the_seed_draws_them():
     assert rows.tolist() == whole_units(labels, units, 305, 0).tolist() != whole_units(labels, units, 305, 1).tolist()
 
 
-MANY = "import numpy as np; from stages.learning.split import blocks_of_neighbours, draw_parts, whole_units; "
+MANY = (
+    "import numpy as np; from stages.learning.split import TooFewError, blocks_of_neighbours, draw_parts, whole_units; "
+)
 
 
 @pytest.mark.parametrize(
     ("mib", "call"),
     [
-        (24, 'draw_parts(list("abcdefghij"), labels, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
-        (48, 'draw_parts(list("abcdefghij"), labels, None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
+        (24, 'draw_parts(10, labels, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
+        (48, 'draw_parts(10, labels, None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)'),
         (80, "whole_units(labels, tracks, 10_000, 0)"),
     ],
 )
@@ -232,10 +243,10 @@ def test_memory_is_a_few_bytes_a_sample(mib, call):
 def test_a_label_for_every_sample_is_refused_before_memory_runs_out():
     work = """
 try:
-    draw_parts([str(i) for i in range(20_000)], np.arange(20_000), None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+    draw_parts(20_000, np.arange(20_000), None, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
     raise SystemExit("not refused")
-except ValueError as error:
-    assert str(error) == "class 0 has 1 samples, expected 3 or more, one for each part", error
+except TooFewError as error:
+    assert error.args == (0, 1)
 """
     runs_within(64, MANY, work)
 
@@ -243,7 +254,7 @@ except ValueError as error:
 def test_many_tracks_of_many_classes_take_memory_by_their_samples():
     work = """
 tracks = np.arange(200_000) // 2
-draw_parts([str(i) for i in range(500)], tracks % 500, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
+draw_parts(500, tracks % 500, tracks, {"train": 0.6, "val": 0.2, "test": 0.2}, 0)
 blocks_of_neighbours(tracks % 500, None, 500)
 """
     runs_within(64, MANY, work)
