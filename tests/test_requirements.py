@@ -83,7 +83,7 @@ READERS = {  # what of pyproject.toml may be imported where; of two that fit, th
     "tests/golden/": ["bench"],
     "tests/mutants.py": ["mutants"],
 }
-COMMANDS = {"ruff", "uv"}
+COMMANDS = {"ruff", "uv", "pytest-xdist"}
 OF_PEERS = {"eyed3", "hmmlearn", "imbalanced-learn", "plotly", "pydub"}  # pyAudioAnalysis imports them
 
 
