@@ -21,7 +21,10 @@ def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
         Timing(hardware=hardware, start_seconds=0, representations={}).write(timing_path(device))
     *table, _, rivals, _, small = results().rstrip().split("\n")
     assert [line.split(" | ")[1] for line in table[2:]] == ["**0.180** ± 0.019", ""]
-    assert rivals == "The best of the baselines on the same split, macro F1: other: svm rbf, 0.430 [0.440, 0.450]."
+    assert (
+        rivals
+        == "The best of the baselines on the same split, macro F1: other: logistic regression, 0.430 [0.440, 0.450]."
+    )
     assert small == (
         "<sub>a processor, 2 cores; Python 3.12, torch 2.13. Seconds on the CPU: other 1.25 a run, 3.25 all runs. "
         "Runs and epochs count from 0.</sub>"
