@@ -9,6 +9,7 @@ from stages.audio.composer import compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.audio.synth import render
+from stages.files import read_json
 from stages.learning.dataset import load_dataset
 
 
@@ -28,6 +29,7 @@ def test_a_small_corpus_is_a_data_set_and_can_be_listened_to(workplace, monkeypa
     found = {path.stem: np.load(path) for path in (demo.FOLDER / "mfccs").iterdir()}
     spectrograms = np.load(demo.FOLDER / "melgrams" / "X.npy")
     assert (found["X"].shape, spectrograms.shape) == ((4 * 4 * 8, 26), (4 * 4 * 8, 21, 128))
+    assert read_json(demo.FOLDER / "audio.json") == {"sample_rate": 8000}
     sounds = sorted((demo.FOLDER / "listen").glob("*.flac"))
     assert [path.stem for path in sounds] == [f"{genre}_{index:03}" for genre in demo.GENRES for index in (0, 1)]
     for path in sounds:

@@ -16,13 +16,13 @@ from stages.records import Card
 
 
 def test_the_file_says_what_it_holds(workplace):
-    make_model("mfccs")
+    make_model("mfccs", rate=8020, classes=["rock", "blues"])
     export.main()
     said = onnxruntime.InferenceSession(MODEL / "mfccs.onnx").get_modelmeta().custom_metadata_map
     card = Card.read(card_path("mfccs"))
-    assert json.loads(said["classes"]) == card.classes
+    assert json.loads(said["classes"]) == card.classes == ["rock", "blues"]
     assert json.loads(said["front_end"]) == card.front_end.model_dump()
-    assert (said["sample_rate"], said["weights"]) == ("8000", card.weights)
+    assert (said["sample_rate"], said["weights"]) == ("8020", card.weights)
 
 
 def test_no_model_says_what_to_do(workplace):

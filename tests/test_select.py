@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from stages import select, train
-from stages.files import SELECTED, card_path, history_path, snapshot_path, tensors_path, weights_path
+from stages.files import DESCRIPTION, SELECTED, card_path, history_path, snapshot_path, tensors_path, weights_path
 from stages.learning.snapshots import load_chosen, load_model, members_of
-from stages.records import Card, Choice, Epoch, History, Runs
+from stages.params import TRAINING, load_params
+from stages.records import Card, Choice, Description, Epoch, History, Runs
 from stages.results import Selection
 
 
@@ -52,6 +53,8 @@ def test_the_choice_is_copied_beside_a_card_that_rebuilds_it(trained):
         assert card.classes == ["blues", "pop", "rock"]
         assert card.front_end is None  # samples of other shapes than the front end gives
         assert np.shape(card.mean) == np.shape(card.std) == card.shape
+        assert card.params == load_params().model_dump(mode="json", include=set(TRAINING))
+        assert (card.hidden, card.network, card.data.counts) == ([8], "mlp", Description.read(DESCRIPTION).counts)
         # The card and the weights alone give the validation score that the choice rests on.
         data = load_file(tensors_path(name))
         with torch.inference_mode():

@@ -19,6 +19,7 @@ from stages.audio.front_end import FRONT_ENDS
 from stages.audio.synth import RATE
 from stages.exports import PAGE
 from stages.files import read_json
+from stages.reporting.pictures import COLOURS
 
 REPRESENTATIONS = ("melgrams", "mfccs")
 
@@ -309,11 +310,35 @@ def test_a_song_is_chosen_by_its_name(two):
     assert two.inner_text("#verdict").startswith(
         f"{song['genre']}, {song['probabilities'][song['genre']]:.0%}".replace("%", " %")
     )
-    heights = two.evaluate("[...$('#areas').children].map((area) => area.getAttribute('d'))")
-    assert len(heights) == len(CLASSES)
-    first = song["seconds"][0]["probabilities"]["blues"]  # the lowest area: from 1 at the bottom up to 1 - p
-    assert float(heights[0].removeprefix("M").split()[1]) == 1
-    assert [float(number) for number in heights[0].rstrip("Z").split()[-2:]] == pytest.approx([0, 1 - first])
+
+
+def test_what_is_shown_of_a_song_is_what_was_heard_in_it(two):
+    song = two.evaluate("songs[1]")
+    two.get_by_role("button", name="b.wav").click()
+    whole, seconds, genre = song["probabilities"], probabilities(song), song["genre"]
+    percent = {name: "> 99 %" if 0.995 < p < 1 else f"{int(p * 100 + 0.5)} %" for name, p in whole.items()}
+    n = len(seconds)
+    assert n == 5
+    cells = two.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+    assert cells == [genre, percent[genre], "0:05"]
+    mostly = (seconds.argmax(axis=1) == CLASSES.index(genre)).sum()
+    assert two.inner_text("#verdict") == f"{genre}, {percent[genre]} sure; most likely in {mostly} of 5 seconds"
+    legend = two.evaluate("""[...$("#legend").children].map((item) =>
+      [getComputedStyle(item.querySelector(".swatch")).backgroundColor, item.innerText.trim()])""")
+    areas = two.evaluate("""[...$("#areas").children].map((area) =>
+      [getComputedStyle(area).fill, area.getAttribute("d")])""")
+    colours = [f"rgb({', '.join(str(int(each[i : i + 2], 16)) for i in (1, 3, 5))})" for each in COLOURS]
+    # Stacked from the bottom, at 1, up to 0: the lower edge of each class from left to right, its upper one back.
+    edges = 1 - np.pad(np.cumsum(seconds, axis=1), ((0, 0), (1, 0)))
+    for number, (name, shown, area) in enumerate(zip(CLASSES, legend, areas, strict=True)):
+        assert shown == [colours[number], f"{name} {percent[name]}"]
+        assert area[0] == colours[number]
+        corners = [(start + side, edges[start, number]) for start in range(n) for side in (0, 1)]
+        corners += [(start + side, edges[start, number + 1]) for start in range(n)[::-1] for side in (1, 0)]
+        found = [float(each) for each in area[1].strip("MZ").split()]
+        assert found == pytest.approx(np.ravel(corners).tolist(), abs=1e-9)
+    axis = two.evaluate("[...$('#axis').children].map((mark) => [mark.textContent, parseFloat(mark.style.left)])")
+    assert axis == [[f"0:0{second}", pytest.approx(20 * second)] for second in range(6)]
 
 
 def test_downloads_hold_what_predict_writes(two, ask_predict):

@@ -58,7 +58,7 @@ def test_every_figure_is_in_its_own_column(metrics):
         "| other | chosen model | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] |  |",
         "| other | ensemble | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] |  |",
         "| other | majority class | 0.330 [0.340, 0.350] | 0.300 [0.310, 0.320] |  |",
-        "| other | svm rbf | 0.430 [0.440, 0.450] | 0.400 [0.410, 0.420] | 0.460 |",
+        "| other | logistic regression | 0.430 [0.440, 0.450] | 0.400 [0.410, 0.420] | 0.460 |",
     ]
 
 
