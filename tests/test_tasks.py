@@ -178,6 +178,7 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
     ) as process:
         deadline = time.monotonic() + 60
         while len(workers := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+            assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
         if ending == signal.SIGINT:

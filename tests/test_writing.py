@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and only where nothing of another kind is lost."""
 
+import contextlib
 import csv
 import functools
 import os
@@ -202,8 +203,8 @@ def make(path, what):
     elif what == "pipe":
         os.mkfifo(path)
     elif what == "socket":
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(str(path))
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)  # a socket's path may have a hundred characters
     elif what == "device":
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # as /dev/null
 
