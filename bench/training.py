@@ -46,6 +46,12 @@ CPU = torch.device("cpu")
 RECIPE = Recipe("SGD", {}, 0.002, 30, 16)
 HIDDEN = [128, 32]
 GROWTH = (3200, 32_000, 320_000)  # samples
+MFCCS, MELGRAMS = (26,), (21, 128)
+CASES = [  # networks, one sample's shape and hidden layers: one thread against two
+    *(("mlp", MFCCS, hidden) for hidden in ([128, 32], [512, 256], [1024, 512])),
+    *(("mlp", MELGRAMS, hidden) for hidden in ([128, 32], [512, 128], [2048, 512])),
+    *(("cnn", shape, []) for shape in ((16, 16), MELGRAMS)),
+]
 
 Part = tuple[torch.Tensor, torch.Tensor]
 
@@ -208,7 +214,7 @@ def prepared() -> dict[str, tuple[Part, Part, int]]:
 def growth() -> list[dict]:
     """Return seconds of an epoch and peak memory by the number of samples, each in a process of its own."""
     rows = []
-    for shape in ((26,), (21, 128)):
+    for shape in (MFCCS, MELGRAMS):
         for samples in tqdm(GROWTH, f"growth, {shape}", disable=None):
             command = [sys.executable, "-m", "bench.training", "--grow", str(samples), *map(str, shape)]
             rows.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
@@ -247,11 +253,8 @@ def grow(samples: int, shape: list[int]) -> None:
 
 def threads(repeat: int) -> list[dict]:
     """Return the microseconds of a step on one thread and on two for networks of growing size."""
-    cases = [("mlp", (26,), [128, 32]), ("mlp", (26,), [512, 256]), ("mlp", (26,), [1024, 512])]
-    cases += [("mlp", (21, 128), [128, 32]), ("mlp", (21, 128), [512, 128]), ("mlp", (21, 128), [2048, 512])]
-    cases += [("cnn", (16, 16), []), ("cnn", (21, 128), [])]
     rows = []
-    for network, shape, hidden in tqdm(cases, "threads", disable=None):
+    for network, shape, hidden in tqdm(CASES, "threads", disable=None):
         n = 64 if network == "cnn" else 640
         model = build_network(network, shape, hidden, 4, seed=0)
         train_epoch = trainer([model], torch.randn(n, *shape), torch.randint(0, 4, (n,)), RECIPE, [0])

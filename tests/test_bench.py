@@ -26,7 +26,8 @@ def test_training(workplace, monkeypatch):
     prepare.main()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
-    monkeypatch.setattr(training, "GROWTH", (32, 320))
+    monkeypatch.setattr(training, "GROWTH", (320,))
+    monkeypatch.setattr(training, "CASES", [training.CASES[0], ("cnn", (16, 16), [])])
     # Lightning is not installed for the tests; its place is taken by a loop that has one.
     monkeypatch.setitem(training.PEERS, "PyTorch Lightning", training.plain_loop)
     monkeypatch.setattr(sys, "argv", ["bench", "--repeat", "1", "--output", "out.json"])
@@ -37,7 +38,8 @@ def test_training(workplace, monkeypatch):
     for about in measured["peers"].values():
         for peer in training.PEERS:
             assert about[peer]["microseconds_per_step"] == pytest.approx(about[peer]["seconds"] / 2 / 5 * 1e6)
-    assert [row["samples"] for row in measured["growth"]] == [32, 320] * 2
+    assert [(row["samples"], row["shape"]) for row in measured["growth"]] == [(320, [26]), (320, [21, 128])]
+    assert [row["network"] for row in measured["threads"]] == ["mlp", "cnn"]
     assert measured["recipe"]["epochs"] == 2
     monkeypatch.setattr(readme, "read_json", lambda path: measured)
     assert "| 320 samples of 21 x 128 |" in readme.speed()

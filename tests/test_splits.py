@@ -90,7 +90,7 @@ def test_the_guide_has_the_section_that_is_named():
 def test_the_recipe_of_the_guide(repository):
     """Each experiment, from the queue, has what the chain gives with its seed; the table has their mean and spread."""
     repository.dvc("exp", "run", "--queue", "-S", "split_seed=range(1,3)")
-    repository.dvc("exp", "run", "--run-all")
+    repository.dvc("exp", "run", "--run-all", "--jobs", "2")
     said = repository.run(sys.executable, "-m", "stages.splits")
     shown = csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv")))
     column = "metrics/scores/mfccs.json:f1_macro"
