@@ -18,7 +18,9 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0])
+        browser = playwright.chromium.launch(
+            executable_path=found[0], args=["--disable-gpu", "--disable-software-rasterizer"]
+        )
         yield browser
         browser.close()
 
