@@ -89,17 +89,13 @@ def draw(seed: int, number: int) -> Round:
 
 
 class Soak:
-    """A small project that has run once, and the undisturbed runs of every value."""
+    """A small project that has run once, with BEFORE, and the undisturbed runs of every value."""
 
-    def __init__(self, folder: Path, values: Iterable[dict[str, float]] = VALUES):
-        """Make the project in `folder` and run every value, undisturbed."""
+    def __init__(self, base: Repository, folder: Path, values: Iterable[dict[str, float]] = VALUES):
+        """Run every value, undisturbed, in copies of the project in `folder`."""
         # Whoever starts this in the background has INT ignored, and so would dvc.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.folder = folder
-        self.base = small_project(folder / "base" / "clone")
-        set_params(self.base, epochs=8, snapshots="every", **BEFORE)
-        self.base.dvc("repro")
-        self.base.commit()
+        self.base, self.folder = base, folder
         self.references = {
             tuple(value.values()): each for value, each in zip(values, pool(self.run, values), strict=True)
         }
@@ -320,7 +316,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="soak_"))
     print(f"seed {seed}; what fails stays in {folder}", flush=True)
     numbers = range(1, asked.rounds + 1) if asked.only is None else [asked.only]
-    soak, outcomes = Soak(folder), []
+    base = small_project(folder / "base" / "clone")
+    set_params(base, epochs=8, snapshots="every", **BEFORE)
+    base.dvc("repro")
+    base.commit()
+    soak, outcomes = Soak(base, folder), []
     for outcome in pool(soak.play, [draw(seed, number) for number in numbers]):
         outcomes.append(outcome)
         missed, again = "" if outcome.met else ", too late", f", {outcome.more_tries} more `make repro`"

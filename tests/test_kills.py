@@ -18,9 +18,9 @@ def rounds() -> list[soak.Round]:
 
 
 @pytest.fixture(scope="module")
-def whole(rounds, tmp_path_factory) -> soak.Soak:
+def whole(rounds, base, tmp_path_factory) -> soak.Soak:
     used = [soak.BEFORE, *(each.value for each in rounds), *(each.then for each in rounds)]
-    return soak.Soak(tmp_path_factory.mktemp("soak"), [value for value in soak.VALUES if value in used])
+    return soak.Soak(base, tmp_path_factory.mktemp("soak"), [value for value in soak.VALUES if value in used])
 
 
 def test_whatever_a_kill_leaves_make_repro_makes_the_same_bytes(rounds, whole):

@@ -85,7 +85,7 @@ def test_autograd_with_everything(emulate, network, changes):
     assert_same(emulate, recipe, network, (16, 16), 37, 2)
 
 
-@pytest.mark.parametrize(("optimizer", "n"), [*(("SGD", n) for n in SIZES), *((name, 37) for name in OPTIMIZERS)])
+@pytest.mark.parametrize(("optimizer", "n"), [*(("SGD", n) for n in SIZES[:-1]), *((name, 37) for name in OPTIMIZERS)])
 def test_the_cnn(emulate, optimizer, n):
     assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "cnn", (16, 16), n, 1)
 
