@@ -222,7 +222,7 @@ def box(name, *inside):
     return (8 + len(content)).to_bytes(4, "big") + name + content
 
 
-HEADERS = [
+KNOWN_HEADERS = [
     (b"RIFF\0\0\0\0" + WAV, 22050, 2),
     (b"RF64\0\0\0\0WAVEjunk\3\0\0\0abc\0" + WAV[4:], 22050, 2),
     (FLAC, 44100, 6),
@@ -252,7 +252,7 @@ HEADERS = [
 
 def test_headers_are_read(tab):
     tab.goto(PAGE.absolute().as_uri())
-    for header, rate, channels in HEADERS:
+    for header, rate, channels in KNOWN_HEADERS:
         found = tab.evaluate("(bytes) => readHeader(new File([Uint8Array.from(bytes)], ''))", list(header))
         assert (found["rate"], found["channels"]) == (rate, channels), header
 
