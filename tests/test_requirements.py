@@ -84,6 +84,7 @@ READERS = {  # what of pyproject.toml may be imported where; of two that fit, th
     "tests/mutants.py": ["mutants"],
 }
 COMMANDS = {"ruff", "uv", "pytest-xdist"}
+OF_TORCH = {"triton"}  # which its build for CUDA brings
 OF_PEERS = {"eyed3", "hmmlearn", "imbalanced-learn", "plotly", "pydub"}  # pyAudioAnalysis imports them
 
 
@@ -96,7 +97,7 @@ def imports(path):
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     ]
-    roots = {name.split(".")[0] for name in modules} - sys.stdlib_module_names - OURS
+    roots = {name.split(".")[0] for name in modules} - sys.stdlib_module_names - OURS - OF_TORCH
     return {canonicalize_name(NAMES.get(root, root)) for root in roots}
 
 

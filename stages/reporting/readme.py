@@ -151,6 +151,21 @@ def of_gpu(measured: dict[str, Any]) -> list[str]:
     return [*table([what, *measured["representations"]], rows), "", *cnn, "", on]
 
 
+def persistent() -> str:
+    """Return a table of each bench/results/persistent-NAME.json: seconds of training by who trains how many runs."""
+    lines = []
+    for path in sorted(Path("bench/results").glob("persistent-*.json")):
+        measured = read_json(path)
+        hardware = measured["hardware"]
+        rows = [[who, f"{measured['train_seconds'][who]:.3f} s"] for who in by_number(measured["train_seconds"])]
+        far = ", ".join(f"{who} {apart['most']:.2g}" for who, apart in measured["from_float64"].items())
+        lines += [*table([hardware["gpu"], "training proper, MFCCs"], rows), ""]
+        lines += [
+            f"<sub>torch {hardware['versions']['torch']}. Five runs' weights from float64's, at most: {far}.</sub>"
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def by_number(names: Iterable[str]) -> list[str]:
     """Return names in the order of their letters, and of the numbers in them."""
     return sorted(names, key=lambda name: [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", name)])
@@ -208,5 +223,6 @@ GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
         "change": change,
         "front_end": front_end,
         "gpu": gpu,
+        "persistent": persistent,
     },
 }
