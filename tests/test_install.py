@@ -131,3 +131,13 @@ def test_make_counts_nothing_as_installed_that_is_not(place):
     (place / "refuses").unlink()
     assert install(place, make)[0] == 0
     assert (place / ".venv" / ".installed").exists()
+
+
+def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):
+    """It writes CRLF where nobody says otherwise: bash then reads no script, and every file is another one to DVC."""
+    clone = ["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, tmp_path / "clone"]
+    subprocess.run(clone, check=True, capture_output=True)
+    names = subprocess.run(["git", "ls-files"], cwd=tmp_path / "clone", capture_output=True, text=True, check=True)
+    texts = [name for name in names.stdout.splitlines() if not name.endswith((".png", ".npz"))]
+    assert len(texts) > 100
+    assert [name for name in texts if b"\r\n" in (tmp_path / "clone" / name).read_bytes()] == []
