@@ -159,3 +159,11 @@ def repository(base, tmp_path):
     """A copy of it to change."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
     return type(base)(tmp_path / "clone")
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    """A repository in the project's place, where DVC is what is in question: its one stage takes no time."""
+    from repository import miniature_of
+
+    return miniature_of(tmp_path_factory.mktemp("miniature") / "clone")

@@ -11,6 +11,29 @@ from pathlib import Path
 import yaml
 from conftest import ROOT, save_dataset, write_params
 
+STAND_IN = """
+import json, pathlib, yaml
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+def judged(factor):
+    runs = {"f1_macro_mean": params["lr"] * factor, "f1_macro_std": params["dropout"] * factor}
+    ensemble, svm = {"f1_macro": params["hidden"][0] * factor}, {"f1_macro": 7 * factor}
+    return {"runs": runs, "ensemble": ensemble, "baselines": {"svm_rbf": svm}}
+pathlib.Path("metrics").mkdir(exist_ok=True)
+results = {"mfccs": judged(1), "melgrams": judged(2)}
+pathlib.Path("metrics/evaluate.json").write_text(json.dumps(results))
+pathlib.Path("metrics/scores").mkdir(exist_ok=True)
+scores = {"runs_mean": params["split_seed"] / 10, "f1_macro": params["split_seed"] / 5, "accuracy": 0.5}
+pathlib.Path("metrics/scores/mfccs.json").write_text(json.dumps(scores))
+"""
+PIPELINE = """
+stages:
+  train_cpu:
+    cmd: python -m stages.train cpu
+    params: [lr, dropout, hidden, optimizer, schedule, split_seed]
+    metrics: [{metrics/scores: {cache: false}}]
+    plots: [{metrics/evaluate.json: {cache: false}}]
+"""
+
 
 class Repository:
     """A clone of the project in a folder of its own, and its command line."""
@@ -79,6 +102,19 @@ def small_project(folder: Path) -> Repository:
         write_params(epochs=3)
     repository.run("git", "init", "--quiet", "--initial-branch=main")
     repository.dvc("add", "data/mine")
+    return repository
+
+
+def miniature_of(folder: Path) -> Repository:
+    """Make a repository in the project's place: its parameters, and one stage whose scores are what it is asked for."""
+    repository = Repository(folder)
+    for path, text in {"dvc.yaml": PIPELINE, "stages/train.py": STAND_IN}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    shutil.copy(ROOT / "params.yaml", folder)
+    repository.run("git", "init", "--quiet", "--initial-branch=main")
+    repository.dvc("init", "--quiet")
+    repository.commit()
     return repository
 
 

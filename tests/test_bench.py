@@ -1,7 +1,6 @@
 """The measurements run: each of bench/ once, on very little, with stand-ins for peers that are not installed here."""
 
 import contextlib
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,6 @@ import torch
 import yaml
 from conftest import ROOT, save_dataset, write_params
 from models import make_model
-from repository import Repository
 
 from bench import change, front_end, gpu, growth, recipes, training
 from stages import check, prepare
@@ -137,40 +135,6 @@ def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
     (tmp_path / "stages" / "fails.py").write_text("import sys; sys.exit('error: no')")
     with pytest.raises(UserError, match="fails: error: no"):
         growth.cost_of("fails", tmp_path)
-
-
-STAND_IN = """
-import json, pathlib, yaml
-params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
-def judged(factor):
-    runs = {"f1_macro_mean": params["lr"] * factor, "f1_macro_std": params["dropout"] * factor}
-    ensemble, svm = {"f1_macro": params["hidden"][0] * factor}, {"f1_macro": 7 * factor}
-    return {"runs": runs, "ensemble": ensemble, "baselines": {"svm_rbf": svm}}
-pathlib.Path("metrics").mkdir(exist_ok=True)
-results = {"mfccs": judged(1), "melgrams": judged(2)}
-pathlib.Path("metrics/evaluate.json").write_text(json.dumps(results))
-"""
-PIPELINE = """
-stages:
-  train_cpu:
-    cmd: python -m stages.train cpu
-    params: [lr, dropout, hidden, optimizer, schedule]
-    metrics: [{metrics/evaluate.json: {cache: false}}]
-"""
-
-
-@pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
-    """A repository in the project's place: its parameters, and a stage whose scores are what it was asked for."""
-    repository = Repository(tmp_path_factory.mktemp("bench") / "clone")
-    for path, text in {"dvc.yaml": PIPELINE, "stages/train.py": STAND_IN}.items():
-        (repository.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (repository.folder / path).write_text(text)
-    shutil.copy(ROOT / "params.yaml", repository.folder)
-    repository.run("git", "init", "--quiet", "--initial-branch=main")
-    repository.dvc("init", "--quiet")
-    repository.commit()
-    return repository
 
 
 @pytest.mark.slow

@@ -42,31 +42,36 @@ def test_the_demo_corpus_is_made_only_where_the_data_set_asks_for_it(repository)
     assert stages_run(repository.dvc("repro", "--dry", fails=True)) == ["check", "data/dvc.yaml:demo"]
 
 
-def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_diff(repository):
-    set_params(repository, lr=0.2)
-    assert stages_run(repository.dvc("repro")) == [name for name in CHAIN if name not in ("prepare", "baselines")]
-    rows = json.loads(repository.dvc("metrics", "diff", "--json"))
+def test_a_change_of_lr_reruns_training_and_what_follows_and_shows_in_metrics_diff(hard_links):
+    set_params(hard_links, lr=0.2)
+    assert stages_run(hard_links.dvc("repro")) == [name for name in CHAIN if name not in ("prepare", "baselines")]
+    rows = json.loads(hard_links.dvc("metrics", "diff", "--json"))
     mean = rows["metrics/scores/mfccs.json"]["runs_mean"]
-    assert mean["old"] != mean["new"] == repository.json("metrics/evaluate.json")["mfccs"]["runs"]["f1_macro_mean"]
-    rows = json.loads(repository.dvc("metrics", "diff", "--json", "--targets", "metrics/evaluate.json"))
+    assert mean["old"] != mean["new"] == hard_links.json("metrics/evaluate.json")["mfccs"]["runs"]["f1_macro_mean"]
+    rows = json.loads(hard_links.dvc("metrics", "diff", "--json", "--targets", "metrics/evaluate.json"))
     loss = rows["metrics/evaluate.json"]["mfccs.loss"]
-    assert loss["old"] != loss["new"] == repository.json("metrics/evaluate.json")["mfccs"]["loss"]
-    assert json.loads(repository.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
+    assert loss["old"] != loss["new"] == hard_links.json("metrics/evaluate.json")["mfccs"]["loss"]
+    assert json.loads(hard_links.dvc("params", "diff", "--json"))["params.yaml"]["lr"]["new"] == 0.2
 
 
-def test_with_hard_links_nothing_lies_on_the_disk_twice_and_nothing_is_written_into_the_cache(repository):
+def test_prepared_data_are_replaced_where_they_are_links_into_the_cache(hard_links):
+    set_params(hard_links, split_seed=4)
+    assert stages_run(hard_links.dvc("repro", "prepare")) == ["check", "prepare"]
+
+
+@pytest.fixture
+def hard_links(repository):
+    """A copy of the project whose data are links into DVC's cache; they stay so, and nothing is written into it."""
     repository.dvc("config", "--local", "cache.type", "hardlink")
     repository.dvc("checkout", "--relink", "--allow-missing")
     cache = repository.folder / ".dvc" / "cache" / "files"
     before = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
-    for changes in ({}, {"split_seed": 4, "lr": 0.2}):
-        set_params(repository, **changes)
-        repository.dvc("repro")
-        for top in ("data/prepared", "data/snapshots/cpu", "data/model", "data/baselines.json"):
-            for path in [repository.folder / top, *(repository.folder / top).rglob("*")]:
-                if path.is_file():
-                    assert path.stat().st_nlink > 1, path
-                    assert not path.stat().st_mode & 0o222, path
+    yield repository
+    for top in ("data/prepared", "data/snapshots/cpu", "data/model", "data/baselines.json"):
+        for path in [repository.folder / top, *(repository.folder / top).rglob("*")]:
+            if path.is_file():
+                assert path.stat().st_nlink > 1, path
+                assert not path.stat().st_mode & 0o222, path
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -97,17 +102,20 @@ def changes(stage: list) -> list[str]:
 
 
 def test_an_experiment_on_own_arrays(repository):
+    """In a copy of what git and DVC track, as those of the queue run."""
     X, labels, groups = make_arrays(classes=(10, 20, 30))
     for name, factor in (("mfccs", 1), ("other", 2)):
         save_arrays(repository.folder / "data" / "yours" / name, X * factor, labels, groups)
+    repository.dvc("add", "data/yours")
+    repository.commit()
     changes = ("dataset=data/yours", "representations=[mfccs]", "lr=0.1")
-    output = repository.dvc("exp", "run", "--name", "faster", *(part for each in changes for part in ("-S", each)))
-    assert stages_run(output) == CHAIN
-    results = repository.json("metrics/evaluate.json")
-    assert {name: set(result["f1"]) for name, result in results.items()} == {"mfccs": {"10", "20", "30"}}
+    settings = [part for each in changes for part in ("-S", each)]
+    assert stages_run(repository.dvc("exp", "run", "--temp", "--name", "faster", *settings)) == CHAIN
     table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
     shown = {row["Experiment"]: row for row in table}["faster"]
     assert (shown["lr"], shown["dataset"]) == ("0.1", "data/yours")
+    results = json.loads(repository.run("git", "show", f"{shown['rev']}:metrics/evaluate.json"))
+    assert {name: set(result["f1"]) for name, result in results.items()} == {"mfccs": {"10", "20", "30"}}
     assert float(shown["metrics/scores/mfccs.json:f1_macro"]) == pytest.approx(results["mfccs"]["f1_macro"], abs=1e-4)
 
 
