@@ -121,6 +121,19 @@ def test_a_worker_that_dies_is_told_in_one_line():
         list(tasks.on_processes(die, range(3), 2, []))
 
 
+def test_a_path_of_temporary_files_that_is_too_long_is_named(tmp_path):
+    place = tmp_path / ("long" * 25)
+    place.mkdir()
+    code = (
+        "import math; from stages import running, tasks\n"
+        "running.run_command(lambda: list(tasks.on_processes(math.sqrt, range(3), 2, [])))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(place)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    said = f"error: TMPDIR: found {place}, expected a shorter path, of at most 70 characters; run this again with "
+    assert (done.returncode, done.stderr) == (1, f"{said}TMPDIR=/tmp\n")
+
+
 def test_cores_are_those_of_the_affinity_and_of_a_containers_quota(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     monkeypatch.setattr(tasks, "QUOTA", tmp_path / "cpu.max")
