@@ -72,6 +72,10 @@ def _mendable(error: Exception) -> str:
         return "not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
     if not isinstance(error, OSError):
         raise error
+    if "AF_UNIX path too long" in str(error):  # of the socket by which worker processes are started
+        from tempfile import gettempdir
+
+        return f"TMPDIR: found {gettempdir()}, expected a path of at most 70 characters; run this with TMPDIR=/tmp"
     where = f"{os.fspath(error.filename)}: " if error.filename else ""
     advice = "; free some space and run this again" if error.errno in NO_SPACE else ""
     return f"{where}{error.strerror or error}{advice}"

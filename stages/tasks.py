@@ -6,7 +6,6 @@ of the repository and the same files at the same paths are expected.
 
 import os
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -89,7 +88,7 @@ def on_processes(
         told: called with whatever a task gives to `report`, in a thread of its own.
 
     Raises:
-        UserError: if a process dies, say because memory ran out, or if the path of temporary files is too long.
+        UserError: if a process dies, say because memory ran out.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -107,13 +106,6 @@ def on_processes(
                 yield future.result()
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps for want of memory; run this again") from None
-        except OSError as error:
-            if "AF_UNIX" not in str(error):  # the socket by which workers are started has a place for 107 bytes
-                raise
-            raise UserError(
-                f"TMPDIR: found {tempfile.gettempdir()}, expected a shorter path, of at most 70 characters; "
-                "run this again with TMPDIR=/tmp"
-            ) from None
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()
