@@ -25,17 +25,30 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def tab(browser):
-    """A tab of that browser; no request may leave it, and nothing may be said on its console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
-    asked, said = [], []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    yield tab
+@pytest.fixture(scope="module")
+def only_tab(browser):
+    """The one tab of that browser: another would be another process."""
+    context = browser.new_context()
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def tab(only_tab):
+    """That tab, blank; no request may leave it, and nothing may be said on its console."""
+    asked, said = [], []
+    heard = {
+        "request": lambda request: asked.append(request.url),
+        "console": lambda message: said.append(message.text),
+        "pageerror": lambda error: said.append(str(error)),
+    }
+    only_tab.goto("about:blank")
+    only_tab.set_viewport_size({"width": 1280, "height": 900})
+    for event, hear in heard.items():
+        only_tab.on(event, hear)
+    yield only_tab
+    for event, hear in heard.items():
+        only_tab.remove_listener(event, hear)
     assert said == []
     assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [PAGE.absolute().as_uri()]
 
