@@ -46,7 +46,7 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
         gpu_seconds=one["gpu"],
         cpu_all_runs_seconds=every["cpu"],
         gpu_all_runs_seconds=every["gpu"],
-        gpu_speedup=every["cpu"] / every["gpu"] if both and every["gpu"] else None,
+        gpu_speedup=every["cpu"] / every["gpu"] if every["gpu"] else None,
         max_val_f1_difference=drift(representation, histories) if both else None,
     )
 

@@ -199,7 +199,8 @@ EDITS = [  # a file, what of it does not belong to the rest, who reads it
             of_history(lambda runs: [run.clear() for run in runs]),
         )
     ),
-    (BASELINES, lambda baselines: baselines.update(fingerprint="x"), (evaluate,)),
+    (BASELINES, lambda baselines: baselines.update(fingerprint="x"), (evaluate,)),  # after any hash, and before any
+    (BASELINES, lambda baselines: baselines.update(fingerprint="!"), (evaluate,)),
     (BASELINES, lambda baselines: baselines["representations"].pop("mfccs"), (evaluate,)),
     (SELECTED, lambda selection: selection["representations"].pop("mfccs"), (evaluate, report)),
     (EVALUATED, lambda judged: judged.pop("mfccs"), (report,)),
