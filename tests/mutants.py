@@ -46,6 +46,7 @@ OTHER_TESTS = {
     "optimizer": ["autograd", "check"],
     "recipe": ["closed_form"],
     "runs": ["train"],
+    "timing": ["train"],
 }
 WIRING = ["wiring"]
 

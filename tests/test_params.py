@@ -74,6 +74,44 @@ def test_bad_values_are_named(workplace, changes, says):
 
 
 @pytest.mark.parametrize(
+    ("key", "most", "too_much"),
+    [
+        ("batch_size", 10**9, 10**9 + 1),
+        ("seed", 2**32 - 1, 2**32),
+        ("split", dict.fromkeys(("train", "val", "test"), 10**12), dict.fromkeys(("train", "val", "test"), 10**12 + 1)),
+        ("hidden", [1] * 100, [1] * 101),
+        ("hidden", [2**15, 2**15], [2**15, 2**15 + 1]),
+        ("epochs", 10**6, 10**6 + 1),
+        ("epochs", 1, 0),
+        ("runs", 10**4, 10**4 + 1),
+        ("runs", 1, 0),
+        ("dropout", 0, -1e-9),
+        ("dataset", "x" * 1000, "x" * 1001),
+        ("audio", {"sample_rate": 8000, "on_error": "fail"}, {"sample_rate": 7980, "on_error": "fail"}),
+        ("audio", {"sample_rate": 48000, "on_error": "fail"}, {"sample_rate": 48020, "on_error": "fail"}),
+    ],
+    ids=str,
+)
+def test_what_is_just_allowed_and_what_is_not(workplace, key, most, too_much):
+    write_params(**{key: most})
+    load_params()
+    write_params(**{key: too_much})
+    with pytest.raises(UserError, match=f"^params.yaml: {key}.*: found "):
+        load_params()
+
+
+def test_of_many_complaints_the_first_twenty_are_told(workplace):
+    write_params(**{f"k{number:02}": 1 for number in range(22)})
+    with pytest.raises(UserError, match=r"k19: found 1: [^;]*; and 2 more$"):
+        load_params()
+
+
+def test_arguments_that_are_text_stay_text(workplace):
+    write_params(optimizer_args={"a": "1e-3", "b": "none of these"})
+    assert load_params().optimizer_args == {"a": 0.001, "b": "none of these"}
+
+
+@pytest.mark.parametrize(
     ("content", "says"), [("lr: [", "not YAML"), ("", "the file: found None"), ("- 1", "the file")]
 )
 def test_what_is_no_mapping_is_refused(workplace, content, says):
