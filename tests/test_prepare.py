@@ -163,12 +163,13 @@ def test_groups_of_several_tracks_are_told_from_tracks(workplace):
         prepare.main()
 
 
-def test_features_of_another_rate_than_the_parameters_are_refused(workplace):
+@pytest.mark.parametrize("rate", [4000, 16000])
+def test_features_of_another_rate_than_the_parameters_are_refused(workplace, rate):
     save_dataset(workplace / "data" / "features")
     write_params(dataset="data/features")
-    (workplace / "data" / "features" / "audio.json").write_text('{"sample_rate": 16000}')
+    (workplace / "data" / "features" / "audio.json").write_text(f'{{"sample_rate": {rate}}}')
     with pytest.raises(
-        UserError, match=r"audio.json: was made with audio.sample_rate: 16000, params.yaml has 8000; run"
+        UserError, match=rf"audio.json: was made with audio.sample_rate: {rate}, params.yaml has 8000; run"
     ):
         prepare.main()
 
