@@ -10,13 +10,12 @@ in the median.
 """
 
 import statistics
+import sys
 from collections.abc import Callable
 from itertools import product
 from unittest.mock import patch
 
 import torch
-import triton
-import triton.language as tl
 
 from bench import gpu
 from bench.gpu import AT_ONCE, GPU, RESULTS, agreement, learn
@@ -29,6 +28,12 @@ from stages.learning.recipe import Recipe
 from stages.learning.timing import hardware
 from stages.running import run_command
 from stages.writing import write_json
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:
+    sys.exit("error: bench.persistent: found no package triton, expected the one that torch's build for CUDA brings")
 
 ROUNDS, WARPS = 5, 8  # of which the median counts; of a program
 PIECES = tl.constexpr(4)  # of the longest sum, over the inner layer: added up side by side
