@@ -15,8 +15,8 @@ from time import perf_counter
 from tqdm import tqdm
 
 from bench.recipes import run
-from stages.running import run_command
-from stages.writing import write_json
+from stages.common.running import run_command
+from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/change.json")
 RATES = (0.003, 0.004, 0.005)

@@ -31,10 +31,10 @@ from stages import demo
 from stages.analyser import Piece, Track, analyse
 from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
-from stages.files import read_json
+from stages.common.files import read_json
+from stages.common.running import run_command
+from stages.common.writing import write_json
 from stages.listening import Listener, choose_card, listen_to_all
-from stages.running import run_command
-from stages.writing import write_json
 
 RESULTS = Path("bench/results/front_end.json")
 FORMATS = {  # suffix, sampling rate, channels

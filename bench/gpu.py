@@ -20,7 +20,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from bench.training import HIDDEN, RECIPE, Part, plain_steps, prepared
-from stages.files import UserError
+from stages.common.files import UserError
+from stages.common.records import Epoch
+from stages.common.running import run_command
+from stages.common.tasks import cores
+from stages.common.writing import write_json
 from stages.learning import closed_form, graphs
 from stages.learning.devices import start, why_missing
 from stages.learning.fit import fit
@@ -28,10 +32,6 @@ from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Job
 from stages.learning.runs import threads_for
 from stages.learning.timing import Clock, hardware
-from stages.records import Epoch
-from stages.running import run_command
-from stages.tasks import cores
-from stages.writing import write_json
 
 RESULTS = Path("bench/results")
 GPU = torch.device("cuda")

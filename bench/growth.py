@@ -26,10 +26,10 @@ import yaml
 from tqdm import tqdm
 
 from stages.arrays import stream_array
-from stages.files import UserError
-from stages.params import load_params
-from stages.running import run_command
-from stages.writing import write_json
+from stages.common.files import UserError
+from stages.common.params import load_params
+from stages.common.running import run_command
+from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/growth.json")
 ROOT = Path(__file__).parents[1]

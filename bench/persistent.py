@@ -20,14 +20,14 @@ import torch
 from bench import gpu
 from bench.gpu import AT_ONCE, GPU, RESULTS, agreement, learn
 from bench.training import RECIPE, Part, prepared
-from stages.files import UserError
+from stages.common.files import UserError
+from stages.common.running import run_command
+from stages.common.writing import write_json
 from stages.learning import closed_form
 from stages.learning.devices import start, why_missing
 from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 from stages.learning.timing import hardware
-from stages.running import run_command
-from stages.writing import write_json
 
 try:
     import triton

@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from stages.check import COMMON_OPTIMIZERS
-from stages.files import EVALUATED, UserError
-from stages.records import NETWORKS
+from stages.common.files import EVALUATED, UserError
+from stages.common.records import NETWORKS
+from stages.common.running import run_command
+from stages.common.writing import write_json
 from stages.reporting.readme import AGAINST_THE_SVM
-from stages.running import run_command
-from stages.writing import write_json
 
 RESULTS = Path("bench/results/recipes.json")
 JOBS = 2

@@ -31,15 +31,15 @@ import torch
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from stages.fingerprints import read_description
+from stages.common.fingerprints import read_description
+from stages.common.running import run_command
+from stages.common.tensors import read_prepared
+from stages.common.writing import write_json
 from stages.learning.fit import fit, trainer
 from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
 from stages.learning.snapshots import best_epoch, save_snapshot
 from stages.learning.timing import Clock, hardware
-from stages.running import run_command
-from stages.tensors import read_prepared
-from stages.writing import write_json
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.audio.decode import cut_short, open_sound, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS
-from stages.writing import write_json
+from stages.common.writing import write_json
 
 
 class Track(NamedTuple):

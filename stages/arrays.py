@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stages.files import UserError, open_regular, shown
-from stages.writing import replacing, write_bytes
+from stages.common.files import UserError, open_regular, shown
+from stages.common.writing import replacing, write_bytes
 
 MAGIC = b"\x93NUMPY"
 BLOCK = 64 * 2**20  # bytes of an array that are in memory at once; one row at least

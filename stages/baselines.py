@@ -14,15 +14,15 @@ from functools import partial
 
 import numpy as np
 
-from stages.files import BASELINES
-from stages.fingerprints import read_description
+from stages.common.files import BASELINES
+from stages.common.fingerprints import read_description
+from stages.common.params import load_params
+from stages.common.records import PARTS, Description
+from stages.common.results import Baseline, Baselines, Scored
+from stages.common.running import run_stage
+from stages.common.tensors import read_prepared, read_rows
 from stages.learning.scoring import count, intervals, scores
 from stages.learning.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
-from stages.params import load_params
-from stages.records import PARTS, Description
-from stages.results import Baseline, Baselines, Scored
-from stages.running import run_stage
-from stages.tensors import read_prepared, read_rows
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 SEED = 0  # of the split at random, and of the samples drawn where there are more

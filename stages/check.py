@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stages.files import UserError
-from stages.params import Params, load_params
-from stages.running import run_stage
-from stages.writing import write_json
+from stages.common.files import UserError
+from stages.common.params import Params, load_params
+from stages.common.running import run_stage
+from stages.common.writing import write_json
 
 CHECKED = Path("data/checked.json")
 

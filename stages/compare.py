@@ -6,13 +6,13 @@ plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 
 from pathlib import Path
 
-from stages.files import COMPARED, CURVES, SECONDS, UserError, timing_path
-from stages.fingerprints import read_description, read_histories
-from stages.records import DEVICES, Epoch, History, write_by_name
-from stages.results import Comparison, Timing
-from stages.running import run_stage
-from stages.tensors import mixed
-from stages.writing import replacing_folder, write_csv, write_json
+from stages.common.files import COMPARED, CURVES, SECONDS, UserError, timing_path
+from stages.common.fingerprints import read_description, read_histories
+from stages.common.records import DEVICES, Epoch, History, write_by_name
+from stages.common.results import Comparison, Timing
+from stages.common.running import run_stage
+from stages.common.tensors import mixed
+from stages.common.writing import replacing_folder, write_csv, write_json
 
 
 def main() -> None:

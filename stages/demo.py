@@ -15,11 +15,11 @@ from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.synth import RATE, render
-from stages.files import SOUND
-from stages.records import Sound
-from stages.running import run_stage
-from stages.tasks import cores, on_processes
-from stages.writing import replacing_folder
+from stages.common.files import SOUND
+from stages.common.records import Sound
+from stages.common.running import run_stage
+from stages.common.tasks import cores, on_processes
+from stages.common.writing import replacing_folder
 
 FOLDER = Path("data/demo")
 SEED = 1

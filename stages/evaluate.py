@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.files import (
+from stages.common.files import (
     BASELINES,
     CONFUSION,
     EVALUATED,
@@ -31,15 +31,15 @@ from stages.files import (
     shown,
     snapshot_path,
 )
-from stages.fingerprints import check_card, check_params, read_description, read_histories
+from stages.common.fingerprints import check_card, check_params, read_description, read_histories
+from stages.common.records import Card, write_by_name
+from stages.common.results import Baselines, Judgement, Selection
+from stages.common.running import run_stage
+from stages.common.tensors import mixed, read_prepared
+from stages.common.writing import replacing_folder, write_csv, write_json
 from stages.learning.judging import Answers, answer, judge, judge_runs, ranges_of
 from stages.learning.scoring import reliability
 from stages.learning.snapshots import best_of_runs, check_chosen, load_chosen, load_model
-from stages.records import Card, write_by_name
-from stages.results import Baselines, Judgement, Selection
-from stages.running import run_stage
-from stages.tensors import mixed, read_prepared
-from stages.writing import replacing_folder, write_csv, write_json
 
 
 def main() -> None:

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.common.files import MODEL, UserError, card_path, few_of
+from stages.common.fingerprints import read_cards
+from stages.common.records import Card
+from stages.common.running import run_command
+from stages.common.writing import replacing
 from stages.exports import onnx_path
-from stages.files import MODEL, UserError, card_path, few_of
-from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen, standardization_of
 from stages.listening import check_front_end
-from stages.records import Card
-from stages.running import run_command
-from stages.writing import replacing
 
 
 class Mfccs(nn.Module):

@@ -6,9 +6,9 @@
 import sys
 from pathlib import Path
 
-from stages.files import MODEL, few_of
-from stages.fingerprints import fingerprint, read_cards
-from stages.records import Card
+from stages.common.files import MODEL, few_of
+from stages.common.fingerprints import fingerprint, read_cards
+from stages.common.records import Card
 
 PAGE = MODEL / "listen.html"
 

@@ -23,19 +23,19 @@ import numpy as np
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from stages import tasks
 from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
-from stages.fingerprints import fingerprint
-from stages.params import Params, load_params
-from stages.records import PARTS, Sound, checked
-from stages.running import run_stage
+from stages.common import tasks
+from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
+from stages.common.fingerprints import fingerprint
+from stages.common.params import Params, load_params
+from stages.common.records import PARTS, Sound, checked
+from stages.common.running import run_stage
+from stages.common.writing import replacing_folder, write_csv
 from stages.songs import COLUMNS as SONG_COLUMNS
 from stages.songs import Library, Song, check_classes, find_songs
-from stages.writing import replacing_folder, write_csv
 
 COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")

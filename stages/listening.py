@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages import tasks
 from stages.audio.decode import (
     MAX_CHANNELS,
     MAX_RATE,
@@ -26,11 +25,12 @@ from stages.audio.decode import (
     windows,
 )
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.files import MODEL, UserError, card_path, few_of, shown
-from stages.fingerprints import read_cards
+from stages.common import tasks
+from stages.common.files import MODEL, UserError, card_path, few_of, shown
+from stages.common.fingerprints import read_cards
+from stages.common.records import Card
 from stages.learning.scoring import verdict
 from stages.learning.snapshots import load_chosen, standardization_of
-from stages.records import Card
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
 

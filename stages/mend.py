@@ -71,8 +71,8 @@ def leftovers() -> Iterator[Path]:
 
 def wait_for_the_stage() -> None:
     """Wait until the stage that a killed dvc ran has ended, and say so."""
-    from stages.running import LOCK as LOCK_OF_STAGES
-    from stages.running import sole_stage
+    from stages.common.running import LOCK as LOCK_OF_STAGES
+    from stages.common.running import sole_stage
 
     sys.stdout.reconfigure(line_buffering=True)
     if LOCK_OF_STAGES.exists():

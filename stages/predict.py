@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from stages.audio.decode import quiet_codecs
 from stages.audio.sounds import count_others, find_sounds
+from stages.common.files import UserError, few_of, kind, shown
+from stages.common.records import few_songs
+from stages.common.running import run_command
 from stages.exports import tell_outdated
-from stages.files import UserError, few_of, kind, shown
 from stages.listening import Listener, choose_card, listen_to_all
-from stages.records import few_songs
 from stages.reporting import songs
 from stages.reporting.strip import describe
-from stages.running import run_command
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} songs{postfix} [{elapsed}<{remaining}]"
 

@@ -12,8 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
-from stages.fingerprints import fingerprint
+from stages.common.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
+from stages.common.fingerprints import fingerprint
+from stages.common.params import PREPARING, Params, load_params
+from stages.common.records import PARTS, Description, Shape, Sound, Source, few_songs
+from stages.common.running import run_stage
+from stages.common.tensors import TensorFile
+from stages.common.units import at_once, units_of_classes
+from stages.common.writing import replacing_folder
 from stages.learning.columns import survey, tiles
 from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
 from stages.learning.split import (
@@ -25,12 +31,6 @@ from stages.learning.split import (
     rows_of,
     shared_group,
 )
-from stages.learning.units import at_once, units_of_classes
-from stages.params import PREPARING, Params, load_params
-from stages.records import PARTS, Description, Shape, Sound, Source, few_songs
-from stages.running import run_stage
-from stages.tensors import TensorFile
-from stages.writing import replacing_folder
 
 
 class Samples(NamedTuple):

@@ -6,16 +6,16 @@ the marked blocks of README.md and of the other guides from what was measured.
 
 import sys
 
+from stages.common.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
+from stages.common.fingerprints import check_card, check_params, read_cards, read_description, read_histories
+from stages.common.records import Card, read_by_name
+from stages.common.results import Comparison, Judgement, Selection, Timing
+from stages.common.running import run_command
+from stages.common.tensors import mixed
+from stages.common.writing import write_bytes
 from stages.exports import tell_outdated
-from stages.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
-from stages.fingerprints import check_card, check_params, read_cards, read_description, read_histories
 from stages.learning.snapshots import check_chosen
-from stages.records import Card, read_by_name
 from stages.reporting import model_card, page, readme
-from stages.results import Comparison, Judgement, Selection, Timing
-from stages.running import run_command
-from stages.tensors import mixed
-from stages.writing import write_bytes
 
 REPORT = METRICS / "report.md"
 MODEL_CARD = METRICS / "model_card.md"

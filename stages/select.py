@@ -10,15 +10,15 @@ import shutil
 from pathlib import Path
 
 from stages.audio.front_end import SAMPLE_RATE, settings
-from stages.files import MODEL, SELECTED, card_path, digest, snapshot_path, weights_path
-from stages.fingerprints import read_description, read_histories
+from stages.common.files import MODEL, SELECTED, card_path, digest, snapshot_path, weights_path
+from stages.common.fingerprints import read_description, read_histories
+from stages.common.params import load_params
+from stages.common.records import Card, CardData, Choice, Description, History
+from stages.common.results import Selection
+from stages.common.running import run_stage
+from stages.common.tensors import read_prepared, read_tensors
+from stages.common.writing import replacing_folder, write_bytes
 from stages.learning.snapshots import best_choice, best_of_runs, members_of
-from stages.params import load_params
-from stages.records import Card, CardData, Choice, Description, History
-from stages.results import Selection
-from stages.running import run_stage
-from stages.tensors import read_prepared, read_tensors
-from stages.writing import replacing_folder, write_bytes
 
 
 def main() -> None:

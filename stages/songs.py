@@ -15,8 +15,8 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from stages.audio.sounds import count_others, find_sounds
-from stages.files import TABLE, UserError, few_of, is_there, open_regular, shown
-from stages.records import PARTS
+from stages.common.files import TABLE, UserError, few_of, is_there, open_regular, shown
+from stages.common.records import PARTS
 
 COLUMNS = ("file", "class", "group", "part")
 

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from stages.files import SCORES, UserError, few_of, shown
+from stages.common.files import SCORES, UserError, few_of, shown
+from stages.common.running import run_command
 from stages.reporting.tables import table, text
-from stages.running import run_command
 
 COLUMNS = {"macro F1, all runs": "runs_mean", "chosen model: macro F1": "f1_macro", "accuracy": "accuracy"}
 

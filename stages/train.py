@@ -16,17 +16,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages import tasks
-from stages.files import SNAPSHOTS, UserError, history_path, timing_path
-from stages.fingerprints import of_training, read_description
+from stages.common import tasks
+from stages.common.files import SNAPSHOTS, UserError, history_path, timing_path
+from stages.common.fingerprints import of_training, read_description
+from stages.common.params import MOST_WEIGHTS, TRAINING, Params, load_params
+from stages.common.records import DEVICES, Description, History, Runs, Skipped
+from stages.common.results import Timing
+from stages.common.running import run_stage
 from stages.learning.devices import DeviceError, why_missing
 from stages.learning.network import check_network
 from stages.learning.recipe import Job, Recipe
 from stages.learning.timing import Trained, timed
-from stages.params import MOST_WEIGHTS, TRAINING, Params, load_params
-from stages.records import DEVICES, Description, History, Runs, Skipped
-from stages.results import Timing
-from stages.running import run_stage
 from stages.trainer import Done, Task, train_task
 
 PRELOAD = ["stages.learning.runs", "stages.learning.snapshots", "safetensors.torch"]  # what takes long to import

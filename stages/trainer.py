@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages import tasks
-from stages.files import UserError, snapshot_path
+from stages.common import tasks
+from stages.common.files import UserError, snapshot_path
+from stages.common.records import Description
+from stages.common.tensors import read_prepared
 from stages.learning.recipe import Job, Recipe
 from stages.learning.timing import Trained
-from stages.records import Description
-from stages.tensors import read_prepared
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages import tasks
+from stages.common import tasks
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 COMMANDS = {name: stage["cmd"].removeprefix("python -m stages.").split() for name, stage in STAGES.items()}

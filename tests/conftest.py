@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 
-from stages import tasks
+from stages.common import tasks
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,12 +11,12 @@ from stages.audio.composer import GENRES
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.audio.synth import RATE
-from stages.files import EVALUATED, SELECTED, card_path, digest, weights_path
+from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
+from stages.common.records import write_by_name
+from stages.common.writing import write_json
 from stages.learning.ensemble import Ensemble
 from stages.learning.network import build_network
 from stages.learning.snapshots import save_snapshot
-from stages.records import write_by_name
-from stages.writing import write_json
 
 CLASSES = ["blues", "classical", "pop"]
 CHOSEN = {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5}

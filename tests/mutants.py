@@ -36,7 +36,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 from tqdm import tqdm
 
 DOORS = ("check", "prepare", "baselines", "train", "select", "evaluate", "compare", "features", "demo")
-SHARED = ("files", "params", "records")
+SHARED = ("common/files", "common/params", "common/records")
 MODULES = ("stages/learning/*.py", *(f"stages/{name}.py" for name in DOORS + SHARED))
 # The tests of MODULE are test_MODULE.py, wherever below tests/, and these.
 OTHER_TESTS = {

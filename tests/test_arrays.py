@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stages import arrays
 from stages.arrays import ArrayFile, blocks_of, write_array
-from stages.files import UserError
+from stages.common.files import UserError
 from stages.learning.dataset import open_arrays
 
 ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))

@@ -30,8 +30,8 @@ import soundfile
 from chain import COMMANDS
 from conftest import ROOT, write_params
 
-from stages import tasks
-from stages.files import read_csv
+from stages.common import tasks
+from stages.common.files import read_csv
 
 CPU_SECONDS, PATIENCE = 20, 120  # the latter for those who wait, say for a pipe, which takes no time of the processor's
 MIB = 400  # in all, and Python and NumPy take 80 of them

@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from stages import baselines, prepare
-from stages.files import BASELINES, tensors_path
-from stages.results import Baselines
+from stages.common.files import BASELINES, tensors_path
+from stages.common.results import Baselines
 
 
 @pytest.mark.parametrize(("class_weights", "weight"), [("none", None), ("balanced", "balanced")])
@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
     setup = """
 import sklearn.dummy, sklearn.linear_model, sklearn.pipeline, sklearn.preprocessing, sklearn.svm
 from stages import baselines
-from stages.records import Description
+from stages.common.records import Description
 baselines.MOST_SAMPLES = 1000
 baselines.BASELINE_NAMES = ["majority_class"]
 half = {part: {"a": n, "b": n} for part, n in {"train": 30_000, "val": 10_000, "test": 20_000}.items()}

@@ -13,7 +13,7 @@ from models import make_model
 
 from bench import change, front_end, gpu, growth, recipes, training
 from stages import check, prepare
-from stages.files import UserError, read_json
+from stages.common.files import UserError, read_json
 from stages.learning.network import build_network
 from stages.learning.timing import hardware
 from stages.reporting import readme

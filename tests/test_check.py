@@ -8,7 +8,7 @@ from conftest import ROOT, save_dataset, write_params
 from dvc.repo import Repo
 
 from stages import check
-from stages.files import UserError
+from stages.common.files import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ import csv
 import pytest
 
 from stages import compare
-from stages.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path
-from stages.records import read_by_name
-from stages.results import Comparison
-from stages.writing import write_json
+from stages.common.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path
+from stages.common.records import read_by_name
+from stages.common.results import Comparison
+from stages.common.writing import write_json
 
 
 def test_two_devices(trained):

@@ -17,10 +17,11 @@ import torch
 import yaml
 from conftest import ROOT, save_dataset, write_params
 
-from stages import demo, prepare, tasks, train
-from stages.files import TEMPORARY
-from stages.fingerprints import check_params
-from stages.params import Params, load_params
+from stages import demo, prepare, train
+from stages.common import tasks
+from stages.common.files import TEMPORARY
+from stages.common.fingerprints import check_params
+from stages.common.params import Params, load_params
 
 STAGES = {
     name: stage

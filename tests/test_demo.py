@@ -9,7 +9,7 @@ from stages.audio.composer import compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.audio.synth import render
-from stages.files import read_json
+from stages.common.files import read_json
 from stages.learning.dataset import load_dataset
 
 

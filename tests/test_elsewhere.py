@@ -15,8 +15,8 @@ import soundfile
 from chain import COMMANDS as CHAIN
 from conftest import ROOT, write_params
 
-from stages import tasks
-from stages.files import read_json
+from stages.common import tasks
+from stages.common.files import read_json
 
 WITHOUT = """
 import builtins, io, os, sys
@@ -51,7 +51,8 @@ builtins.open = io.open = without_linux(io.open)
 RUN = """
 import importlib, pkgutil, sys
 import stages
-from stages import demo, running, tasks
+from stages import demo
+from stages.common import running, tasks
 
 start, *commands = sys.argv[1:]
 tasks.START, demo.TRACKS = start, 2

@@ -11,11 +11,11 @@ from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
 from stages import baselines, evaluate, select
-from stages.files import CONFUSION, EVALUATED, F1, MODELS, SCORES, read_json
+from stages.common.files import CONFUSION, EVALUATED, F1, MODELS, SCORES, read_json
+from stages.common.records import read_by_name
+from stages.common.results import Judgement
 from stages.learning import judging
 from stages.learning.judging import Answers
-from stages.records import read_by_name
-from stages.results import Judgement
 
 
 def read_pairs(path):

@@ -11,8 +11,8 @@ from conftest import ROOT
 from models import make_model
 
 from stages import export
-from stages.files import MODEL, UserError, card_path
-from stages.records import Card
+from stages.common.files import MODEL, UserError, card_path
+from stages.common.records import Card
 
 
 def test_the_file_says_what_it_holds(workplace):

@@ -9,9 +9,9 @@ from models import cases, judge, make_model
 
 import stages.page.__main__ as page
 from stages import export, exports, predict, report
-from stages.files import card_path
-from stages.fingerprints import read_cards
-from stages.writing import write_json
+from stages.common.files import card_path
+from stages.common.fingerprints import read_cards
+from stages.common.writing import write_json
 
 
 @pytest.fixture

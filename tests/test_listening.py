@@ -17,10 +17,10 @@ from conftest import ROOT
 from models import make_model
 from repository import copy_of_the_project
 
-from stages import tasks
-from stages.files import MODEL, UserError, card_path, read_json
+from stages.common import tasks
+from stages.common.files import MODEL, UserError, card_path, read_json
+from stages.common.writing import write_json
 from stages.listening import Listener, choose_card, listen_to_all
-from stages.writing import write_json
 
 CARD = card_path("mfccs")
 

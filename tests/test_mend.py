@@ -13,7 +13,7 @@ from filelock import FileLock
 from repository import Repository
 
 from stages import mend
-from stages.running import LOCK
+from stages.common.running import LOCK
 
 PIPELINE = """
 stages:

@@ -16,10 +16,10 @@ from markdown_it import MarkdownIt
 from repository import Repository
 
 from stages import baselines, compare, evaluate, prepare, report, select, train
-from stages.files import CONFUSION, CURVES, EVALUATED, F1, SELECTED, read_json, timing_path
+from stages.common.files import CONFUSION, CURVES, EVALUATED, F1, SELECTED, read_json, timing_path
+from stages.common.results import Timing
 from stages.reporting import page
 from stages.reporting.tables import table, text
-from stages.results import Timing
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 MARKUP = [
@@ -96,7 +96,7 @@ def chain(tmp_path_factory):
         for name in REPRESENTATIONS:
             save_arrays(folder / "data" / "mine" / name, X, labels, groups)
         patch.setattr(page, "pipeline", lambda: "")
-        patch.setattr("stages.tasks.cores", lambda: 1)
+        patch.setattr("stages.common.tasks.cores", lambda: 1)
         for stage, *arguments in (
             (prepare,),
             (baselines,),

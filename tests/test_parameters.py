@@ -10,9 +10,10 @@ from conftest import make_arrays, save_arrays, save_dataset, write_params
 from pydantic import BaseModel
 from safetensors.numpy import load_file
 
-from stages import features, prepare, select, tasks, train
-from stages.files import PREPARED, SNAPSHOTS, UserError, read_json, weights_path
-from stages.params import Params
+from stages import features, prepare, select, train
+from stages.common import tasks
+from stages.common.files import PREPARED, SNAPSHOTS, UserError, read_json, weights_path
+from stages.common.params import Params
 
 # A parameter, what it is changed to, and what must differ then: the prepared tensors, or what is learnt from the same.
 CHANGES = {

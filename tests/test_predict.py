@@ -15,11 +15,12 @@ import torch
 from conftest import write_params
 from safetensors.torch import load_file as load_snapshot
 
-from stages import demo, predict, prepare, select, tasks, train
-from stages.files import MODEL, UserError, read_json
+from stages import demo, predict, prepare, select, train
+from stages.common import tasks
+from stages.common.files import MODEL, UserError, read_json
+from stages.common.records import PARTS, Card
 from stages.learning.network import build_network
 from stages.listening import Song
-from stages.records import PARTS, Card
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ from safetensors.numpy import load_file, save
 
 from stages import arrays, prepare
 from stages.arrays import ArrayFile
-from stages.files import PREPARED, UserError, read_json
+from stages.common import units as units_module
+from stages.common.files import PREPARED, UserError, read_json
+from stages.common.records import PARTS
 from stages.learning import columns, dataset
-from stages.learning import units as units_module
 from stages.learning.split import count_parts
-from stages.records import PARTS
 
 
 def test_tensors_are_split_and_standardized(workplace):

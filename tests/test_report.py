@@ -9,10 +9,10 @@ import pytest
 from conftest import ROOT
 
 from stages import report
-from stages.files import EVALUATED, UserError
-from stages.records import read_by_name
+from stages.common.files import EVALUATED, UserError
+from stages.common.records import read_by_name
+from stages.common.results import Judgement
 from stages.reporting import tables
-from stages.results import Judgement
 
 
 def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch):

@@ -11,11 +11,19 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from stages import select, train
-from stages.files import DESCRIPTION, SELECTED, card_path, history_path, snapshot_path, tensors_path, weights_path
+from stages.common.files import (
+    DESCRIPTION,
+    SELECTED,
+    card_path,
+    history_path,
+    snapshot_path,
+    tensors_path,
+    weights_path,
+)
+from stages.common.params import TRAINING, load_params
+from stages.common.records import Card, Choice, Description, Epoch, History, Runs
+from stages.common.results import Selection
 from stages.learning.snapshots import load_chosen, load_model, members_of
-from stages.params import TRAINING, load_params
-from stages.records import Card, Choice, Description, Epoch, History, Runs
-from stages.results import Selection
 
 
 def history(*runs):

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from stages.files import UserError
+from stages.common.files import UserError
 from stages.songs import Song, check_classes, find_songs, read_table
 
 

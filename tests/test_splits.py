@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from stages import splits
-from stages.files import UserError
+from stages.common.files import UserError
 
 
 def scores(value):

@@ -11,14 +11,14 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train, trainer
-from stages.files import SNAPSHOTS, UserError, read_json
-from stages.fingerprints import of_training
+from stages.common.files import SNAPSHOTS, UserError, read_json
+from stages.common.fingerprints import of_training
+from stages.common.params import TRAINING, load_params
+from stages.common.results import PARTS_OF_TIME
 from stages.learning import runs, timing
 from stages.learning.devices import DeviceError
 from stages.learning.optimizer import OptimizerError
 from stages.learning.recipe import Job, Recipe
-from stages.params import TRAINING, load_params
-from stages.results import PARTS_OF_TIME
 
 
 @pytest.fixture(autouse=True)

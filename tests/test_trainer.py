@@ -11,7 +11,7 @@ from conftest import ROOT, save_dataset, write_params
 from test_features import start_cluster
 
 from stages import prepare
-from stages.files import SNAPSHOTS, read_json
+from stages.common.files import SNAPSHOTS, read_json
 
 
 @pytest.fixture

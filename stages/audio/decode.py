@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from stages.files import open_regular
+from stages.common.files import open_regular
 
 if TYPE_CHECKING:
     import soundfile

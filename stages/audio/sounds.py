@@ -5,7 +5,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from stages.files import TABLE, few_of
+from stages.common.files import TABLE, few_of
 
 # Of libsndfile's formats, the suffixes that are not the format's name.
 OTHER_SUFFIXES = {

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import UserError, few_of, is_there, shown
-from stages.learning.units import heads_of
-from stages.records import PARTS
+from stages.common.files import UserError, few_of, is_there, shown
+from stages.common.records import PARTS
+from stages.common.units import heads_of
 
 
 class Arrays(NamedTuple):

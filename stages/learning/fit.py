@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from stages.common.records import Epoch
 from stages.learning import autograd, closed_form, graphs
 from stages.learning.network import samples_at_once
 from stages.learning.recipe import Recipe
 from stages.learning.scoring import count, scores
 from stages.learning.timing import Clock
-from stages.records import Epoch
 
 Part = tuple[torch.Tensor, torch.Tensor]  # x and y
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from stages.common.records import Epoch
 from stages.learning.fit import fit
 from stages.learning.recipe import Job
 from stages.learning.snapshots import best_epoch
 from stages.learning.timing import Clock, Trained
-from stages.records import Epoch
 
 Weights = dict[str, torch.Tensor]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.learning.units import class_of_units, members_of
+from stages.common.units import class_of_units, members_of
 
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)  # 95 %

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import SELECTED, UserError, digest, shown
+from stages.common.files import SELECTED, UserError, digest, shown
+from stages.common.records import Card, Choice, Epoch, History
+from stages.common.results import Selection
+from stages.common.tensors import mixed, read_tensors
+from stages.common.writing import write_bytes
 from stages.learning.network import build_network, check_network
-from stages.records import Card, Choice, Epoch, History
-from stages.results import Selection
-from stages.tensors import mixed, read_tensors
-from stages.writing import write_bytes
 
 if TYPE_CHECKING:
     import torch

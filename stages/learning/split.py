@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stages.files import UserError
-from stages.learning.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
-from stages.records import PARTS
+from stages.common.files import UserError
+from stages.common.records import PARTS
+from stages.common.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
 
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
 MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machine's time grows with their product

@@ -13,10 +13,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stages.common.records import Epoch
+from stages.common.results import PARTS_OF_TIME, Spread, Timed
+from stages.common.tasks import cores
 from stages.learning.recipe import Job
-from stages.records import Epoch
-from stages.results import PARTS_OF_TIME, Spread, Timed
-from stages.tasks import cores
 
 if TYPE_CHECKING:
     import torch

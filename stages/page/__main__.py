@@ -11,18 +11,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path
+from stages.common.fingerprints import read_cards
+from stages.common.records import Card, read_by_name
+from stages.common.results import Judgement, Selection
+from stages.common.running import run_command
+from stages.common.tensors import mixed
+from stages.common.writing import write_bytes
 from stages.exports import PAGE, of_page
-from stages.files import EVALUATED, MODEL, SELECTED, UserError, card_path
-from stages.fingerprints import read_cards
 from stages.learning.snapshots import load_chosen
 from stages.listening import check_front_end
 from stages.page import model, words
-from stages.records import Card, read_by_name
 from stages.reporting.pictures import COLOURS
-from stages.results import Judgement, Selection
-from stages.running import run_command
-from stages.tensors import mixed
-from stages.writing import write_bytes
 
 HERE = Path(__file__).parent
 

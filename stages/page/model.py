@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.common.records import Card
 from stages.learning.snapshots import standardization_of
-from stages.records import Card
 
 if TYPE_CHECKING:
     import torch

@@ -1,9 +1,9 @@
 """What the page says of a model, in plain words."""
 
-from stages.files import few_of
-from stages.records import NETWORKS, Card
+from stages.common.files import few_of
+from stages.common.records import NETWORKS, Card
+from stages.common.results import Judgement
 from stages.reporting.model_card import DEMO, LICENCE, describe_split, not_intended
-from stages.results import Judgement
 
 
 def title(card: Card, judged: Judgement) -> str:

@@ -5,10 +5,10 @@ What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 
 import math
 
-from stages.files import MODEL, few_of, timing_path
-from stages.records import UNITS, Card, CardData, few_songs
+from stages.common.files import MODEL, few_of, timing_path
+from stages.common.records import UNITS, Card, CardData, few_songs
+from stages.common.results import Judgement, Timing
 from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
-from stages.results import Judgement, Timing
 
 DEMO = "data/demo"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from stages.files import (
+from stages.common.files import (
     CONFUSION,
     CURVES,
     DESCRIPTION,
@@ -19,12 +19,12 @@ from stages.files import (
     read_csv,
     shown,
 )
+from stages.common.records import ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
+from stages.common.results import Judgement
+from stages.common.tensors import mixed
 from stages.learning.split import BLOCK, MOST_SAMPLES
-from stages.records import ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
-from stages.results import Judgement
-from stages.tensors import mixed
 
 PICTURES = METRICS / "pictures"
 INTERVAL = {"representation": str, "low": float | None, "high": float | None}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.files import shown
-from stages.writing import replacing
+from stages.common.files import shown
+from stages.common.writing import replacing
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 # Dashed, since the one lies on the other if all is well.

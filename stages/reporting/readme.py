@@ -10,12 +10,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from stages.files import COMPARED, EVALUATED, UserError, read_json, timing_path
-from stages.records import read_by_name
+from stages.common.files import COMPARED, EVALUATED, UserError, read_json, timing_path
+from stages.common.records import read_by_name
+from stages.common.results import Comparison, Judgement, Timing
+from stages.common.writing import write_bytes
 from stages.reporting.page import pipeline
 from stages.reporting.tables import headline, table, text, with_interval
-from stages.results import Comparison, Judgement, Timing
-from stages.writing import write_bytes
 
 AGAINST_THE_SVM = "against the SVM"  # a recipe of bench/recipes.py
 

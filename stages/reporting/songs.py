@@ -12,10 +12,10 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-from stages.files import UserError, kind
+from stages.common.files import UserError, kind
+from stages.common.writing import check_replaceable, csv_writer, replacing, safe_names
 from stages.reporting.pictures import label, timeline
 from stages.reporting.strip import verdict_of
-from stages.writing import check_replaceable, csv_writer, replacing, safe_names
 
 if TYPE_CHECKING:
     from stages.listening import Song

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.files import FEW, few_of, shown
+from stages.common.files import FEW, few_of, shown
 from stages.learning.scoring import verdict
 from stages.reporting.pictures import clock
 

@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from stages.files import COMPARED, SELECTED, shown, timing_path
-from stages.records import Choice, read_by_name, read_or_skipped
-from stages.results import Comparison, Judged, Judgement, Scored, Selection, Timing
+from stages.common.files import COMPARED, SELECTED, shown, timing_path
+from stages.common.records import Choice, read_by_name, read_or_skipped
+from stages.common.results import Comparison, Judged, Judgement, Scored, Selection, Timing
 
 # What Markdown would take for markup; an underscore within a word is none.
 MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import stages.arrays
 from stages.arrays import ArrayFile
-from stages.files import UserError
+from stages.common.files import UserError
 from stages.learning import columns
 from stages.learning.columns import Columns, survey, tiles
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import stages.arrays
 from stages.arrays import ArrayFile, blocks_of
-from stages.files import UserError
-from stages.learning import units
+from stages.common import units
+from stages.common.files import UserError
+from stages.common.records import PARTS
 from stages.learning.dataset import encode, load_dataset, read_groups
-from stages.records import PARTS
 
 
 def test_all_three_layouts_hold_the_same_samples(tmp_path):

@@ -7,12 +7,12 @@ import torch
 from conftest import samples
 from learning.loop import SGD
 
+from stages.common.records import Epoch
 from stages.learning import runs
 from stages.learning.network import build_network
 from stages.learning.recipe import Job
 from stages.learning.runs import Hooks
 from stages.learning.timing import Clock, timed
-from stages.records import Epoch
 
 CPU = torch.device("cpu")
 

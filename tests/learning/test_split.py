@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memory import runs_within
 
-from stages.files import UserError
+from stages.common import units as units_module
+from stages.common.files import UserError
+from stages.common.records import PARTS
 from stages.learning import split as split_module
-from stages.learning import units as units_module
 from stages.learning.split import (
     TooFewError,
     blocks_of_neighbours,
@@ -26,7 +27,6 @@ from stages.learning.split import (
     shared_group,
     whole_units,
 )
-from stages.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

@@ -5,9 +5,9 @@ import platform
 import pytest
 import torch
 
+from stages.common.results import PARTS_OF_TIME, Spread
 from stages.learning import timing
 from stages.learning.timing import Clock, spread
-from stages.results import PARTS_OF_TIME, Spread
 
 
 def test_a_clock_adds_up_what_lies_between_two_looks(monkeypatch):

@@ -9,9 +9,9 @@ import pytest
 from models import CHOSEN, judge, make_model
 
 import stages.page.__main__ as page
+from stages.common.files import MODEL, SELECTED, UserError, card_path
+from stages.common.writing import write_json
 from stages.exports import PAGE
-from stages.files import MODEL, SELECTED, UserError, card_path
-from stages.writing import write_json
 
 
 def block(tag, text):

@@ -17,8 +17,8 @@ import stages.page.__main__ as page
 from stages import demo, predict
 from stages.audio.front_end import FRONT_ENDS
 from stages.audio.synth import RATE
+from stages.common.files import read_json
 from stages.exports import PAGE
-from stages.files import read_json
 from stages.reporting.pictures import COLOURS
 
 REPRESENTATIONS = ("melgrams", "mfccs")

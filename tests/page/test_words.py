@@ -3,9 +3,9 @@
 from models import make_model
 from reporting.judged import JUDGED, TRACKS
 
-from stages.files import card_path
+from stages.common.files import card_path
+from stages.common.records import Card
 from stages.page import words
-from stages.records import Card
 
 
 def test_it_says_what_the_figures_rest_on(workplace):

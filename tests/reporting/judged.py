@@ -1,6 +1,6 @@
 """A judgement that several tests tell of."""
 
-from stages.results import PARTS_OF_TIME, Hardware, Judgement, Tracks
+from stages.common.results import PARTS_OF_TIME, Hardware, Judgement, Tracks
 
 SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8, "f1_macro": 0.7, "f1_macro_low": 0.61} | {
     "f1_macro_high": 0.79

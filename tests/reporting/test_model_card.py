@@ -3,10 +3,10 @@
 import pytest
 from reporting.judged import FEW, HARDWARE, JUDGED, UNLIKE
 
-from stages.files import timing_path
-from stages.records import PARTS, Card
+from stages.common.files import timing_path
+from stages.common.records import PARTS, Card
+from stages.common.results import Timing
 from stages.reporting.model_card import model_card
-from stages.results import Timing
 
 CHOICE = {"device": "cpu", "run": 0, "epoch": 2, "val_f1_macro": 0.5}
 CARD = Card(

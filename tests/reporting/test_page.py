@@ -9,10 +9,10 @@ import yaml
 from conftest import write_params
 from reporting.judged import FEW, HARDWARE, JUDGED
 
-from stages.files import DESCRIPTION, F1, MODELS, RELIABILITY, SECONDS, UserError
-from stages.records import PARTS, Description, Skipped
+from stages.common.files import DESCRIPTION, F1, MODELS, RELIABILITY, SECONDS, UserError
+from stages.common.records import PARTS, Description, Skipped
+from stages.common.results import Timed, Timing
 from stages.reporting import page, pictures
-from stages.results import Timed, Timing
 
 
 def test_curves_come_as_numbers(tmp_path):

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.files import UserError
-from stages.params import KEYS, load_params
+from stages.common.files import UserError
+from stages.common.params import KEYS, load_params
 from stages.reporting import readme
 
 DOCS = sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/*.md"))

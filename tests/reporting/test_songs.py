@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.files import UserError
+from stages.common.files import UserError
 from stages.listening import Song
 from stages.reporting import songs
 

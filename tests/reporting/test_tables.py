@@ -3,10 +3,10 @@
 import pytest
 from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS, UNLIKE
 
-from stages.files import COMPARED, SELECTED, timing_path
-from stages.records import write_by_name
+from stages.common.files import COMPARED, SELECTED, timing_path
+from stages.common.records import write_by_name
+from stages.common.results import Comparison, Selection, Timing
 from stages.reporting import tables
-from stages.results import Comparison, Selection, Timing
 
 CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
 

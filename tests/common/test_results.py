@@ -5,8 +5,8 @@ import json
 import pytest
 from reporting.judged import JUDGED, TRACKS
 
-from stages.records import Choice
-from stages.results import PARTS_OF_TIME, Baselines, Selection, Timing
+from stages.common.records import Choice
+from stages.common.results import PARTS_OF_TIME, Baselines, Selection, Timing
 
 NAMES = ("best", "cpu", "threads", "hardware", "representations", "fingerprint", "seconds")
 CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.files import DESCRIPTION, MODEL, UserError, card_path, history_path, shown
-from stages.params import PARAMS, PREPARING, TRAINING, load_params
-from stages.records import Card, Description, History, Shape, read_or_skipped
-from stages.tensors import mixed
+from stages.common.files import DESCRIPTION, MODEL, UserError, card_path, history_path, shown
+from stages.common.params import PARAMS, PREPARING, TRAINING, load_params
+from stages.common.records import Card, Description, History, Shape, read_or_skipped
+from stages.common.tensors import mixed
 
 
 def fingerprint(*inputs: Any) -> str:

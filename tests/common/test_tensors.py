@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save, save_file
 
 from stages import prepare
-from stages.files import DESCRIPTION, UserError, tensors_path
-from stages.records import Description
-from stages.tensors import TensorFile, read_prepared, read_rows, read_tensors
+from stages.common.files import DESCRIPTION, UserError, tensors_path
+from stages.common.records import Description
+from stages.common.tensors import TensorFile, read_prepared, read_rows, read_tensors
 
 
 @settings(max_examples=60)

@@ -1,6 +1,6 @@
 """Records: what stages leave in data/ for each other, as types; the only place where JSON is read, checked and written.
 
-What is in metrics/ is in stages/results.py.
+What is in metrics/ is in stages/common/results.py.
 Names that people give (of representations, classes) never share a level of a record with keys of our own.
 """
 
@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from stages.files import UserError, few_of, read_json, shown
-from stages.writing import write_json
+from stages.common.files import UserError, few_of, read_json, shown
+from stages.common.writing import write_json
 
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
@@ -41,7 +41,7 @@ UNITS = {  # what samples that belong together are, and what it is called
     "group": "group",  # of songs: an artist's, an album's
     "block": "block",  # of neighbouring samples of a class, where tracks are unknown
 }
-Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/fingerprints.py
+Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made from: stages/common/fingerprints.py
 
 
 def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
-from stages import tasks
-from stages.files import UserError
+from stages.common import tasks
+from stages.common.files import UserError
 
 CORES = tasks.cores  # before a fixture takes them away
 
@@ -161,11 +161,11 @@ def sleep(n):
     Path(str(os.getpid())).touch()
     time.sleep(60)
 def main():
-    from stages import tasks
+    from stages.common import tasks
     list(tasks.on_processes(sleep, range(4), 2, []))
 if __name__ == "__main__":
     from sleeper import main
-    from stages.running import run_command
+    from stages.common.running import run_command
     run_command(main)
 """
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from stages.files import UserError, few_of, open_regular, shown
-from stages.records import MODELS, NETWORKS
+from stages.common.files import UserError, few_of, open_regular, shown
+from stages.common.records import MODELS, NETWORKS
 
 PARAMS = Path("params.yaml")
 # What the data are prepared with, and what training reads.

@@ -1,11 +1,11 @@
-"""Results: what the stages leave in metrics/, as types; how they are read and written is in stages/records.py."""
+"""Results: what the stages leave in metrics/, as types; records.py reads and writes them."""
 
 from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from stages.records import ENOUGH, MODELS, UNITS, ByClass, Choice, Fingerprint, Record
+from stages.common.records import ENOUGH, MODELS, UNITS, ByClass, Choice, Fingerprint, Record
 
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
 

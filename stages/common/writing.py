@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from stages.files import TEMPORARY, UserError, kind
+from stages.common.files import TEMPORARY, UserError, kind
 
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
 STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stages.files import UserError, digest, few_of, is_there, kind, open_regular, read_csv, read_json, shown
+from stages.common.files import UserError, digest, few_of, is_there, kind, open_regular, read_csv, read_json, shown
 
 
 def test_only_files_are_read(tmp_path):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import runs_within
 
-from stages.learning import units as units_module
-from stages.learning.units import class_of_units, heads_of, look_up, members_of, tally, units_of_classes
+from stages.common import units as units_module
+from stages.common.units import class_of_units, heads_of, look_up, members_of, tally, units_of_classes
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -65,7 +65,7 @@ def test_members_are_where_their_class_stands(classes):
 def test_memory_goes_by_the_samples_not_by_units_times_classes():
     runs_within(
         64,
-        "import numpy as np; from stages.learning.units import *; each = np.arange(20_000)",
+        "import numpy as np; from stages.common.units import *; each = np.arange(20_000)",
         "assert (class_of_units(each, each) == each).all(); assert len(members_of(each, 20_000)) == 20_000; "
         "assert (units_of_classes(each, each) == 1).all()",
     )

@@ -4,9 +4,18 @@ import json
 
 import pytest
 
-from stages.files import UserError
-from stages.records import Choice, Skipped, Source, few_songs, read_by_name, read_or_skipped, read_table, write_by_name
-from stages.results import Judgement, Selection, Timing
+from stages.common.files import UserError
+from stages.common.records import (
+    Choice,
+    Skipped,
+    Source,
+    few_songs,
+    read_by_name,
+    read_or_skipped,
+    read_table,
+    write_by_name,
+)
+from stages.common.results import Judgement, Selection, Timing
 
 HARDWARE = {"cpu": "a", "cores": 1, "instruction_set": "AVX2", "versions": {"torch": "2"}}
 CHOICE = Choice(device="cpu", run=1, epoch=2, val_f1_macro=0.5)

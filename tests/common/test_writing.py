@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from stages.files import UserError, read_csv, read_json
-from stages.writing import HOST, clear, replacing, replacing_folder, write_bytes, write_csv, write_json
+from stages.common.files import UserError, read_csv, read_json
+from stages.common.writing import HOST, clear, replacing, replacing_folder, write_bytes, write_csv, write_json
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
@@ -132,7 +132,7 @@ def test_another_mount_of_the_same_disk_is_written_to(tmp_path, monkeypatch, mou
     for folder in ("data", "volume/folder"):
         Path(folder).mkdir(parents=True)
     code = (
-        "from pathlib import Path; from stages.writing import replacing_folder, write_bytes\n"
+        "from pathlib import Path; from stages.common.writing import replacing_folder, write_bytes\n"
         "write_bytes(Path('volume/a'), b'x')\n"
         "with replacing_folder(Path('volume/folder')) as folder: (folder / 'a').touch()"
     )
@@ -171,7 +171,8 @@ def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path, monkeypatch):
 
 def test_who_has_read_enough_of_a_stream_is_not_troubled(tmp_path):
     code = (
-        "from pathlib import Path; from stages.running import run_command; from stages.writing import write_bytes\n"
+        "from pathlib import Path\nfrom stages.common.running import run_command\n"
+        "from stages.common.writing import write_bytes\n"
         "run_command(lambda: write_bytes(Path('/dev/stdout'), bytes(10_000_000)))"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -263,7 +264,7 @@ def test_a_link_is_written_through(tmp_path):
 def test_a_stream_is_written_to(tmp_path):
     """Of /dev/stdout nothing is replaced, be it a pipe, a device or a file behind it."""
     code = (
-        "import sys; from pathlib import Path; from stages.writing import write_bytes\n"
+        "import sys; from pathlib import Path; from stages.common.writing import write_bytes\n"
         "print('first'); write_bytes(Path(sys.argv[1]), b'content')"
     )
     command = [sys.executable, "-c", code]
@@ -296,7 +297,8 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path):
     """A limit on the size of files makes the same call fail that a full disk does."""
     (tmp_path / "kept.bin").write_bytes(b"kept")
     code = (
-        "from pathlib import Path; from stages.running import run_command; from stages.writing import write_bytes;"
+        "from pathlib import Path\nfrom stages.common.running import run_command\n"
+        "from stages.common.writing import write_bytes\n"
         f"run_command(lambda: write_bytes(Path({str(tmp_path / 'kept.bin')!r}), bytes(100_000)))"
     )
     done = subprocess.run(

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from stages.files import TEMPORARY, UserError, shown
-from stages.writing import NO_SPACE, clear
+from stages.common.files import TEMPORARY, UserError, shown
+from stages.common.writing import NO_SPACE, clear
 
 LOCK = TEMPORARY / "lock"
 MOST = 4000  # characters of an error

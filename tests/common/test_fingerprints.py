@@ -10,7 +10,7 @@ from chain import run_chain
 from conftest import write_params
 
 from stages import baselines, compare, evaluate, prepare, report, select, train
-from stages.files import (
+from stages.common.files import (
     BASELINES,
     COMPARED,
     DESCRIPTION,
@@ -25,10 +25,10 @@ from stages.files import (
     read_json,
     timing_path,
 )
-from stages.fingerprints import fingerprint, of_training, read_cards
-from stages.params import load_params
-from stages.records import Card, Description
-from stages.writing import write_json
+from stages.common.fingerprints import fingerprint, of_training, read_cards
+from stages.common.params import load_params
+from stages.common.records import Card, Description
+from stages.common.writing import write_json
 
 HISTORY = SNAPSHOTS / "cpu" / "history.json"
 

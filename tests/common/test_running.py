@@ -9,9 +9,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.files import UserError
-from stages.running import LEAST, LOCK, check_limit, run_command, run_stage, sole_stage
-from stages.writing import HOST
+from stages.common.files import UserError
+from stages.common.running import LEAST, LOCK, check_limit, run_command, run_stage, sole_stage
+from stages.common.writing import HOST
 
 NO_MEMORY = "error: not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
 
@@ -64,7 +64,7 @@ def python(code, **options):
 def test_two_stages_take_turns(workplace):
     """The second one waits, says so, and goes on when the first one has ended, however it ended."""
     code = (
-        "import sys; from stages.running import run_stage\n"
+        "import sys; from stages.common.running import run_stage\n"
         "def stage():\n    print('writes'); sys.stdin.read()\n"
         "run_stage(stage)"
     )
@@ -107,7 +107,7 @@ def test_the_lock_is_free_again(workplace):
 
 def test_who_has_read_enough_is_not_troubled():
     code = (
-        "from stages.running import run_command\n"
+        "from stages.common.running import run_command\n"
         "def command():\n    for i in range(100_000):\n        print(i)\n"
         "run_command(command)"
     )
@@ -123,13 +123,13 @@ def test_who_has_read_enough_is_not_troubled():
     [("ascii", r"\u65e5 \xfc \udce9"), ("latin-1", r"\u65e5 ü \udce9"), ("utf-8", r"日 ü \udce9")],
 )
 def test_a_terminal_without_the_letters_shows_escapes(encoding, expected):
-    code = r"from stages.running import run_command; run_command(lambda: print('\u65e5 \xfc \udce9'))"
+    code = r"from stages.common.running import run_command; run_command(lambda: print('\u65e5 \xfc \udce9'))"
     with python(code, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": encoding}, encoding=encoding) as writer:
         assert writer.stdout.read() == f"{expected}\n"
 
 
 def test_a_process_ends_without_going_through_all_its_objects_once_more():
-    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import stages.running"
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import stages.common.running"
     with python(code, stdout=subprocess.PIPE, encoding="ascii") as writer:
         assert writer.stdout.read() == "True\n"
 

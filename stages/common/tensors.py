@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from stages.files import UserError, open_regular, shown, tensors_path
-from stages.records import PARTS, Description
+from stages.common.files import UserError, open_regular, shown, tensors_path
+from stages.common.records import PARTS, Description
 
 TYPES = {"int64": "I64", "float32": "F32"}  # of tensors, as safetensors calls them
 

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stages.files import UserError
+from stages.common.files import UserError
 
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 AHEAD = 256  # results of threads that wait to be read at most

@@ -5,8 +5,8 @@ import re
 import pytest
 from conftest import ROOT, write_params
 
-from stages.files import UserError
-from stages.params import Params, load_params
+from stages.common.files import UserError
+from stages.common.params import Params, load_params
 
 
 def test_the_projects_own_params_are_the_missions():

@@ -1,0 +1,1 @@
+"""What everything stands on: files, parameters, records, locks, tasks."""
