@@ -25,7 +25,7 @@ import psutil
 import yaml
 from tqdm import tqdm
 
-from stages.arrays import stream_array
+from stages.arrays.npy import stream_array
 from stages.common.files import UserError
 from stages.common.params import load_params
 from stages.common.running import run_command

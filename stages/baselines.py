@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from stages.arrays.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
 from stages.common.files import BASELINES
 from stages.common.fingerprints import read_description
 from stages.common.params import load_params
@@ -22,7 +23,6 @@ from stages.common.results import Baseline, Baselines, Scored
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_rows
 from stages.learning.scoring import count, intervals, scores
-from stages.learning.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 SEED = 0  # of the split at random, and of the samples drawn where there are more

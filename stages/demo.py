@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.arrays import write_array
+from stages.arrays.npy import write_array
 from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stages.analyser import Piece, Track, analyse, read_header
-from stages.arrays import stream_array, write_array
+from stages.arrays.npy import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.common import tasks

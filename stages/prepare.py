@@ -11,18 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.arrays import ArrayFile, blocks_of
-from stages.common.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
-from stages.common.fingerprints import fingerprint
-from stages.common.params import PREPARING, Params, load_params
-from stages.common.records import PARTS, Description, Shape, Sound, Source, few_songs
-from stages.common.running import run_stage
-from stages.common.tensors import TensorFile
-from stages.common.units import at_once, units_of_classes
-from stages.common.writing import replacing_folder
-from stages.learning.columns import survey, tiles
-from stages.learning.dataset import Dataset, encode, load_dataset, read_groups
-from stages.learning.split import (
+from stages.arrays.columns import survey, tiles
+from stages.arrays.dataset import Dataset, encode, load_dataset, read_groups
+from stages.arrays.npy import ArrayFile, blocks_of
+from stages.arrays.split import (
     TooFewError,
     blocks_of_neighbours,
     check_classes,
@@ -31,6 +23,14 @@ from stages.learning.split import (
     rows_of,
     shared_group,
 )
+from stages.common.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
+from stages.common.fingerprints import fingerprint
+from stages.common.params import PREPARING, Params, load_params
+from stages.common.records import PARTS, Description, Shape, Sound, Source, few_songs
+from stages.common.running import run_stage
+from stages.common.tensors import TensorFile
+from stages.common.units import at_once, units_of_classes
+from stages.common.writing import replacing_folder
 
 
 class Samples(NamedTuple):

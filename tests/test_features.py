@@ -21,10 +21,10 @@ from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
 from stages import analyser, features, listening, prepare, select, train
+from stages.arrays.dataset import load_dataset
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
-from stages.learning.dataset import load_dataset
 from stages.learning.network import build_network
 
 

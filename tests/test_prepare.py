@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from memory import runs_within
 from safetensors.numpy import load_file, save
 
-from stages import arrays, prepare
-from stages.arrays import ArrayFile
+from stages import prepare
+from stages.arrays import columns, dataset, npy
+from stages.arrays.npy import ArrayFile
+from stages.arrays.split import count_parts
 from stages.common import units as units_module
 from stages.common.files import PREPARED, UserError, read_json
 from stages.common.records import PARTS
-from stages.learning import columns, dataset
-from stages.learning.split import count_parts
 
 
 def test_tensors_are_split_and_standardized(workplace):
@@ -290,7 +290,7 @@ def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, or
     labels, units = rng.integers(0, 5, n), rng.integers(0, 99, n)
     mean, std = rng.standard_normal(shape), rng.uniform(1, 9, shape)
     opened = []
-    sizes = ((arrays, "BLOCK", block), (columns, "TILE", tile), (units_module, "AT_ONCE", at_once))
+    sizes = ((npy, "BLOCK", block), (columns, "TILE", tile), (units_module, "AT_ONCE", at_once))
     with patch.object(*sizes[0]), patch.object(*sizes[1]), patch.object(*sizes[2]):
         for i, piece in enumerate(np.array_split(X, files)):
             np.save(folder / f"{i}.npy", piece)
@@ -309,8 +309,8 @@ def test_little_blocks_change_a_last_bit_at_most(workplace, changes):
     save_dataset(workplace / "data" / "mine")
     write_params(**changes)
     found = {}
-    for block in (arrays.BLOCK, 64 * 7):
-        with patch.object(arrays, "BLOCK", block):
+    for block in (npy.BLOCK, 64 * 7):
+        with patch.object(npy, "BLOCK", block):
             prepare.main()
         found[block] = {path.stem: load_file(path) for path in PREPARED.glob("*.safetensors")}
     whole, little = found.values()
@@ -334,7 +334,7 @@ def test_every_sample_is_read_twice(workplace, monkeypatch):
         return read(self, file, first, rows)
 
     monkeypatch.setattr(ArrayFile, "_read", counting)
-    monkeypatch.setattr(arrays, "BLOCK", 64 * 7)
+    monkeypatch.setattr(npy, "BLOCK", 64 * 7)
     prepare.main()
     compared = {f"{name}/{file}": 120 for name in ("mfccs", "melgrams") for file in ("labels", "groups")}
     numbered = {"melgrams/labels": 240, "melgrams/groups": 360}  # the first representation's, once and twice more
@@ -415,10 +415,10 @@ def test_a_file_that_changes_meanwhile_leaves_the_prepared_one(workplace, monkey
 
 
 @pytest.mark.parametrize(("scale", "last"), [(1e-46, 0), (1e-300, 0), (1e-30, 1e20)])
-@pytest.mark.parametrize("block", [64, arrays.BLOCK])
+@pytest.mark.parametrize("block", [64, npy.BLOCK])
 def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale, last, block):
     """Too small, too small for the squares of deviations, and a last sample that is too far from the others."""
-    monkeypatch.setattr(arrays, "BLOCK", block)
+    monkeypatch.setattr(npy, "BLOCK", block)
     for part in PARTS:
         X, labels, _ = make_arrays(36)
         X *= scale

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from stages.arrays.split import BLOCK, MOST_SAMPLES
 from stages.common.files import (
     CONFUSION,
     CURVES,
@@ -22,7 +23,6 @@ from stages.common.files import (
 from stages.common.records import ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.common.results import Judgement
 from stages.common.tensors import mixed
-from stages.learning.split import BLOCK, MOST_SAMPLES
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
 

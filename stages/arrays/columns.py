@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.arrays import ArrayFile
+from stages.arrays.npy import ArrayFile
 from stages.common.files import UserError
 
 TILE = 4 * 2**20  # bytes of float64 that are computed with at once; one row at least

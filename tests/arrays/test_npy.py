@@ -13,10 +13,10 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import arrays
-from stages.arrays import ArrayFile, blocks_of, write_array
+from stages.arrays import npy
+from stages.arrays.dataset import open_arrays
+from stages.arrays.npy import ArrayFile, blocks_of, write_array
 from stages.common.files import UserError
-from stages.learning.dataset import open_arrays
 
 ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))
 TYPES = ("<f4", ">f8", "<f2", "i1", ">i4", "<u8", "<U3", ">U5")
@@ -61,7 +61,7 @@ def test_blocks_are_the_array_whatever_its_order_and_type(tmp_path_factory, shap
     array = np.asarray(np.arange(np.prod(shape)).reshape(shape) % 120, dtype=kind, order=order)
     path = tmp_path_factory.mktemp("blocks") / "a.npy"
     np.save(path, array)
-    with patch.object(arrays, "BLOCK", block):
+    with patch.object(npy, "BLOCK", block):
         file = ArrayFile(path)
     assert len(file) == len(array) == shape[0]
     at_once = rows or max(1, block // max(64, array[0].nbytes))
@@ -114,7 +114,7 @@ def test_no_pickle_is_ever_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def npy(header, version=1):
+def made(header, version=1):
     """Return a .npy file with this text as its header, and 100 bytes of data."""
     length = struct.pack("<H", len(header))
     return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + bytes(100)
@@ -124,16 +124,19 @@ LIES = {
     "empty": (b"", "truncated or not a .npy file"),
     "an archive": (b"PK\x03\x04" + bytes(100), "it does not start as one"),
     "a pickle": (b"\x80\x04K\x01.", "it does not start as one"),
-    "10^12 rows": (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 26)}"), "found 100 bytes of"),
-    "wide strings": (npy("{'descr': '<U100000000', 'fortran_order': False, 'shape': (1,)}"), "found 100 bytes of"),
-    "a negative shape": (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 26)}"), "found the shape"),
-    "objects": (npy("{'descr': '|O', 'fortran_order': False, 'shape': (5,)}"), "found Python objects"),
-    "no dictionary": (npy("{'descr': "), "truncated or not a .npy file"),
-    "no Python": (npy("\x00\x01(((("), "truncated or not a .npy file"),
-    "no type": (npy("{'descr': 'zebra', 'fortran_order': False, 'shape': (5,)}"), "truncated or not a .npy file"),
-    "no size": (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "found <U0 of shape"),
-    "70 dimensions": (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 70}}}"), "truncated or not"),
-    "version 9": (npy("{}", version=9), "not a .npy file .found version 9.0, expected 1.0 to 3.0.; save it again$"),
+    "10^12 rows": (
+        made("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 26)}"),
+        "found 100 bytes of",
+    ),
+    "wide strings": (made("{'descr': '<U100000000', 'fortran_order': False, 'shape': (1,)}"), "found 100 bytes of"),
+    "a negative shape": (made("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 26)}"), "found the shape"),
+    "objects": (made("{'descr': '|O', 'fortran_order': False, 'shape': (5,)}"), "found Python objects"),
+    "no dictionary": (made("{'descr': "), "truncated or not a .npy file"),
+    "no Python": (made("\x00\x01(((("), "truncated or not a .npy file"),
+    "no type": (made("{'descr': 'zebra', 'fortran_order': False, 'shape': (5,)}"), "truncated or not a .npy file"),
+    "no size": (made("{'descr': '<U0', 'fortran_order': False, 'shape': (5,)}"), "found <U0 of shape"),
+    "70 dimensions": (made(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {(1,) * 70}}}"), "truncated or not"),
+    "version 9": (made("{}", version=9), "not a .npy file .found version 9.0, expected 1.0 to 3.0.; save it again$"),
     "a header beyond the end": (b"\x93NUMPY\x01\x00\xff\xff{}", "truncated or not a .npy file"),
 }
 
@@ -150,7 +153,7 @@ def test_a_file_that_lies_is_named(tmp_path, lie):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as only Linux does")
 def test_a_lie_takes_no_memory(tmp_path):
     (tmp_path / "a.npy").write_bytes(LIES["10^12 rows"][0])
-    code = "import sys; from pathlib import Path; from stages.arrays import ArrayFile; ArrayFile(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from stages.arrays.npy import ArrayFile; ArrayFile(Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "a.npy"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},

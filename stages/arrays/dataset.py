@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.arrays import ArrayFile, blocks_of
+from stages.arrays.npy import ArrayFile, blocks_of
 from stages.common.files import UserError, few_of, is_there, shown
 from stages.common.records import PARTS
 from stages.common.units import heads_of
@@ -43,7 +43,7 @@ class Dataset(NamedTuple):
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     """Find the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
 
-    Everything is checked but the numbers in X, which stages/learning/columns.py goes through.
+    Everything is checked but the numbers in X, which stages/arrays/columns.py goes through.
 
     Raises:
         UserError: naming the file, what was found, what was expected and what to do.

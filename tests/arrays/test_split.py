@@ -12,11 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memory import runs_within
 
-from stages.common import units as units_module
-from stages.common.files import UserError
-from stages.common.records import PARTS
-from stages.learning import split as split_module
-from stages.learning.split import (
+from stages.arrays import split as split_module
+from stages.arrays.split import (
     TooFewError,
     blocks_of_neighbours,
     check_classes,
@@ -27,6 +24,9 @@ from stages.learning.split import (
     shared_group,
     whole_units,
 )
+from stages.common import units as units_module
+from stages.common.files import UserError
+from stages.common.records import PARTS
 
 HALVES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -223,7 +223,7 @@ def test_as_many_units_as_fit_are_drawn_and_the_seed_draws_them():
 
 
 MANY = (
-    "import numpy as np; from stages.learning.split import TooFewError, blocks_of_neighbours, draw_parts, whole_units; "
+    "import numpy as np; from stages.arrays.split import TooFewError, blocks_of_neighbours, draw_parts, whole_units; "
 )
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import stages.arrays
-from stages.arrays import ArrayFile
+import stages.arrays.npy
+from stages.arrays import columns
+from stages.arrays.columns import Columns, survey, tiles
+from stages.arrays.npy import ArrayFile
 from stages.common.files import UserError
-from stages.learning import columns
-from stages.learning.columns import Columns, survey, tiles
 
 
 def saved(folder, *arrays, block=2**26):
@@ -19,7 +19,7 @@ def saved(folder, *arrays, block=2**26):
     files = []
     for i, array in enumerate(arrays):
         np.save(folder / f"{i}.npy", array)
-        with patch.object(stages.arrays, "BLOCK", block):
+        with patch.object(stages.arrays.npy, "BLOCK", block):
             files.append(ArrayFile(folder / f"{i}.npy"))
     return files
 

@@ -9,12 +9,12 @@ from conftest import make_arrays, save_arrays, save_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import stages.arrays
-from stages.arrays import ArrayFile, blocks_of
+import stages.arrays.npy
+from stages.arrays.dataset import encode, load_dataset, read_groups
+from stages.arrays.npy import ArrayFile, blocks_of
 from stages.common import units
 from stages.common.files import UserError
 from stages.common.records import PARTS
-from stages.learning.dataset import encode, load_dataset, read_groups
 
 
 def test_all_three_layouts_hold_the_same_samples(tmp_path):
@@ -76,7 +76,7 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
     folder, files = tmp_path_factory.mktemp("groups"), []
     for i, piece in enumerate(pieces):
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
-        with patch.object(stages.arrays, "BLOCK", 64 * 7):
+        with patch.object(stages.arrays.npy, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
     with patch.object(units, "AT_ONCE", at_once):
         found = read_groups(files)
@@ -162,7 +162,7 @@ def test_representations_have_the_same_parts(tmp_path):
             save_arrays(tmp_path / part / name, X[rows], labels[rows], groups[rows])
     for block in (2**26, 64 * 7):
         with (
-            patch.object(stages.arrays, "BLOCK", block),
+            patch.object(stages.arrays.npy, "BLOCK", block),
             pytest.raises(UserError, match=r"melgrams/labels.npy and mfccs/labels.npy disagree"),
         ):
             load_dataset(tmp_path)
@@ -174,7 +174,7 @@ def test_representations_are_compared_to_the_last_sample(tmp_path, odd):
     save_arrays(tmp_path / "melgrams", X, labels, groups)
     other = groups.astype(np.int16)
     save_arrays(tmp_path / "mfccs", X, labels.astype("U40"), other)
-    with patch.object(stages.arrays, "BLOCK", 64 * 7):
+    with patch.object(stages.arrays.npy, "BLOCK", 64 * 7):
         load_dataset(tmp_path)
         other[odd] += 1
         save_arrays(tmp_path / "mfccs", X, labels.astype("U40"), other)

@@ -1,0 +1,1 @@
+"""Arrays: from .npy files to one divided data set."""
