@@ -28,9 +28,9 @@ import soxr
 from tqdm import tqdm
 
 from stages import demo
-from stages.analyser import Piece, Track, analyse
 from stages.audio.decode import open_sound, read_blocks, to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.tracks import Piece, Track, analyse
 from stages.common.files import read_json
 from stages.common.running import run_command
 from stages.common.writing import write_json

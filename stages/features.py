@@ -1,7 +1,7 @@
 """features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
 
-Reads data/audio as stages/songs.py says; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those that
-`representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
+Reads data/audio as stages/audio/library.py says; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those
+that `representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
 tracks.csv; and audio.json, which has the sampling rate and whether a group is a track or several. A sample's group is
 the line in tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a
 track's last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
@@ -23,10 +23,12 @@ import numpy as np
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from stages.analyser import Piece, Track, analyse, read_header
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.library import COLUMNS as SONG_COLUMNS
+from stages.audio.library import Library, Song, check_classes, find_songs
+from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.common.fingerprints import fingerprint
@@ -34,8 +36,6 @@ from stages.common.params import Params, load_params
 from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
 from stages.common.writing import replacing_folder, write_csv
-from stages.songs import COLUMNS as SONG_COLUMNS
-from stages.songs import Library, Song, check_classes, find_songs
 
 COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")

@@ -20,8 +20,9 @@ import yaml
 from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
-from stages import analyser, features, listening, prepare, select, train
+from stages import features, listening, prepare, select, train
 from stages.arrays.dataset import load_dataset
+from stages.audio import tracks
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
@@ -138,9 +139,9 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     """After a failure and a song mended, only that song's piece is worked out anew; after another setting, all are."""
     monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
-    heard, real = [], analyser.analyse_track
+    heard, real = [], tracks.analyse_track
     monkeypatch.setattr(
-        analyser, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
+        tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
     )
     with pytest.raises(UserError, match=r"1 of 12 tracks cannot be used: data/audio/jazz/a\.wav is silent"):
         features.main()
@@ -166,7 +167,7 @@ def test_a_piece_that_is_not_whole_is_made_anew(songs):
     features.PIECES.mkdir(parents=True)
     (piece,) = features.pieces_of(["folk/a.wav"], 8000, ("melgrams", "mfccs"))
     for damaged in (piece.numbers("melgrams"), piece.numbers("mfccs"), piece.done()):
-        analyser.analyse(piece)
+        tracks.analyse(piece)
         assert [track.clips for track in features.tracks_of(piece)] == [3]
         os.truncate(damaged, damaged.stat().st_size - 4)
         assert features.tracks_of(piece) == []
@@ -220,10 +221,10 @@ def test_only_the_representations_asked_for_are_made(songs):
 
 def test_a_full_disk_is_no_problem_of_a_tracks(songs, monkeypatch):
     def full(raw, samples):
-        raise analyser.NotWrittenError from OSError(errno.ENOSPC, "No space left on device")
+        raise tracks.NotWrittenError from OSError(errno.ENOSPC, "No space left on device")
 
     write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
-    monkeypatch.setattr(analyser, "write", full)
+    monkeypatch.setattr(tracks, "write", full)
     with pytest.raises(OSError, match="No space left"):
         features.main()
 
@@ -367,9 +368,9 @@ def test_a_row_without_a_file_is_a_problem_of_a_song(songs, capsys):
 
 
 def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch):
-    heard, real = [], analyser.analyse_track
+    heard, real = [], tracks.analyse_track
     monkeypatch.setattr(
-        analyser, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
+        tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
     )
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
     with pytest.raises(UserError, match="1 of 12 tracks"):

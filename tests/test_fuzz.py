@@ -21,12 +21,12 @@ from safetensors.numpy import save
 from stages.arrays.dataset import load_dataset
 from stages.arrays.npy import ArrayFile
 from stages.audio.decode import DecodeError, cut_short, open_sound, read_blocks, windows
+from stages.audio.library import read_table
 from stages.common.files import UserError, read_csv, read_json
 from stages.common.params import load_params
 from stages.common.records import Card, Description, History, read_by_name
 from stages.common.results import Baselines, Judgement, Selection, Timing
 from stages.common.tensors import read_tensors
-from stages.songs import read_table
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # of each reader
 HOW = settings(

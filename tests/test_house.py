@@ -9,12 +9,12 @@ import yaml
 from conftest import ROOT
 
 from stages.audio.front_end import FRONT_ENDS
+from stages.audio.library import COLUMNS
 from stages.baselines import BASELINE_NAMES
 from stages.check import COMMON_OPTIMIZERS
 from stages.common.params import Audio, Params, Split
 from stages.common.records import DEVICES, MODELS, NETWORKS, PARTS, UNITS, Drawn
 from stages.common.results import PARTS_OF_TIME
-from stages.songs import COLUMNS
 
 STAGES = ROOT / "stages"
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in STAGES.rglob("*.py"))
@@ -92,7 +92,7 @@ HOMES = {  # the module that says what there is, what there is, and how many of 
     "optimizers": ("stages/check.py", COMMON_OPTIMIZERS, 2),
     "baselines": ("stages/baselines.py", BASELINE_NAMES, 2),
     "representations": ("stages/audio/front_end.py", FRONT_ENDS, 2),
-    "columns of songs": ("stages/songs.py", COLUMNS, 3),
+    "columns of songs": ("stages/audio/library.py", COLUMNS, 3),
     "schedules": ("stages/common/params.py", literals(Params, "schedule"), 2),
     "class weights": ("stages/common/params.py", literals(Params, "class_weights"), 2),
     "snapshots": ("stages/common/params.py", literals(Params, "snapshots"), 2),

@@ -7,8 +7,8 @@ from unicodedata import normalize
 
 import pytest
 
+from stages.audio.library import Song, check_classes, find_songs, read_table
 from stages.common.files import UserError
-from stages.songs import Song, check_classes, find_songs, read_table
 
 
 @pytest.fixture

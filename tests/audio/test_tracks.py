@@ -1,4 +1,4 @@
-"""analyser: a piece is the same whoever makes it, and a track that breaks off leaves nothing behind."""
+"""tracks: a piece is the same whoever makes it, and a track that breaks off leaves nothing behind."""
 
 import json
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from stages import analyser
-from stages.analyser import Piece, Track, analyse, read_header
+from stages.audio import tracks
 from stages.audio.front_end import mfccs
+from stages.audio.tracks import Piece, Track, analyse, read_header
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_track_that_breaks_off_leaves_nothing_and_the_others_go_on(piece, monk
         if sound.frames == 20000:
             raise error
 
-    monkeypatch.setattr(analyser, "read_blocks", breaking)
+    monkeypatch.setattr(tracks, "read_blocks", breaking)
     analyse(piece)
     first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
     assert first.problem == f"cannot be used ({type(error).__name__}: {error})"

@@ -1,4 +1,4 @@
-"""analyser: what one process of `features` does: from some tracks to their samples and what tracks.csv says of them."""
+"""Tracks: what one process of `features` does: from some tracks to their samples and what tracks.csv says of them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""songs: what data/audio holds, and each song's class, group and part.
+"""The library: what data/audio holds, and each song's class, group and part.
 
 Its folders say it, data/audio/CLASS/**/TRACK; or, in folders of any kind, the table data/audio/tracks.csv with the
 columns `file` (below data/audio) and `class` and, if wanted,
