@@ -11,15 +11,15 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.arrays.npy import write_array
-from stages.audio.composer import GENRES, compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
-from stages.audio.synth import RATE, render
 from stages.common.files import SOUND
 from stages.common.records import Sound
 from stages.common.running import run_stage
 from stages.common.tasks import cores, on_processes
 from stages.common.writing import replacing_folder
+from stages.corpus.composer import GENRES, compose
+from stages.corpus.synth import RATE, render
 
 FOLDER = Path("data/demo")
 SEED = 1
@@ -52,7 +52,7 @@ def main() -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
     with replacing_folder(FOLDER) as folder:
-        results = on_processes(analyse, list(enumerate(tracks)), cores(), ["scipy.signal", "stages.audio.composer"])
+        results = on_processes(analyse, list(enumerate(tracks)), cores(), ["scipy.signal", "stages.corpus.composer"])
         done = dict(tqdm(results, "demo", len(tracks), unit="track", disable=None))
         features = [done[i] for i in range(len(tracks))]
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)

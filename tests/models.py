@@ -7,13 +7,13 @@ import torch
 from reporting.judged import JUDGED
 
 from stages import demo
-from stages.audio.composer import GENRES
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
-from stages.audio.synth import RATE
 from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
 from stages.common.records import write_by_name
 from stages.common.writing import write_json
+from stages.corpus.composer import GENRES
+from stages.corpus.synth import RATE
 from stages.learning.ensemble import Ensemble
 from stages.learning.network import build_network
 from stages.learning.snapshots import save_snapshot

@@ -6,11 +6,11 @@ from conftest import write_params
 
 from stages import demo, prepare
 from stages.arrays.dataset import load_dataset
-from stages.audio.composer import compose
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
-from stages.audio.synth import render
 from stages.common.files import read_json
+from stages.corpus.composer import compose
+from stages.corpus.synth import render
 
 
 def test_the_missions_counts_come_out_exactly():

@@ -140,9 +140,7 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
     heard, real = [], tracks.analyse_track
-    monkeypatch.setattr(
-        tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
-    )
+    monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
     with pytest.raises(UserError, match=r"1 of 12 tracks cannot be used: data/audio/jazz/a\.wav is silent"):
         features.main()
     assert len(heard) == 12
@@ -369,9 +367,7 @@ def test_a_row_without_a_file_is_a_problem_of_a_song(songs, capsys):
 
 def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch):
     heard, real = [], tracks.analyse_track
-    monkeypatch.setattr(
-        tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw)
-    )
+    monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
     with pytest.raises(UserError, match="1 of 12 tracks"):
         features.main()

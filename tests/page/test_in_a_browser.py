@@ -16,8 +16,8 @@ from models import CLASSES, cases, judge, make_model
 import stages.page.__main__ as page
 from stages import demo, predict
 from stages.audio.front_end import FRONT_ENDS
-from stages.audio.synth import RATE
 from stages.common.files import read_json
+from stages.corpus.synth import RATE
 from stages.exports import PAGE
 from stages.reporting.pictures import COLOURS
 

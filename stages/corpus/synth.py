@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from stages.audio.composer import Piece
+from stages.corpus.composer import Piece
 
 RATE = 16000
 LONGEST = 3 * RATE  # samples of a note in a bank

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from stages.audio.composer import GENRES, Piece, compose
-from stages.audio.synth import DRUMS, RATE, VOICES, render, tone
+from stages.corpus.composer import GENRES, Piece, compose
+from stages.corpus.synth import DRUMS, RATE, VOICES, render, tone
 
 
 @pytest.mark.parametrize("voice", VOICES)

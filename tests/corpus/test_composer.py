@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.audio.composer import GENRES, MAX_PITCH, PATTERNS, STYLES, compose
-from stages.audio.synth import DRUMS, VOICES
+from stages.corpus.composer import GENRES, MAX_PITCH, PATTERNS, STYLES, compose
+from stages.corpus.synth import DRUMS, VOICES
 
 
 def test_a_piece_depends_on_nothing_but_its_arguments():

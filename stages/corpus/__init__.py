@@ -1,0 +1,1 @@
+"""The demo's music: composed, then rendered as sound."""
