@@ -28,10 +28,10 @@ from stages.common.writing import write_json
 from stages.learning import closed_form, graphs
 from stages.learning.devices import start, why_missing
 from stages.learning.fit import fit
-from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Job
 from stages.learning.runs import threads_for
 from stages.learning.timing import Clock, hardware
+from stages.models.network import build_network, multiply_adds
 
 RESULTS = Path("bench/results")
 GPU = torch.device("cuda")

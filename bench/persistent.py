@@ -25,9 +25,9 @@ from stages.common.running import run_command
 from stages.common.writing import write_json
 from stages.learning import closed_form
 from stages.learning.devices import start, why_missing
-from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 from stages.learning.timing import hardware
+from stages.models.network import build_network
 
 try:
     import triton

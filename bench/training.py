@@ -36,10 +36,10 @@ from stages.common.running import run_command
 from stages.common.tensors import read_prepared
 from stages.common.writing import write_json
 from stages.learning.fit import fit, trainer
-from stages.learning.network import build_network, multiply_adds
 from stages.learning.recipe import Recipe
-from stages.learning.snapshots import best_epoch, save_snapshot
 from stages.learning.timing import Clock, hardware
+from stages.models.network import build_network, multiply_adds
+from stages.models.snapshots import best_epoch, save_snapshot
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")

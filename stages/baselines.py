@@ -22,7 +22,7 @@ from stages.common.records import PARTS, Description
 from stages.common.results import Baseline, Baselines, Scored
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_rows
-from stages.learning.scoring import count, intervals, scores
+from stages.models.scoring import count, intervals, scores
 
 BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
 SEED = 0  # of the split at random, and of the samples drawn where there are more

@@ -37,9 +37,9 @@ from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import mixed, read_prepared
 from stages.common.writing import replacing_folder, write_csv, write_json
-from stages.learning.judging import Answers, answer, judge, judge_runs, ranges_of
-from stages.learning.scoring import reliability
-from stages.learning.snapshots import best_of_runs, check_chosen, load_chosen, load_model
+from stages.models.judging import Answers, answer, judge, judge_runs, ranges_of
+from stages.models.scoring import reliability
+from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
 
 
 def main() -> None:

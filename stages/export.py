@@ -21,8 +21,8 @@ from stages.common.records import Card
 from stages.common.running import run_command
 from stages.common.writing import replacing
 from stages.exports import onnx_path
-from stages.learning.snapshots import load_chosen, standardization_of
 from stages.listening import check_front_end
+from stages.models.snapshots import load_chosen, standardization_of
 
 
 class Mfccs(nn.Module):

@@ -4,7 +4,7 @@
     song = listener("song.mp3")
     song = listener.hear(samples, sample_rate)
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/learning/scoring.py).
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
 from stages.common.fingerprints import read_cards
 from stages.common.records import Card
-from stages.learning.scoring import verdict
-from stages.learning.snapshots import load_chosen, standardization_of
+from stages.models.scoring import verdict
+from stages.models.snapshots import load_chosen, standardization_of
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
 

@@ -14,7 +14,7 @@ from stages.common.running import run_command
 from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
 from stages.exports import tell_outdated
-from stages.learning.snapshots import check_chosen
+from stages.models.snapshots import check_chosen
 from stages.reporting import model_card, page, readme
 
 REPORT = METRICS / "report.md"

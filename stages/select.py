@@ -18,7 +18,7 @@ from stages.common.results import Selection
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_tensors
 from stages.common.writing import replacing_folder, write_bytes
-from stages.learning.snapshots import best_choice, best_of_runs, members_of
+from stages.models.snapshots import best_choice, best_of_runs, members_of
 
 
 def main() -> None:

@@ -24,12 +24,12 @@ from stages.common.records import DEVICES, Description, History, Runs, Skipped
 from stages.common.results import Timing
 from stages.common.running import run_stage
 from stages.learning.devices import DeviceError, why_missing
-from stages.learning.network import check_network
 from stages.learning.recipe import Job, Recipe
 from stages.learning.timing import Trained, timed
+from stages.models.network import check_network
 from stages.trainer import Done, Task, train_task
 
-PRELOAD = ["stages.learning.runs", "stages.learning.snapshots", "safetensors.torch"]  # what takes long to import
+PRELOAD = ["stages.learning.runs", "stages.models.snapshots", "safetensors.torch"]  # what takes long to import
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def rehearse(task: Task, place: "torch.device") -> None:
 def hooks(task: Task) -> "Hooks":
     """Return what saves a task's snapshots and reports its epochs."""
     from stages.learning.runs import Hooks
-    from stages.learning.snapshots import save_snapshot
+    from stages.models.snapshots import save_snapshot
 
     def save(run: int, epoch: int, weights: dict[str, "torch.Tensor"]) -> None:
         save_snapshot(snapshot_path(task.device, task.name, run, epoch), weights, task.learns)

@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, save_dataset, write_params
-from models import make_model
+from small_models import make_model
 
 from bench import change, front_end, gpu, growth, recipes, training
 from stages import check, prepare
 from stages.common.files import UserError, read_json
-from stages.learning.network import build_network
 from stages.learning.timing import hardware
+from stages.models.network import build_network
 from stages.reporting import readme
 
 

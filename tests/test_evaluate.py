@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from conftest import ROOT
-from learning.test_judging import CLASSES, answers
+from models.test_judging import CLASSES, answers
 from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
@@ -14,8 +14,8 @@ from stages import baselines, evaluate, select
 from stages.common.files import CONFUSION, EVALUATED, F1, MODELS, SCORES, read_json
 from stages.common.records import read_by_name
 from stages.common.results import Judgement
-from stages.learning import judging
-from stages.learning.judging import Answers
+from stages.models import judging
+from stages.models.judging import Answers
 
 
 def read_pairs(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 from conftest import ROOT
-from models import make_model
+from small_models import make_model
 
 from stages import export
 from stages.common.files import MODEL, UserError, card_path

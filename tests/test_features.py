@@ -26,7 +26,7 @@ from stages.audio import tracks
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
-from stages.learning.network import build_network
+from stages.models.network import build_network
 
 
 def write_song(path, seconds=3.5, rate=8000, seed=0, channels=1):

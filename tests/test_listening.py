@@ -14,8 +14,8 @@ import pytest
 import soundfile
 import torch
 from conftest import ROOT
-from models import make_model
 from repository import copy_of_the_project
+from small_models import make_model
 
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, read_json

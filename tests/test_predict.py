@@ -19,8 +19,8 @@ from stages import demo, predict, prepare, select, train
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, read_json
 from stages.common.records import PARTS, Card
-from stages.learning.network import build_network
 from stages.listening import Song
+from stages.models.network import build_network
 
 
 @pytest.fixture(scope="module")

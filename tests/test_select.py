@@ -23,7 +23,7 @@ from stages.common.files import (
 from stages.common.params import TRAINING, load_params
 from stages.common.records import Card, Choice, Description, Epoch, History, Runs
 from stages.common.results import Selection
-from stages.learning.snapshots import load_chosen, load_model, members_of
+from stages.models.snapshots import load_chosen, load_model, members_of
 
 
 def history(*runs):

@@ -16,10 +16,10 @@ from torch.nn.functional import cross_entropy
 
 from stages.common.records import Epoch
 from stages.learning import autograd, closed_form, graphs
-from stages.learning.network import samples_at_once
 from stages.learning.recipe import Recipe
-from stages.learning.scoring import count, scores
 from stages.learning.timing import Clock
+from stages.models.network import samples_at_once
+from stages.models.scoring import count, scores
 
 Part = tuple[torch.Tensor, torch.Tensor]  # x and y
 

@@ -5,7 +5,7 @@ from itertools import repeat
 from math import cos, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages.learning.network import build_network, multiply_adds
+from stages.models.network import build_network, multiply_adds
 
 if TYPE_CHECKING:
     import torch

@@ -16,8 +16,8 @@ from torch import nn
 from stages.common.records import Epoch
 from stages.learning.fit import fit
 from stages.learning.recipe import Job
-from stages.learning.snapshots import best_epoch
 from stages.learning.timing import Clock, Trained
+from stages.models.snapshots import best_epoch
 
 Weights = dict[str, torch.Tensor]
 

@@ -19,8 +19,8 @@ from stages.common.running import run_command
 from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
 from stages.exports import PAGE, of_page
-from stages.learning.snapshots import load_chosen
 from stages.listening import check_front_end
+from stages.models.snapshots import load_chosen
 from stages.page import model, words
 from stages.reporting.pictures import COLOURS
 

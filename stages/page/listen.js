@@ -6,7 +6,7 @@
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
-const LEAST = 1e-30; // of a probability, before its logarithm: as stages/learning/scoring.py has it
+const LEAST = 1e-30; // of a probability, before its logarithm: as stages/models/scoring.py has it
 
 function decodeBase64(text, kind) {
   const letters = atob(text);

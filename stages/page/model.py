@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
 from stages.common.records import Card
-from stages.learning.snapshots import standardization_of
+from stages.models.snapshots import standardization_of
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def describe(network: "torch.nn.Module", shape: tuple[int, ...]) -> tuple[list[l
     """Return the layers of a network, or of each that an ensemble consists of, and all their numbers in order."""
     import torch
 
-    from stages.learning.ensemble import Ensemble
+    from stages.models.ensemble import Ensemble
 
     members, numbers = [], []
     for member in network if isinstance(network, Ensemble) else [network]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stages.common.files import FEW, few_of, shown
-from stages.learning.scoring import verdict
+from stages.models.scoring import verdict
 from stages.reporting.pictures import clock
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from learning.loop import run, train
 from torch.nn.functional import cross_entropy
 
 from stages.learning.autograd import draw_masks
-from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
+from stages.models.network import build_network
 
 OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop")
 

@@ -11,8 +11,8 @@ from learning.loop import SGD, run, train
 from torch.nn.functional import cross_entropy
 
 from stages.learning import closed_form
-from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
+from stages.models.network import build_network
 
 CHANGES = [
     {},

@@ -9,11 +9,11 @@ from learning.loop import SGD, run, train
 from memory import runs_within
 from sklearn.metrics import accuracy_score, f1_score
 
-from stages.learning import network as network_module
 from stages.learning.devices import start
 from stages.learning.fit import pieces_of, validator
-from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
+from stages.models import network as network_module
+from stages.models.network import build_network
 
 
 def test_training_repeats_to_the_bit():
@@ -93,7 +93,7 @@ def test_validation_is_scikit_learns_in_one_piece_or_many(monkeypatch, at_once):
 VALIDATED = """
 import torch
 from conftest import samples
-from stages.learning import network
+from stages.models import network
 from stages.learning.fit import validator
 torch.set_num_threads(1)
 def judge(model, shape, n, n_classes):

@@ -12,9 +12,9 @@ from learning import graph_emulator
 from stages.learning import graphs
 from stages.learning.devices import start
 from stages.learning.fit import fit
-from stages.learning.network import build_network
 from stages.learning.recipe import Recipe
 from stages.learning.timing import Clock
+from stages.models.network import build_network
 
 SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
 OPTIMIZERS = {

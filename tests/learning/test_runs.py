@@ -9,10 +9,10 @@ from learning.loop import SGD
 
 from stages.common.records import Epoch
 from stages.learning import runs
-from stages.learning.network import build_network
 from stages.learning.recipe import Job
 from stages.learning.runs import Hooks
 from stages.learning.timing import Clock, timed
+from stages.models.network import build_network
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from models import CHOSEN, judge, make_model
+from small_models import CHOSEN, judge, make_model
 
 import stages.page.__main__ as page
 from stages.common.files import MODEL, SELECTED, UserError, card_path

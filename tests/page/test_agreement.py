@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
-from models import cases, judge, make_model
+from small_models import cases, judge, make_model
 
 import stages.page.__main__ as page
 from stages import export

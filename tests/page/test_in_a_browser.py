@@ -5,13 +5,13 @@ import json
 import sys
 from pathlib import Path
 
-import models
 import numpy as np
 import pytest
+import small_models
 import soundfile
 import soxr
 import torch
-from models import CLASSES, cases, judge, make_model
+from small_models import CLASSES, cases, judge, make_model
 
 import stages.page.__main__ as page
 from stages import demo, predict
@@ -138,7 +138,7 @@ def test_an_ensemble_is_the_mean_of_its_members(workplace, hear):
 
 def test_a_model_that_is_very_sure_gives_probabilities(workplace, hear, ask_predict, monkeypatch):
     """Its logits are in the thousands, and no number holds the exponential of one."""
-    monkeypatch.setattr(models, "SPREAD", 3000)
+    monkeypatch.setattr(small_models, "SPREAD", 3000)
     model, card = make_model("mfccs")
     judge("mfccs")
     page.main()

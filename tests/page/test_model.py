@@ -11,8 +11,8 @@ from torch import nn
 
 from stages.audio import decode
 from stages.audio.front_end import FRONT_ENDS, dct_matrix, hann, mel_filters, mfcc_filters
-from stages.learning import scoring
-from stages.learning.network import build_network
+from stages.models import scoring
+from stages.models.network import build_network
 from stages.page import model
 
 LISTENER = (ROOT / "stages" / "page" / "listen.js").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """words: the figures, what they rest on, and a warning where they say nothing of real music."""
 
-from models import make_model
 from reporting.judged import JUDGED, TRACKS
+from small_models import make_model
 
 from stages.common.files import card_path
 from stages.common.records import Card

@@ -7,9 +7,9 @@ from memory import runs_within
 from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
-from stages.learning import network
-from stages.learning.ensemble import Ensemble
-from stages.learning.judging import Answers, answer, deviation, judge
+from stages.models import network
+from stages.models.ensemble import Ensemble
+from stages.models.judging import Answers, answer, deviation, judge
 
 CLASSES = ["a, b", 'quoted "c"', "d\ne"]
 
@@ -38,7 +38,7 @@ def test_tracks_are_judged_only_where_they_are_known():
 def test_many_tracks_are_judged_in_memory_that_goes_by_the_samples():
     setup = """
 import numpy as np
-from stages.learning.judging import judge_tracks
+from stages.models.judging import judge_tracks
 tracks = np.arange(40_000) // 4 * 3
 probabilities = np.full((40_000, 2), 0.5)
 """

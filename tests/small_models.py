@@ -14,9 +14,9 @@ from stages.common.records import write_by_name
 from stages.common.writing import write_json
 from stages.corpus.composer import GENRES
 from stages.corpus.synth import RATE
-from stages.learning.ensemble import Ensemble
-from stages.learning.network import build_network
-from stages.learning.snapshots import save_snapshot
+from stages.models.ensemble import Ensemble
+from stages.models.network import build_network
+from stages.models.snapshots import save_snapshot
 
 CLASSES = ["blues", "classical", "pop"]
 CHOSEN = {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5}

@@ -8,8 +8,8 @@ from memory import runs_within
 from scipy.stats import binom
 from sklearn import metrics
 
-from stages.learning import scoring
-from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdict, verdicts
+from stages.models import scoring
+from stages.models.scoring import calibration_error, count, intervals, reliability, scores, verdict, verdicts
 
 
 @given(
@@ -95,7 +95,7 @@ def test_intervals_are_those_of_whole_confusion_matrices(samples, at_once):
 def test_intervals_take_memory_by_what_units_hold_not_by_the_square_of_the_classes():
     setup = """
 import numpy as np
-from stages.learning.scoring import intervals
+from stages.models.scoring import intervals
 units = np.arange(10_000) // 4
 actual = units % 200
 predicted = np.where(np.arange(10_000) % 3 > 0, actual, np.arange(10_000) % 200)
@@ -106,7 +106,7 @@ predicted = np.where(np.arange(10_000) % 3 > 0, actual, np.arange(10_000) % 200)
 def test_resamples_of_many_units_are_drawn_in_blocks():
     setup = """
 import numpy as np
-from stages.learning import scoring
+from stages.models import scoring
 scoring.RESAMPLES = 200
 units = np.arange(50_000)
 actual = np.zeros(50_000, int)

@@ -4,8 +4,8 @@ import torch
 
 from stages.common.records import Epoch
 from stages.common.tensors import read_tensors
-from stages.learning.network import build_network
-from stages.learning.snapshots import best_epoch, save_snapshot
+from stages.models.network import build_network
+from stages.models.snapshots import best_epoch, save_snapshot
 
 
 def test_weights_come_back_and_give_the_same_bytes(tmp_path):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from stages.learning import network
-from stages.learning.network import AT_ONCE, build_network, check_network, multiply_adds, samples_at_once
+from stages.models import network
+from stages.models.network import AT_ONCE, build_network, check_network, multiply_adds, samples_at_once
 
 
 def test_the_missions_network_has_7716_weights():

@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from stages.common.records import Choice
 from stages.common.results import Judgement, OfEnsemble, OverRuns, Scored, Tracks
 from stages.common.units import class_of_units, units_of_classes
-from stages.learning.ensemble import Ensemble, log_mean_probability
-from stages.learning.network import samples_at_once
-from stages.learning.scoring import calibration_error, count, intervals, reliability, scores, verdicts
+from stages.models.ensemble import Ensemble, log_mean_probability
+from stages.models.network import samples_at_once
+from stages.models.scoring import calibration_error, count, intervals, reliability, scores, verdicts
 
 
 class Answers(NamedTuple):

@@ -10,7 +10,7 @@ from stages.common.records import Card, Choice, Epoch, History
 from stages.common.results import Selection
 from stages.common.tensors import mixed, read_tensors
 from stages.common.writing import write_bytes
-from stages.learning.network import build_network, check_network
+from stages.models.network import build_network, check_network
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ def load_chosen(card: Card, path: Path) -> "torch.nn.Module":
 def _load(card: Card, weights: Path, members: int) -> "torch.nn.Module":
     import torch
 
-    from stages.learning.ensemble import Ensemble
+    from stages.models.ensemble import Ensemble
 
     try:
         check_network(card.network, card.shape)

@@ -5,8 +5,8 @@ import torch
 from conftest import samples
 from scipy.special import softmax
 
-from stages.learning.ensemble import Ensemble, log_mean_probability
-from stages.learning.network import build_network
+from stages.models.ensemble import Ensemble, log_mean_probability
+from stages.models.network import build_network
 
 
 def test_its_probabilities_are_the_mean_of_its_members():

@@ -1,0 +1,1 @@
+"""Models: what is learnt, and how good it is."""
