@@ -25,13 +25,13 @@ from stages.common.records import Epoch
 from stages.common.running import run_command
 from stages.common.tasks import cores
 from stages.common.writing import write_json
-from stages.learning import closed_form, graphs
-from stages.learning.devices import start, why_missing
-from stages.learning.fit import fit
-from stages.learning.recipe import Job
-from stages.learning.runs import threads_for
-from stages.learning.timing import Clock, hardware
 from stages.models.network import build_network, multiply_adds
+from stages.training import closed_form, graphs
+from stages.training.devices import start, why_missing
+from stages.training.job import Job
+from stages.training.loop import fit
+from stages.training.runs import threads_for
+from stages.training.timing import Clock, hardware
 
 RESULTS = Path("bench/results")
 GPU = torch.device("cuda")

@@ -1,6 +1,6 @@
 """A prototype: one Triton kernel walks all batches of an epoch and keeps its network's weights on chip.
 
-It computes what stages/learning/closed_form.py does, in float32, for MLPs of two hidden layers that fit into a
+It computes what stages/training/closed_form.py does, in float32, for MLPs of two hidden layers that fit into a
 multiprocessor: of the course's networks the one on MFCCs. There it is launched 30 times, not 96,000: one run takes a
 sixth of the closed form's time, on the GPU and on one core. But Triton needs a C compiler, and starting it costs more
 than five runs of 30 epochs gain. `from_float64` is how far the weights lie from those that float64 gives, at most and
@@ -23,11 +23,11 @@ from bench.training import RECIPE, Part, prepared
 from stages.common.files import UserError
 from stages.common.running import run_command
 from stages.common.writing import write_json
-from stages.learning import closed_form
-from stages.learning.devices import start, why_missing
-from stages.learning.recipe import Recipe
-from stages.learning.timing import hardware
 from stages.models.network import build_network
+from stages.training import closed_form
+from stages.training.devices import start, why_missing
+from stages.training.job import Recipe
+from stages.training.timing import hardware
 
 try:
     import triton

@@ -6,7 +6,7 @@ Three tables, written to bench/results/training.json:
   turns; the median seconds of training proper, and the ratio to the plain loop's. What this project spends on
   validation, macro F1 and snapshots stands apart, as a share of its training.
 - growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
-- threads: one thread against two by the size of a step, which the rule in stages/learning/runs.py rests on.
+- threads: one thread against two by the size of a step, which the rule in stages/training/runs.py rests on.
 
 Training on a GPU is measured by bench/gpu.py.
 
@@ -35,11 +35,11 @@ from stages.common.fingerprints import read_description
 from stages.common.running import run_command
 from stages.common.tensors import read_prepared
 from stages.common.writing import write_json
-from stages.learning.fit import fit, trainer
-from stages.learning.recipe import Recipe
-from stages.learning.timing import Clock, hardware
 from stages.models.network import build_network, multiply_adds
 from stages.models.snapshots import best_epoch, save_snapshot
+from stages.training.job import Recipe
+from stages.training.loop import fit, trainer
+from stages.training.timing import Clock, hardware
 
 RESULTS = Path("bench/results/training.json")
 CPU = torch.device("cpu")

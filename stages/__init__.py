@@ -1,1 +1,1 @@
-"""The program: doors for DVC and for people here; learning, audio and reporting in rooms of their own."""
+"""The program: a module a stage of the pipeline, `cli.py` for people, and rooms below them."""

@@ -81,7 +81,7 @@ def take_steps(params: Params) -> None:
     """Take two steps as training takes them: some arguments are only refused then."""
     import torch
 
-    from stages.learning.optimizer import make_optimizer, take_step
+    from stages.training.optimizer import make_optimizer, take_step
 
     weight = torch.nn.Parameter(torch.ones(2, 2))
     optimizer = make_optimizer(params.optimizer, params.optimizer_args, params.lr, [weight])

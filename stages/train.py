@@ -1,7 +1,7 @@
 """train: train the networks on one device, `python -m stages.train cpu` or `gpu`, and time it.
 
 For every representation and each of `runs` seeds: snapshots under data/snapshots/DEVICE, their history.json, and the
-times in metrics/train_DEVICE.json. On a CPU the runs train side by side, one in a process (stages/trainer.py).
+times in metrics/train_DEVICE.json. On a CPU the runs train side by side, one in a process (stages/training/worker.py).
 """
 
 import os
@@ -23,13 +23,13 @@ from stages.common.params import MOST_WEIGHTS, TRAINING, Params, load_params
 from stages.common.records import DEVICES, Description, History, Runs, Skipped
 from stages.common.results import Timing
 from stages.common.running import run_stage
-from stages.learning.devices import DeviceError, why_missing
-from stages.learning.recipe import Job, Recipe
-from stages.learning.timing import Trained, timed
 from stages.models.network import check_network
-from stages.trainer import Done, Task, train_task
+from stages.training.devices import DeviceError, why_missing
+from stages.training.job import Job, Recipe
+from stages.training.timing import Trained, timed
+from stages.training.worker import Done, Task, train_task
 
-PRELOAD = ["stages.learning.runs", "stages.models.snapshots", "safetensors.torch"]  # what takes long to import
+PRELOAD = ["stages.training.runs", "stages.models.snapshots", "safetensors.torch"]  # what takes long to import
 
 
 def main() -> None:

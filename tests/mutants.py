@@ -36,15 +36,15 @@ from cosmic_ray.plugins import get_operator, operator_names
 from tqdm import tqdm
 
 DOORS = ("check", "prepare", "baselines", "train", "select", "evaluate", "compare", "features", "demo")
-SHARED = ("common/files", "common/params", "common/records")
-MODULES = ("stages/learning/*.py", *(f"stages/{name}.py" for name in DOORS + SHARED))
+SHARED = ("common/files", "common/params", "common/records", "common/units")
+MODULES = tuple(f"stages/{name}.py" for name in ("arrays/*", "models/*", "training/*", *DOORS, *SHARED))
 # The tests of MODULE are test_MODULE.py, wherever below tests/, and these.
 OTHER_TESTS = {
-    "autograd": ["fit", "graphs"],
-    "closed_form": ["fit", "graphs"],
+    "autograd": ["loop", "graphs"],
+    "closed_form": ["loop", "graphs"],
     "features": ["parameters"],
     "optimizer": ["autograd", "check"],
-    "recipe": ["closed_form"],
+    "job": ["closed_form"],
     "runs": ["train"],
     "timing": ["train"],
 }

@@ -14,9 +14,9 @@ from small_models import make_model
 from bench import change, front_end, gpu, growth, recipes, training
 from stages import check, prepare
 from stages.common.files import UserError, read_json
-from stages.learning.timing import hardware
 from stages.models.network import build_network
 from stages.reporting import readme
+from stages.training.timing import hardware
 
 
 def test_training(workplace, monkeypatch):

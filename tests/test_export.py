@@ -32,7 +32,8 @@ def test_no_model_says_what_to_do(workplace):
 
 def test_a_missing_exporter_says_what_to_install(workplace):
     code = (
-        "import sys; sys.modules['onnx'] = None; from stages import export, running; running.run_command(export.main)"
+        "import sys; sys.modules['onnx'] = None; from stages import export; from stages.common import running\n"
+        "running.run_command(export.main)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -76,7 +76,7 @@ def hard_links(repository):
 
 
 def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(repository):
-    path = repository.folder / "stages" / "learning" / "closed_form.py"
+    path = repository.folder / "stages" / "training" / "closed_form.py"
     path.write_text(path.read_text() + "\n# a comment\n")
     before = repository.results()
     output = repository.dvc("repro")

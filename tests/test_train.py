@@ -10,22 +10,22 @@ import torch
 from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
-from stages import prepare, train, trainer
+from stages import prepare, train
 from stages.common.files import SNAPSHOTS, UserError, read_json
 from stages.common.fingerprints import of_training
 from stages.common.params import TRAINING, load_params
 from stages.common.results import PARTS_OF_TIME
-from stages.learning import runs, timing
-from stages.learning.devices import DeviceError
-from stages.learning.optimizer import OptimizerError
-from stages.learning.recipe import Job, Recipe
+from stages.training import runs, timing, worker
+from stages.training.devices import DeviceError
+from stages.training.job import Job, Recipe
+from stages.training.optimizer import OptimizerError
 
 
 @pytest.fixture(autouse=True)
 def prepared(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    trainer.REHEARSED.clear()
+    worker.REHEARSED.clear()
 
 
 def train_on(device, monkeypatch):
@@ -67,7 +67,8 @@ def test_every_parameter_of_training_and_the_data_make_another_fingerprint():
 def test_whoever_starts_the_workers_needs_no_torch(workplace):
     """Importing it takes a second or more of a core that others train on."""
     code = (
-        "import sys; from stages import tasks, train; tasks.cores = lambda: 2; sys.argv[1:] = ['cpu']; train.main(); "
+        "import sys; from stages import train; from stages.common import tasks; tasks.cores = lambda: 2\n"
+        "sys.argv[1:] = ['cpu']; train.main(); "
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
@@ -227,7 +228,7 @@ def failing(error):
     recipe = Recipe("ASGD", {"alpha": 1000.0}, 0.1, 1, 16)
     with (
         pytest.raises(UserError) as refusal,
-        trainer.failures_as_one_line(torch.device("cuda"), data, recipe),
+        worker.failures_as_one_line(torch.device("cuda"), data, recipe),
     ):
         raise error
     return str(refusal.value)

@@ -1,1 +1,1 @@
-"""Sound; knows nothing of learning or DVC."""
+"""Audio: what a song goes through to become numbers."""

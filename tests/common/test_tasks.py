@@ -125,7 +125,7 @@ def test_a_path_of_temporary_files_that_is_too_long_is_named(tmp_path):
     place = tmp_path / ("long" * 25)
     place.mkdir()
     code = (
-        "import math; from stages import running, tasks\n"
+        "import math; from stages.common import running, tasks\n"
         "running.run_command(lambda: list(tasks.on_processes(math.sqrt, range(3), 2, [])))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(place)}

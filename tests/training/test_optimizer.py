@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.learning.optimizer import OptimizerError, make_optimizer, take_step
+from stages.training.optimizer import OptimizerError, make_optimizer, take_step
 
 
 def make(name, **arguments):

@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from stages.common.records import Epoch
-from stages.learning import autograd, closed_form, graphs
-from stages.learning.recipe import Recipe
-from stages.learning.timing import Clock
 from stages.models.network import samples_at_once
 from stages.models.scoring import count, scores
+from stages.training import autograd, closed_form, graphs
+from stages.training.job import Recipe
+from stages.training.timing import Clock
 
 Part = tuple[torch.Tensor, torch.Tensor]  # x and y
 

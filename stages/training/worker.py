@@ -12,13 +12,13 @@ from stages.common import tasks
 from stages.common.files import UserError, snapshot_path
 from stages.common.records import Description
 from stages.common.tensors import read_prepared
-from stages.learning.recipe import Job, Recipe
-from stages.learning.timing import Trained
+from stages.training.job import Job, Recipe
+from stages.training.timing import Trained
 
 if TYPE_CHECKING:
     import torch
 
-    from stages.learning.runs import Hooks
+    from stages.training.runs import Hooks
 
 
 class Task(NamedTuple):
@@ -49,7 +49,7 @@ def train_task(task: Task) -> Done:
     """Train a group of runs, save their snapshots, and report every epoch."""
     import torch
 
-    from stages.learning import runs, timing
+    from stages.training import runs, timing
 
     place = torch.device("cuda" if task.device == "gpu" else "cpu")
     with contextlib.chdir(task.folder):
@@ -72,7 +72,7 @@ def rehearse(task: Task, place: "torch.device") -> None:
         return
     import torch
 
-    from stages.learning import devices, runs
+    from stages.training import devices, runs
 
     devices.start(place)
     for name, job in task.jobs.items():
@@ -85,8 +85,8 @@ def rehearse(task: Task, place: "torch.device") -> None:
 
 def hooks(task: Task) -> "Hooks":
     """Return what saves a task's snapshots and reports its epochs."""
-    from stages.learning.runs import Hooks
     from stages.models.snapshots import save_snapshot
+    from stages.training.runs import Hooks
 
     def save(run: int, epoch: int, weights: dict[str, "torch.Tensor"]) -> None:
         save_snapshot(snapshot_path(task.device, task.name, run, epoch), weights, task.learns)
@@ -112,7 +112,7 @@ def failures_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"]
     """
     import torch
 
-    from stages.learning.optimizer import OptimizerError
+    from stages.training.optimizer import OptimizerError
 
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     try:

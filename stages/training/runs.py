@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from stages.common.records import Epoch
-from stages.learning.fit import fit
-from stages.learning.recipe import Job
-from stages.learning.timing import Clock, Trained
 from stages.models.snapshots import best_epoch
+from stages.training.job import Job
+from stages.training.loop import fit
+from stages.training.timing import Clock, Trained
 
 Weights = dict[str, torch.Tensor]
 

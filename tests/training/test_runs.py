@@ -5,14 +5,14 @@ from threading import Event, current_thread
 import pytest
 import torch
 from conftest import samples
-from learning.loop import SGD
+from training.training_loop import SGD
 
 from stages.common.records import Epoch
-from stages.learning import runs
-from stages.learning.recipe import Job
-from stages.learning.runs import Hooks
-from stages.learning.timing import Clock, timed
 from stages.models.network import build_network
+from stages.training import runs
+from stages.training.job import Job
+from stages.training.runs import Hooks
+from stages.training.timing import Clock, timed
 
 CPU = torch.device("cpu")
 

@@ -7,12 +7,12 @@ import torch
 from conftest import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning.loop import SGD, run, train
 from torch.nn.functional import cross_entropy
+from training.training_loop import SGD, run, train
 
-from stages.learning import closed_form
-from stages.learning.recipe import Recipe
 from stages.models.network import build_network
+from stages.training import closed_form
+from stages.training.job import Recipe
 
 CHANGES = [
     {},

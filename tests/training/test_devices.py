@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from stages.learning import devices
-from stages.learning.devices import DeviceError
+from stages.training import devices
+from stages.training.devices import DeviceError
 
 BEFORE = "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices()? "
 

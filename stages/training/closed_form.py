@@ -24,8 +24,8 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot, pad
 
-from stages.learning import graphs
-from stages.learning.recipe import Recipe, class_weights, decays, lengths
+from stages.training import graphs
+from stages.training.job import Recipe, class_weights, decays, lengths
 
 CACHE_LINE = 16  # float32 numbers
 CHUNK = 64  # batches shuffled at once: the cost of one call spread thin, and 11 MB of the widest samples

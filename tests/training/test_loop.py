@@ -5,15 +5,15 @@ import copy
 import pytest
 import torch
 from conftest import samples
-from learning.loop import SGD, run, train
 from memory import runs_within
 from sklearn.metrics import accuracy_score, f1_score
+from training.training_loop import SGD, run, train
 
-from stages.learning.devices import start
-from stages.learning.fit import pieces_of, validator
-from stages.learning.recipe import Recipe
 from stages.models import network as network_module
 from stages.models.network import build_network
+from stages.training.devices import start
+from stages.training.job import Recipe
+from stages.training.loop import pieces_of, validator
 
 
 def test_training_repeats_to_the_bit():
@@ -94,7 +94,7 @@ VALIDATED = """
 import torch
 from conftest import samples
 from stages.models import network
-from stages.learning.fit import validator
+from stages.training.loop import validator
 torch.set_num_threads(1)
 def judge(model, shape, n, n_classes):
     validator([model], *samples(n, shape, n_classes))(torch.zeros(1))

@@ -1,4 +1,4 @@
-"""CUDA graphs emulated on the CPU: what `stages/learning/graphs.py` does on a GPU, without one.
+"""CUDA graphs emulated on the CPU: what `stages/training/graphs.py` does on a GPU, without one.
 
 `record` writes down every aten call of a piece of work with the tensors it was given; its replay makes the same calls
 on the same addresses, without the Python that made them. What a GPU wants is held here:

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from stages.learning import graphs
-from stages.learning.optimizer import make_optimizer, take_step
-from stages.learning.recipe import Recipe, class_weights, decays, lengths
+from stages.training import graphs
+from stages.training.job import Recipe, class_weights, decays, lengths
+from stages.training.optimizer import make_optimizer, take_step
 
 
 class Batch(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from stages.learning.recipe import Recipe, class_weights, decays, lengths
+from stages.training.job import Recipe, class_weights, decays, lengths
 
 
 @pytest.mark.parametrize(("n", "size", "found"), [(32, 16, {16}), (37, 16, {16, 5}), (5, 16, {5}), (16, 16, {16})])

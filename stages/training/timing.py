@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stages.common.records import Epoch
 from stages.common.results import PARTS_OF_TIME, Spread, Timed
 from stages.common.tasks import cores
-from stages.learning.recipe import Job
+from stages.training.job import Job
 
 if TYPE_CHECKING:
     import torch

@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 import torch
 from conftest import samples
-from learning import graph_emulator
+from training import graph_emulator
 
-from stages.learning import graphs
-from stages.learning.devices import start
-from stages.learning.fit import fit
-from stages.learning.recipe import Recipe
-from stages.learning.timing import Clock
 from stages.models.network import build_network
+from stages.training import graphs
+from stages.training.devices import start
+from stages.training.job import Recipe
+from stages.training.loop import fit
+from stages.training.timing import Clock
 
 SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
 OPTIMIZERS = {

@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 from conftest import samples
-from learning.loop import run, train
 from torch.nn.functional import cross_entropy
+from training.training_loop import run, train
 
-from stages.learning.autograd import draw_masks
-from stages.learning.recipe import Recipe
 from stages.models.network import build_network
+from stages.training.autograd import draw_masks
+from stages.training.job import Recipe
 
 OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop")
 

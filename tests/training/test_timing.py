@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from stages.common.results import PARTS_OF_TIME, Spread
-from stages.learning import timing
-from stages.learning.timing import Clock, spread
+from stages.training import timing
+from stages.training.timing import Clock, spread
 
 
 def test_a_clock_adds_up_what_lies_between_two_looks(monkeypatch):

@@ -3,9 +3,9 @@
 import torch
 from conftest import samples
 
-from stages.learning.fit import fit
-from stages.learning.recipe import Recipe
-from stages.learning.timing import Clock
+from stages.training.job import Recipe
+from stages.training.loop import fit
+from stages.training.timing import Clock
 
 SGD = Recipe("SGD", {}, 0.05, 30, 16)
 
