@@ -4,13 +4,13 @@ PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help repro test fuzz lint mutants soak bench report readme page lock
+.PHONY: help repro test fuzz lint mutants soak bench readme page lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
-	@python -m stages.mend
+	@genre fix
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests, on all cores
@@ -36,14 +36,11 @@ bench: $(INSTALLED)  ## measure training and the front end against their peers (
 	python -m bench.training
 	python -m bench.front_end
 
-report: $(INSTALLED)  ## write the last run as pages to read: metrics/report.md, metrics/model_card.md, pictures
-	python -m stages.report
-
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
-	python -m stages.report readme
+	python -m stages.reporting.readme
 
 page: $(INSTALLED)  ## write the models as one file that hears songs in a browser: data/model/listen.html
-	python -m stages.page
+	genre page
 
 LOCK := uv pip compile --quiet --config-file .ci/lock.toml --universal --python-version 3.11 --no-header \
 	--generate-hashes --no-emit-package torch
@@ -53,8 +50,9 @@ lock:  ## compile pyproject.toml into the pinned lists, with hashes for all but 
 	grep -o 'torch==[0-9.]*' pyproject.toml > requirements-torch.txt
 	grep -o 'uv==[0-9.]*' pyproject.toml | $(LOCK) --no-annotate - -o .ci/uv.txt
 
-$(INSTALLED): requirements.txt requirements-torch.txt
+$(INSTALLED): requirements.txt requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: $(PYTHON): found Python " + v + ", expected 3.11, 3.12 or 3.13; name one, say make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
 	.ci/install requirements.txt requirements-torch.txt
+	python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@

@@ -14,12 +14,12 @@ from functools import partial
 
 import numpy as np
 
-from stages.arrays.split import MOST_SAMPLES, draw_parts, rows_of, whole_units
+from stages.arrays.split import draw_parts, rows_of, whole_units
 from stages.common.files import BASELINES
 from stages.common.fingerprints import read_description
 from stages.common.params import load_params
 from stages.common.records import PARTS, Description
-from stages.common.results import Baseline, Baselines, Scored
+from stages.common.results import MOST_SAMPLES, Baseline, Baselines, Scored
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_rows
 from stages.models.scoring import count, intervals, scores

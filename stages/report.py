@@ -1,69 +1,55 @@
-"""report: what a run gave, as pages to read: `python -m stages.report`, after `dvc repro`.
+"""report: what a run gave, as pages to read: metrics/report.md with metrics/pictures/*.png, metrics/model_card.md."""
 
-Writes metrics/report.md with metrics/pictures/*.png and metrics/model_card.md. `python -m stages.report readme` fills
-the marked blocks of README.md and of the other guides from what was measured.
-"""
-
-import sys
-
-from stages.common.files import COMPARED, EVALUATED, METRICS, MODEL, SELECTED, UserError, timing_path
+from stages.common.files import COMPARED, EVALUATED, METRICS, SELECTED, UserError, timing_path
 from stages.common.fingerprints import check_card, check_params, read_cards, read_description, read_histories
-from stages.common.records import Card, read_by_name
+from stages.common.params import Params
+from stages.common.records import Card, Description, History, read_by_name
 from stages.common.results import Comparison, Judgement, Selection, Timing
-from stages.common.running import run_command
+from stages.common.running import run_stage
 from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
-from stages.exports import tell_outdated
 from stages.models.snapshots import check_chosen
-from stages.reporting import model_card, page, readme
+from stages.reporting import model_card, page
 
 REPORT = METRICS / "report.md"
 MODEL_CARD = METRICS / "model_card.md"
 
 
 def main() -> None:
-    """Write the pages, or fill the guides.
-
-    Raises:
-        UserError: if there is no model.
-    """
-    if sys.argv[1:] == ["readme"]:
-        readme.fill_all()
-        return
-    if sys.argv[1:]:
-        raise UserError(f"usage: python -m stages.report [readme], found {' '.join(sys.argv[1:])}")
-    cards = read_cards()
-    if not cards:
-        raise UserError(f"{MODEL}: found no model; run `dvc repro` first")
-    judged = read_by_name(Judgement, EVALUATED)
-    check_together(cards, judged)
+    """Write the pages."""
+    description, selection = read_description(), Selection.read(SELECTED)
+    histories, cards, judged = read_histories(description), read_cards(), read_by_name(Judgement, EVALUATED)
+    check_models(cards, description, selection, histories)
+    check_figures(cards, judged, histories)
+    used = description.params | histories["cpu"].params | {"model": selection.model}
+    params = {key: used[key] for key in Params.model_fields if key in used}
     page.draw(judged)
-    write_bytes(REPORT, page.report(judged).encode())
+    write_bytes(REPORT, page.report(judged, params).encode())
     write_bytes(MODEL_CARD, model_card.model_card(cards, judged).encode())
     print(f"report: {REPORT}, {MODEL_CARD}, pictures in {page.PICTURES}")
-    tell_outdated("report")
 
 
-def check_together(cards: dict[str, Card], judged: dict[str, Judgement]) -> None:
-    """Hold that the models, the parameters and the figures in metrics/ are of one run.
-
-    Raises:
-        UserError: if one of them is of another.
-    """
-    description, selection = read_description(), Selection.read(SELECTED)
-    histories = read_histories(description)
+def check_models(
+    cards: dict[str, Card], description: Description, selection: Selection, histories: dict[str, History]
+) -> None:
+    """Check that the models are those that were chosen from what was trained with these data and parameters."""
     check_params(SELECTED, {"model": selection.model}, ("model",))
     for name, card in cards.items():
         check_card(card, description, histories)
         check_chosen(card, name, selection, histories)
+
+
+def check_figures(cards: dict[str, Card], judged: dict[str, Judgement], histories: dict[str, History]) -> None:
+    """Check that the figures in metrics/ are of these models."""
+    for name, card in cards.items():
         if name in judged and judged[name].f1.keys() != set(card.classes):
             raise UserError(mixed(EVALUATED))
-    told = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}
-    told |= {timing_path(device): Timing.read(timing_path(device)).representations for device in histories}
-    for path, names in told.items():
+    found = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}
+    found |= {timing_path(device): Timing.read(timing_path(device)).representations for device in histories}
+    for path, names in found.items():
         if names.keys() != cards.keys():
             raise UserError(mixed(path))
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -167,3 +167,16 @@ def miniature(tmp_path_factory):
     from repository import miniature_of
 
     return miniature_of(tmp_path_factory.mktemp("miniature") / "clone")
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """A function that returns the axes of the last picture, as they were drawn."""
+    from matplotlib import pyplot
+
+    drawn = []
+    monkeypatch.setattr(pyplot, "close", drawn.append)
+    yield lambda: drawn[-1].axes
+    monkeypatch.undo()
+    for figure in drawn:
+        pyplot.close(figure)

@@ -329,7 +329,7 @@ ARRAYS = {  # what prepare says
 }
 
 IN_THE_WAY = {  # where a command writes: it and what is there
-    "a folder in the place of predict's table": ("predict data/audio --csv data/audio", lambda: None, "data/audio"),
+    "a folder in the place of predict's table": ("cli predict data/audio --csv data/audio", lambda: None, "data/audio"),
     "a folder in the place of the comparison": ("compare", folder("metrics/compare.json"), "metrics/compare.json"),
     "a file in the place of the prepared data": ("prepare", file("data/prepared"), "data/prepared"),
     "a file in the place of the features": ("features", file("data/features"), "data/features"),
@@ -340,7 +340,7 @@ IN_THE_WAY = {  # where a command writes: it and what is there
 OTHERS = {
     "a song of 1 Hz to be named": (
         wav(1, 1),
-        f"predict {SONG}",
+        f"cli predict {SONG}",
         f"1 of 1 songs cannot be heard: {SONG}: {SONGS['1 Hz'][1]}",
     ),
     "a song whose name is no UTF-8": (
@@ -353,7 +353,7 @@ OTHERS = {
     "half the history": (cut(HISTORY), "select", f"{HISTORY}: no JSON (…){AGAIN}"),
     "a history by a pipe": (pipe(HISTORY), "compare", f"{HISTORY}: found a pipe, expected a file"),
     "half the weights": (cut(WEIGHTS), "evaluate", f"{WEIGHTS}: no safetensors (…){AGAIN}"),
-    "half a card": (cut(CARD), "export", f"{CARD}: no JSON (…){AGAIN}"),
+    "half a card": (cut(CARD), "cli export", f"{CARD}: no JSON (…){AGAIN}"),
     "half the scores": (cut("metrics/evaluate.json"), "report", f"metrics/evaluate.json: no JSON (…){AGAIN}"),
 }
 
@@ -398,8 +398,8 @@ READERS = {  # of what other stages left
     TENSORS: ("train cpu", "baselines", "select", "evaluate"),
     HISTORY: ("select", "evaluate", "compare", "report"),
     SNAPSHOTS: ("select", "evaluate"),
-    CARD: ("evaluate", "report", "predict data/audio", "export"),
-    WEIGHTS: ("evaluate", "predict data/audio", "export"),
+    CARD: ("evaluate", "report", "cli predict data/audio", "cli export"),
+    WEIGHTS: ("evaluate", "cli predict data/audio", "cli export"),
     "data/baselines.json": ("evaluate",),
     "metrics/select.json": ("evaluate", "report"),
     "metrics/train_cpu.json": ("compare", "report"),
@@ -446,7 +446,7 @@ CARDS = {  # a card that is whole but lies, and what predict says
 def test_a_card_that_lies_is_named(project, lie):
     change, line = CARDS[lie]
     edit(CARD, change)()
-    assert says(line).fullmatch(call("predict data/audio"))
+    assert says(line).fullmatch(call("cli predict data/audio"))
 
 
 FULL = {  # a disk that is full after so many bytes of a file, and what is being written there
@@ -469,7 +469,7 @@ def test_what_does_not_fit_on_the_disk_is_named(project, command):
 READ_ONLY = {  # what may not be written to, and what predict and compare say
     "metrics": ("compare", "metrics/compare.json"),
     "data": ("check", "…/data/tmp/lock"),
-    ".": ("predict data/audio/jazz/0.wav --csv a.csv", "a.csv"),
+    ".": ("cli predict data/audio/jazz/0.wav --csv a.csv", "a.csv"),
 }
 
 
@@ -509,17 +509,17 @@ def test_one_bad_song_does_not_stop_the_others(project):
 
 def test_a_song_whose_name_is_no_text_is_named_in_any_terminal_and_table(project):
     Path("data/audio/jazz/0.wav").rename("caf\udce9.wav")
-    said = run("predict caf\udce9.wav --csv a.csv", fails=False, PYTHONIOENCODING="ascii").stdout
+    said = run("cli predict caf\udce9.wav --csv a.csv", fails=False, PYTHONIOENCODING="ascii").stdout
     assert said.startswith("caf\\udce9.wav: ")
     (row,) = read_csv(Path("a.csv"), {"file": str, "genre": str, "probability": float, "folk": float, "jazz": float})
     assert row[0] == "caf\udce9.wav"
 
 
 def test_what_nobody_said_of_the_arrays_is_told_as_an_assumption(project):
-    told = run("predict data/audio/jazz/0.wav", fails=False)
+    told = run("cli predict data/audio/jazz/0.wav", fails=False)
     assert told.stderr == ""
     edit(CARD, lambda card: card["data"].update(sample_rate=None))()
-    assumed = run("predict data/audio/jazz/0.wav", fails=False)
+    assumed = run("cli predict data/audio/jazz/0.wav", fails=False)
     assert assumed.stdout == told.stdout
     assert assumed.stderr == (
         "predict: assumes that the mfccs were made as its own front end makes them, from sound at 8000 Hz: "

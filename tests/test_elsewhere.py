@@ -51,25 +51,27 @@ builtins.open = io.open = without_linux(io.open)
 RUN = """
 import importlib, pkgutil, sys
 import stages
-from stages import demo
+from stages import cli, demo
 from stages.common import running, tasks
 
 start, *commands = sys.argv[1:]
 tasks.START, demo.TRACKS = start, 2
 for module in pkgutil.walk_packages(stages.__path__, "stages."):
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+    importlib.import_module(module.name)
 for command in commands:
     name, *arguments = command.split()
     sys.argv = [name, *arguments]
-    running.run_stage(importlib.import_module(f"stages.{name}").main)
+    if name == "genre":
+        cli.main()
+    else:
+        running.run_stage(importlib.import_module(f"stages.{name}").main)
 """
 COMMANDS = [
     "demo",
     "features",
     *map(" ".join, CHAIN.values()),
-    "mend",
-    "predict data/audio --csv songs.csv",
+    "genre fix",
+    "genre predict data/audio --csv songs.csv",
 ]
 SAME = [
     "data/demo",

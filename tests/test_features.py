@@ -20,12 +20,13 @@ import yaml
 from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
-from stages import features, listening, prepare, select, train
+from stages import features, prepare, select, train
 from stages.arrays.dataset import load_dataset
 from stages.audio import tracks
 from stages.audio.decode import to_clips
 from stages.audio.front_end import melgrams, mfccs
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
+from stages.listening import listener
 from stages.models.network import build_network
 
 
@@ -90,7 +91,7 @@ def test_another_sampling_rate_reaches_the_models_card_and_the_listener(songs, m
     sound = soundfile.read(features.AUDIO / "folk" / "b.flac")[0].mean(axis=1)[:48000].reshape(3, 16000)
     X, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "groups"))
     np.testing.assert_allclose(X[groups == 2], mfccs(sound), atol=1e-4)
-    song = listening.Listener(MODEL / "mfccs.json")(features.AUDIO / "folk" / "b.flac")
+    song = listener.Listener(MODEL / "mfccs.json")(features.AUDIO / "folk" / "b.flac")
     model = build_network(card["network"], tuple(card["shape"]), card["hidden"], 3, seed=0)
     model.load_state_dict(load_snapshot(MODEL / "mfccs.safetensors"))
     x = torch.tensor((mfccs(sound) - card["mean"]) / card["std"], dtype=torch.float32)

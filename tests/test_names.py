@@ -18,7 +18,6 @@ from repository import Repository
 from stages import baselines, compare, evaluate, prepare, report, select, train
 from stages.common.files import CONFUSION, CURVES, EVALUATED, F1, SELECTED, read_json, timing_path
 from stages.common.results import Timing
-from stages.reporting import page
 from stages.reporting.tables import table, text
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -95,7 +94,6 @@ def chain(tmp_path_factory):
         write_params(representations=REPRESENTATIONS)
         for name in REPRESENTATIONS:
             save_arrays(folder / "data" / "mine" / name, X, labels, groups)
-        patch.setattr(page, "pipeline", lambda: "")
         patch.setattr("stages.common.tasks.cores", lambda: 1)
         for stage, *arguments in (
             (prepare,),

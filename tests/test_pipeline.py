@@ -149,12 +149,10 @@ def test_plots(repository):
 
 
 def test_report_and_model_card(repository):
-    repository.run("python", "-m", "stages.report")
     page = (repository.folder / "metrics" / "report.md").read_text()
     for result in repository.json("metrics/evaluate.json").values():
         assert f"**{result['runs']['f1_macro_mean']:.3f}**" in page
     assert "epochs: 3" in page
-    assert page.count("-->") > 10  # the pipeline
     assert "Data set: data/mine." in (repository.folder / "metrics" / "model_card.md").read_text()
     names = {path.name for path in (repository.folder / "metrics" / "pictures").iterdir()}
     assert names == set(re.findall(r"\(pictures/(.+?)\)", page))

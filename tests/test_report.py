@@ -1,15 +1,13 @@
-"""report: the committed pages are of the committed metrics, and what it says when it is called wrongly."""
+"""report: the committed pages are of the committed metrics."""
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 from conftest import ROOT
 
 from stages import report
-from stages.common.files import EVALUATED, UserError
+from stages.common.files import EVALUATED
 from stages.common.records import read_by_name
 from stages.common.results import Judgement
 from stages.reporting import tables
@@ -30,12 +28,3 @@ def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch)
     card = report.MODEL_CARD.read_text()
     for result in judged.values():
         assert tables.with_interval(result, "f1_macro", result) in card
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"), [([], "found no model; run `dvc repro` first"), (["pdf"], "usage: .*found pdf")]
-)
-def test_what_it_says_without_a_model_and_of_a_wrong_argument(workplace, monkeypatch, arguments, says):
-    monkeypatch.setattr(sys, "argv", ["report", *arguments])
-    with pytest.raises(UserError, match=says):
-        report.main()

@@ -3,11 +3,8 @@
 import numpy as np
 
 from stages.common.files import UserError
-from stages.common.records import PARTS
+from stages.common.records import BLOCK, PARTS
 from stages.common.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
-
-BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
-MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machine's time grows with their product
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:

@@ -35,6 +35,7 @@ Name = Annotated[str, Field(min_length=1)]  # in Unicode
 Classes = Annotated[list[Name], Field(min_length=2)]
 ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
 Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
+BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
 ENOUGH = 5  # songs (or groups) of a class: fewer vary too little for an interval, which then looks narrow and is not
 UNITS = {  # what samples that belong together are, and what it is called
     "track": "song",

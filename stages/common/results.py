@@ -7,6 +7,7 @@ from pydantic import Field
 
 from stages.common.records import ENOUGH, MODELS, UNITS, ByClass, Choice, Fingerprint, Record
 
+MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machine's time grows with their product
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
 
 

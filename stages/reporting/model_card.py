@@ -6,11 +6,10 @@ What such a page says: Mitchell et al., Model Cards for Model Reporting (2019).
 import math
 
 from stages.common.files import MODEL, few_of, timing_path
-from stages.common.records import UNITS, Card, CardData, few_songs
+from stages.common.records import UNITS, Card, few_songs
 from stages.common.results import Judgement, Timing
+from stages.models.about import DEMO, LICENCE, describe_split, not_intended
 from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
-
-DEMO = "data/demo"
 
 
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
@@ -65,24 +64,6 @@ FOR = {
     True: ["- To try the commands without any data of one's own."],
     False: ["- To name the genre of recordings like those of the training part."],
 }
-NOT_FOR = {
-    True: "Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first.",
-    False: "Recordings unlike those of the training part, before they have been judged on some.",
-}
-LICENCE = {
-    True: "Composed and rendered by this program: it holds no recording and no composition of anybody else.",
-    False: "Its licence is not known to this program: see where the data set came from.",
-}
-
-
-def not_intended(card: Card) -> list[str]:
-    """Return what a model is not for."""
-    return [
-        f"Music of other genres: a model knows {len(card.classes)} names and gives one of them to anything, noise "
-        "and speech too.",
-        "Decisions about people or payments: one second is little, and genres are a matter of convention.",
-        NOT_FOR[card.data.dataset == DEMO],
-    ]
 
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
@@ -99,9 +80,3 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
         f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",
         track_f1(result),
     ]
-
-
-def describe_split(data: CardData) -> str:
-    """Return how the data were split, as a phrase."""
-    how = "as given" if data.split == "given" else f"drawn with seed {data.split.seed}, stratified by class"
-    return f"{how}, {'tracks unknown' if data.unit == 'block' else f'no {UNITS[data.unit]} in two parts'}"

@@ -1,12 +1,11 @@
 """The report as a page, metrics/report.md, with its pictures: the last run, from the files in metrics/."""
 
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
-from stages.arrays.split import BLOCK, MOST_SAMPLES
 from stages.common.files import (
     CONFUSION,
     CURVES,
@@ -18,10 +17,9 @@ from stages.common.files import (
     SECONDS,
     UserError,
     read_csv,
-    shown,
 )
-from stages.common.records import ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
-from stages.common.results import Judgement
+from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
+from stages.common.results import MOST_SAMPLES, Judgement
 from stages.common.tensors import mixed
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
@@ -73,8 +71,8 @@ def read_confusion(path: Path, samples: dict[str, int]) -> np.ndarray:
     return counts
 
 
-def report(judged: dict[str, Judgement]) -> str:
-    """Return report.md."""
+def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
+    """Return report.md, given the judgements and the parameters they rest on."""
     skipped = [
         f"`train_{device}`: {timing.skipped}"
         for device, timing in read_timings().items()
@@ -87,19 +85,10 @@ def report(judged: dict[str, Judgement]) -> str:
     for title, (picture, text) in SECTIONS.items():
         lines += ["", f"## {title}", "", f"![{title}](pictures/{picture})", "", text]
         lines += ["", *tables[title]] if title in tables else []
-    lines += ["", "## Parameters", "", "```yaml", parameters(), "```"]
+    lines += ["", "## Parameters", "", "```yaml", as_yaml(params), "```"]
     lines += ["", "## Hardware and versions", "", *(f"- {line}" for line in hardware())]
     lines += ["", "## What was skipped", "", *(f"- {line}" for line in skipped or ["nothing"])]
-    lines += ["", "## The pipeline", ""]
-    return "\n".join(lines) + "\n" + pipeline()
-
-
-def pipeline() -> str:
-    """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
-    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=False)
-    if drawn.returncode:
-        raise UserError(f"dvc dag: {shown(drawn.stderr.strip(), 1000)}; run this from the repository's root")
-    return f"```mermaid\n{drawn.stdout.strip()}\n```\n"
+    return "\n".join(lines) + "\n"
 
 
 SECTIONS = {  # title, picture, what is said of it
@@ -151,10 +140,9 @@ def how_sure(judged: dict[str, Judgement]) -> str:
     )
 
 
-def parameters() -> str:
-    """Return params.yaml without its comments."""
-    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None).strip()
+def as_yaml(params: dict[str, Any]) -> str:
+    """Return parameters as params.yaml has them."""
+    return yaml.safe_dump(params, sort_keys=False, default_flow_style=None).strip()
 
 
 def hardware() -> list[str]:

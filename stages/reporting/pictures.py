@@ -1,22 +1,12 @@
-"""Pictures: of the results, for metrics/report.md, which GitHub shows as they are, and of a song's genres over time.
+"""Pictures of the results, for metrics/report.md; GitHub shows them as they are."""
 
-Colours are those of Okabe and Ito, which colour-blind people can distinguish; the background is white and opaque, so
-that they are as legible on a dark page.
-"""
-
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
-from stages.common.files import shown
-from stages.common.writing import replacing
+from stages.common.drawing import COLOURS, drawing, label
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 # Dashed, since the one lies on the other if all is well.
 DEVICE_LINES = {"cpu": {"color": COLOURS[0]}, "gpu": {"color": COLOURS[5], "linestyle": "--"}}
 PART_COLOURS = {
@@ -27,37 +17,7 @@ PART_COLOURS = {
     "snapshot": COLOURS[2],
     "all runs": "#999999",
 }
-DOTS_PER_INCH = 120
-LABEL = 60  # characters of a label at most
 MOST = 30  # classes that are drawn one by one: with 500, a picture would be as tall as a house
-TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
-
-
-@contextmanager
-def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
-    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG.
-
-    What Matplotlib has to say of a letter that its font lacks, or of a label that is too long, is not for the terminal.
-    """
-    import matplotlib
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    matplotlib.use("Agg")
-    matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a $
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, columns, figsize=(columns * width, height), squeeze=False, layout="constrained")
-    try:
-        with warnings.catch_warnings(action="ignore"), replacing(path) as temporary:
-            yield axes[0]
-            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-    finally:
-        pyplot.close(figure)
-
-
-def label(name: str) -> str:
-    """Return a name that somebody gave as a label: one line, not too long."""
-    return shown(name, LABEL)
 
 
 def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
@@ -165,33 +125,3 @@ def seconds(path: Path, records: list[dict]) -> None:
         axes.margins(x=0.2)
         axes.set_xlim(left=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-
-
-def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
-    """Draw the classes' probabilities over a song's time, stacked.
-
-    Args:
-        path: the PNG to write.
-        title: what it says above.
-        starts: where each window of a second starts, in seconds, shape (windows,).
-        probabilities: shape (windows, classes).
-        classes: their names.
-    """
-    edges = np.append(starts, starts[-1] + 1)
-    values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
-    with drawing(path, 1, 10, 3.6) as (axes,):
-        areas = axes.stackplot(edges, values, colors=COLOURS, step="post")
-        axes.set(title=title, xlabel="time (min:s)", ylabel="probability")
-        axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1))
-        tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
-        axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
-        axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
-        names = [label(name) for name in classes[::-1]]
-        legend = axes.legend(areas[::-1], map(str, areas), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        for line, name in zip(legend.get_texts(), names, strict=True):
-            line.set_text(name)  # only now: a legend leaves out what starts with an underscore
-
-
-def clock(seconds: float) -> str:
-    """Return minutes and seconds as 3:07."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -10,11 +10,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from stages.common.files import COMPARED, EVALUATED, UserError, read_json, timing_path
+from stages.common.files import COMPARED, EVALUATED, UserError, read_json, shown, timing_path
 from stages.common.records import read_by_name
 from stages.common.results import Comparison, Judgement, Timing
+from stages.common.running import run_command
 from stages.common.writing import write_bytes
-from stages.reporting.page import pipeline
 from stages.reporting.tables import headline, table, text, with_interval
 
 AGAINST_THE_SVM = "against the SVM"  # a recipe of bench/recipes.py
@@ -207,9 +207,17 @@ def front_end() -> str:
     return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"
 
 
+def pipeline() -> str:
+    """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
+    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=False)
+    if drawn.returncode:
+        raise UserError(f"dvc dag: {shown(drawn.stderr.strip(), 1000)}; run this from the repository's root")
+    return f"```mermaid\n{drawn.stdout.strip()}\n```\n"
+
+
 def predict() -> str:
     """Return what `predict` says of a track of the demo corpus."""
-    command = ["python", "-m", "stages.predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
+    command = ["genre", "predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return f"```console\n$ {' '.join(command)}\n{said.strip()}\n```\n"
 
@@ -226,3 +234,7 @@ GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
         "persistent": persistent,
     },
 }
+
+
+if __name__ == "__main__":
+    run_command(fill_all)

@@ -1,19 +1,11 @@
 """Pictures: as large as what they show, and the same again."""
 
-import struct
-
 import numpy as np
 import pytest
-from matplotlib import pyplot
+from drawn import legend, size
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
 
 from stages.reporting import pictures
-
-
-def size(path):
-    return struct.unpack(">II", path.read_bytes()[16:24])
 
 
 def test_pictures_grow_with_what_they_show_and_are_the_same_again(tmp_path):
@@ -72,24 +64,6 @@ def test_a_value_without_an_interval_is_drawn_without(tmp_path, monkeypatch):
         tmp_path / "f1.png", [{"representation": "a", "class": "b"} | row for row in rows], "class", "f1", "F1"
     )
     assert drawn == [[0.5, 0.9], 0.7, 0.6]
-
-
-@pytest.fixture
-def panels(monkeypatch):
-    """A function that returns the axes of the last picture, as they were drawn."""
-    drawn = []
-    monkeypatch.setattr(pyplot, "close", drawn.append)
-    yield lambda: drawn[-1].axes
-    monkeypatch.undo()
-    for figure in drawn:
-        pyplot.close(figure)
-
-
-def legend(axes):
-    """Return what a legend says behind each colour."""
-    handles, texts = axes.get_legend().legend_handles, axes.get_legend().get_texts()
-    colours = [to_hex(each.get_color() if isinstance(each, Line2D) else each.get_facecolor()) for each in handles]
-    return dict(zip(colours, (text.get_text() for text in texts), strict=True))
 
 
 def points(line):
@@ -170,20 +144,3 @@ def test_seconds_are_stacked_in_the_order_of_the_parts(tmp_path, panels):
     ]  # fmt: skip
     assert legend(axes) == {colour.lower(): part for part, colour in pictures.PART_COLOURS.items()}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one run", "all runs"]
-
-
-def test_a_timeline_stacks_the_classes_up_to_the_end_of_the_last_second(tmp_path, panels):
-    """The legend names them from the top one down."""
-    starts, probabilities = np.array([0, 0.5, 1]), np.array([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7]])
-    pictures.timeline(tmp_path / "a.png", "a song", starts, probabilities, ["blues", "_rock"])
-    (axes,) = panels()
-    lower, upper = (area.get_paths()[0] for area in axes.collections)
-    for time, share in ((0.25, 0.1), (0.75, 0.6), (1.25, 0.3), (1.9, 0.3)):
-        assert lower.contains_point((time, share - 0.01))
-        assert upper.contains_point((time, share + 0.01))
-        assert upper.contains_point((time, 0.99))
-    assert (axes.get_title(), axes.get_xlim(), axes.get_ylim()) == ("a song", (0, 2), (0, 1))
-    assert list(legend(axes).items()) == [
-        (pictures.COLOURS[1].lower(), "_rock"), (pictures.COLOURS[0].lower(), "blues")
-    ]  # fmt: skip
-    assert [axes.xaxis.get_major_formatter()(second) for second in (0, 61, 3600)] == ["0:00", "1:01", "60:00"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from stages import cli
 from stages.common.files import UserError
 from stages.common.params import KEYS, load_params
 from stages.reporting import readme
@@ -139,9 +140,10 @@ def test_every_guide_is_reached_from_the_readme():
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_commands_it_names_exist(guide):
     text = TEXTS[guide]
-    for module in re.findall(r"python -m ((?:stages|bench)\.\w+)", text):
-        path = ROOT / module.replace(".", "/")
-        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    for module in re.findall(r"python -m ((?:stages|bench)[\w.]+)", text):
+        assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists(), module
+    for command in re.findall(r"(?:^|`)genre (\w+)", text, re.MULTILINE):
+        assert callable(getattr(cli, command)), command
     targets = re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for typed in re.findall(r"(?:^|`)make(?: PYTHON=\S+)?((?: [a-z]+)+)", text, re.MULTILINE):
         assert set(typed.split()) <= set(targets), typed

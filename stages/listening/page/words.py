@@ -1,0 +1,39 @@
+"""What the page says of a model, in plain words."""
+
+from stages.common.files import few_of
+from stages.common.records import NETWORKS, Card
+from stages.common.results import Judgement
+from stages.models.about import DEMO, LICENCE, describe_split, not_intended
+
+
+def title(card: Card, judged: Judgement) -> str:
+    """Return how a model is told from the others."""
+    return f"{card.representation} (macro F1 {judged.f1_macro:.3f})"
+
+
+def warning(card: Card) -> str | None:
+    """Return what must be known before anything that a model says is believed."""
+    if card.data.dataset != DEMO:
+        return None
+    return (
+        "This is a demo. The model was trained on short pieces that a program composed, and knows nothing of real "
+        "music: what it says of a song shows how this page works, no more."
+    )
+
+
+def about(card: Card, judged: Judgement) -> list[str]:
+    """Return what a model was trained on, how good it is and what it is not for, a sentence or two each."""
+    train, test = (sum(card.data.counts[part].values()) for part in ("train", "test"))
+    songs = f" of {judged.track.tracks} songs" if judged.track else ""
+    sure = judged.rests_on or f"95 % interval {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}"
+    network, n = NETWORKS[card.network], len(card.members)
+    what = f"a {network} that hears" if n == 1 else f"the mean of what {n} {network}s answer, which hear"
+    return [
+        f"It is {what} music at {card.front_end.sample_rate} Hz, one second at a time, as "
+        f"{' x '.join(map(str, card.shape))} numbers ({card.representation}).",
+        f"It was trained on {train:,} seconds of {few_of(card.classes)} from {card.data.dataset}. "
+        f"{LICENCE[card.data.dataset == DEMO]} Split: {describe_split(card.data)}.",
+        f"On {test:,} other seconds{songs}, which had no say in its training, its macro F1 is {judged.f1_macro:.3f}, "
+        f"{sure}; 1 would be perfect.",
+        *(f"Not for: {use[0].lower()}{use[1:]}" for use in not_intended(card)),
+    ]

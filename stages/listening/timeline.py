@@ -1,0 +1,39 @@
+"""The timeline: a picture of a song's genres over time."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stages.common.drawing import COLOURS, drawing, label
+
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between marks on a time axis
+
+
+def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
+    """Draw the classes' probabilities over a song's time, stacked.
+
+    Args:
+        path: the PNG to write.
+        title: what it says above.
+        starts: where each window of a second starts, in seconds, shape (windows,).
+        probabilities: shape (windows, classes).
+        classes: their names.
+    """
+    edges = np.append(starts, starts[-1] + 1)
+    values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
+    with drawing(path, 1, 10, 3.6) as (axes,):
+        areas = axes.stackplot(edges, values, colors=COLOURS, step="post")
+        axes.set(title=title, xlabel="time (min:s)", ylabel="probability")
+        axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1))
+        tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])
+        axes.set_xticks(np.arange(0, edges[-1] + 1e-9, tick))
+        axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
+        names = [label(name) for name in classes[::-1]]
+        legend = axes.legend(areas[::-1], map(str, areas), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        for line, name in zip(legend.get_texts(), names, strict=True):
+            line.set_text(name)  # only now: a legend leaves out what starts with an underscore
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds as 3:07."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

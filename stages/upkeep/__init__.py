@@ -1,0 +1,1 @@
+"""Upkeep: repairs of the repository, in no stage's way."""

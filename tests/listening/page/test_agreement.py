@@ -1,0 +1,51 @@
+"""The front end is written three times: NumPy's, ONNX's and JavaScript's hear the same in the same seconds."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import soundfile
+import torch
+from small_models import cases, judge, make_model
+
+import stages.listening.page.build as page
+from stages.audio.front_end import FRONT_ENDS
+from stages.listening import onnx as export
+from stages.listening.exports import onnx_path
+
+
+@pytest.mark.parametrize(
+    ("representation", "network", "rate", "members"),
+    [
+        ("mfccs", "mlp", 8000, 1),
+        ("melgrams", "mlp", 8000, 1),
+        ("melgrams", "cnn", 8000, 1),
+        ("mfccs", "mlp", 8020, 1),  # frames of a prime number of samples
+        ("melgrams", "mlp", 24000, 1),
+        ("mfccs", "mlp", 8000, 3),
+        ("melgrams", "cnn", 8000, 2),
+    ],
+)
+def test_the_three_agree(workplace, request, representation, network, rate, members):
+    model, card = make_model(representation, network, rate, members=members)
+    judge(representation)
+    sounds = cases(rate)
+    clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)
+    features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]
+    with torch.inference_mode():
+        expected = torch.softmax(model(torch.from_numpy(features.astype(np.float32))).double(), dim=1).numpy()
+    assert expected.std(axis=0).min() > 0.1
+    expected = dict(zip(sounds, expected.tolist(), strict=True))
+
+    export.export()
+    session = onnxruntime.InferenceSession(onnx_path(representation))
+    for n in (1, len(clips)):
+        (probabilities,) = session.run(None, {"samples": clips[:n]})
+        for name, heard in zip(list(sounds)[:n], probabilities, strict=True):
+            assert heard.tolist() == pytest.approx(expected[name], abs=1e-4), f"ONNX, {name}"
+
+    hear = request.getfixturevalue("hear")  # here, so that ONNX is judged where there is no browser too
+    page.write_page()
+    soundfile.write("cases.wav", np.concatenate(list(sounds.values())), rate)
+    (song,) = hear("cases.wav")
+    for name, second in zip(sounds, song["seconds"], strict=True):
+        assert list(second["probabilities"].values()) == pytest.approx(expected[name], abs=1e-4), f"the page, {name}"

@@ -1,0 +1,87 @@
+"""model: a network's layers and numbers in order; what the page has no operation for is refused."""
+
+import re
+from base64 import b64decode
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+
+from stages.audio import decode
+from stages.audio.front_end import FRONT_ENDS, dct_matrix, hann, mel_filters, mfcc_filters
+from stages.listening.page import model
+from stages.models import scoring
+from stages.models.network import build_network
+
+LISTENER = (ROOT / "stages" / "listening" / "page" / "listen.js").read_text(encoding="utf-8")
+
+
+def keys(table):
+    """Return the keys of one of the page's tables."""
+    return set(re.findall(r"^  (\w+)[(:]", LISTENER.split(f"const {table} = {{\n")[1].split("\n};")[0], re.MULTILINE))
+
+
+def test_the_page_has_what_python_has():
+    assert keys("FRONT_ENDS") == set(FRONT_ENDS) == set(model.CONSTANTS)
+    kinds = re.findall(
+        r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
+    )
+    assert keys("LAYERS") == set(kinds)
+    constants = {name: float(value) for name, value in re.findall(r"const (LOUDEST|LEAST) = (\S+);", LISTENER)}
+    assert constants == {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST}
+
+
+def numbers(text, dtype="<f8"):
+    return np.frombuffer(b64decode(text), dtype)
+
+
+def test_numbers_come_through_base64():
+    rows = np.array([[1.5, 2], [np.pi, -1e-300], [0, 5]])
+    coded = model.matrix(rows)
+    assert coded["rows"] == 3
+    np.testing.assert_array_equal(numbers(coded["numbers"]).reshape(2, 3), rows.T)
+    np.testing.assert_array_equal(numbers(model.encode(rows[:, 0], "<f4"), "<f4"), rows[:, 0].astype(np.float32))
+
+
+def test_the_constants_are_the_front_ends():
+    mfccs, melgrams = model.mfcc_constants(16000), model.mel_constants(16000)
+    for coded, expected in (
+        (mfccs["filters"], mfcc_filters(16000)),
+        (mfccs["dct"], dct_matrix()),
+        (melgrams["filters"], mel_filters(16000)),
+    ):
+        np.testing.assert_array_equal(numbers(coded["numbers"]).reshape(-1, coded["rows"]), expected.T)
+    np.testing.assert_array_equal(numbers(melgrams["window"]), hann(800))
+
+
+def test_the_layers_of_an_mlp():
+    network = build_network("mlp", (26,), [16], 3, seed=0)
+    (layers,), weights = model.describe(network, (26,))
+    assert layers == [
+        {"kind": "linear", "inputs": 26, "outputs": 16},
+        {"kind": "relu"},
+        {"kind": "linear", "inputs": 16, "outputs": 3},
+    ]
+    np.testing.assert_array_equal(weights, torch.cat([each.flatten() for each in network.state_dict().values()]))
+
+
+def test_the_layers_of_a_cnn():
+    (layers,), _ = model.describe(build_network("cnn", (21, 128), [], 4, seed=0), (21, 128))
+    kinds = ["convolution", "relu", "pool"] * 4 + ["linear", "relu", "linear", "relu", "linear"]
+    assert [layer["kind"] for layer in layers] == kinds
+    assert layers[3] == {"kind": "convolution", "channels": 16, "height": 10, "width": 64, "outputs": 32, "kernel": 5}
+    assert layers[5] == {"kind": "pool", "channels": 32, "height": 10, "width": 64}
+    assert layers[12]["inputs"] == 128 * 8
+
+
+def test_what_trains_alone_is_left_out():
+    layers, _ = model.describe(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(4, 2)), (2, 2))
+    assert [layer["kind"] for layer in layers[0]] == ["linear"]
+
+
+@pytest.mark.parametrize("layer", [nn.Tanh(), nn.MaxPool2d(3), nn.Conv2d(1, 1, 5), nn.BatchNorm2d(1)])
+def test_a_layer_that_the_page_does_not_know_is_refused(layer):
+    with pytest.raises(TypeError, match=r"the page has no operation for the layer \w+"):
+        model.as_layer(layer, (1, 32, 32))

@@ -1,0 +1,52 @@
+"""words: the figures, what they rest on, and a warning where they say nothing of real music."""
+
+from reporting.judged import JUDGED, TRACKS
+from small_models import make_model
+
+from stages.common.files import card_path
+from stages.common.records import Card
+from stages.listening.page import words
+
+
+def test_it_says_what_the_figures_rest_on(workplace):
+    make_model("mfccs")
+    card = Card.read(card_path("mfccs"))
+    assert words.title(card, JUDGED) == "mfccs (macro F1 0.700)"
+    said = " ".join(words.about(card, JUDGED))
+    assert "a multilayer perceptron that hears music at 8000 Hz, one second at a time, as 26 numbers (mfccs)" in said
+    assert "trained on 3,000 seconds of blues, classical, pop from data/mine" in said
+    assert "On 60 other seconds, which had no say in its training, its macro F1 is 0.700, 95 % interval 0.610" in said
+    assert "On 60 other seconds of 11 songs, which" in " ".join(
+        words.about(card, JUDGED.model_copy(update={"track": TRACKS}))
+    )
+
+
+def test_of_many_classes_the_first_are_named(workplace):
+    make_model("mfccs", classes=[f"c{i:03}" for i in range(500)])
+    said = words.about(Card.read(card_path("mfccs")), JUDGED)[1]
+    assert (
+        " seconds of c000, c001, c002, c003, c004, c005, c006, c007, c008, c009, and 490 more from data/mine." in said
+    )
+
+
+def test_few_songs_stand_in_place_of_an_interval(workplace):
+    make_model("mfccs")
+    few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None, "track": TRACKS})
+    said = " ".join(words.about(Card.read(card_path("mfccs")), few))
+    assert "its macro F1 is 0.700, rests on 2 songs of b; 1 would" in said
+    assert "interval" not in said
+
+
+def test_an_ensemble_is_called_one(workplace):
+    make_model("mfccs", members=3)
+    said = words.about(Card.read(card_path("mfccs")), JUDGED)[0]
+    assert said.startswith("It is the mean of what 3 multilayer perceptrons answer, which hear music at 8000 Hz")
+
+
+def test_a_demo_is_called_one(workplace):
+    make_model("mfccs")
+    card = Card.read(card_path("mfccs"))
+    assert words.warning(card) is None
+    demo = card.model_copy(update={"data": card.data.model_copy(update={"dataset": "data/demo"})})
+    assert "knows nothing of real music" in words.warning(demo)
+    assert "Not for: real music" in " ".join(words.about(demo, JUDGED))

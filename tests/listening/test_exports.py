@@ -1,0 +1,63 @@
+"""exports: an export of a model that is no longer there is named, and how it is made anew."""
+
+import json
+
+import pytest
+import soundfile
+from small_models import cases, judge, make_model
+
+import stages.listening.page.build as page
+from stages import cli
+from stages.common.files import card_path
+from stages.common.fingerprints import read_cards
+from stages.common.writing import write_json
+from stages.listening import exports
+from stages.listening import onnx as export
+
+
+@pytest.fixture
+def exported(workplace):
+    """Two models and all that they are exported as."""
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
+    judge("melgrams", "mfccs")
+    export.export()
+    page.write_page()
+
+
+def test_exports_of_other_models_are_named(exported, capsys):
+    exports.tell_outdated()
+    assert capsys.readouterr().err == ""
+    card = json.loads(card_path("mfccs").read_text())
+    write_json(card_path("mfccs"), card | {"weights": "0" * 64})
+    exports.tell_outdated()
+    assert capsys.readouterr().err == (
+        "predict: data/model/mfccs.onnx, data/model/listen.html: of an older model; run `genre export` and "
+        "`genre page` again\n"
+    )
+    card_path("mfccs").unlink()
+    assert exports.outdated(read_cards()) == [exports.onnx_path("mfccs"), exports.PAGE]
+
+
+def test_the_page_is_of_the_models_that_hear_sound_each_under_its_name(exported):
+    cards = read_cards()
+    assert len({exports.of_page(cards), exports.of_page({"mfccs": cards["mfccs"]}), exports.of_page({})}) == 3
+    assert exports.of_page(cards) != exports.of_page({"mfccs": cards["melgrams"], "melgrams": cards["mfccs"]})
+    deaf = cards["mfccs"].model_copy(update={"front_end": None})
+    assert exports.of_page(cards | {"other": deaf}) == exports.of_page(cards)
+
+
+def test_predict_says_so(workplace, capsys):
+    make_model("mfccs")
+    judge("mfccs")
+    exports.onnx_path("mfccs").write_bytes(b"of another model")
+    soundfile.write("a.wav", cases(8000)["rock"], 8000)
+    cli.run(["predict", "a.wav"])
+    assert "predict: data/model/mfccs.onnx: of an older model; run `genre export` again\n" in capsys.readouterr().err
+
+
+def test_without_exports_there_is_nothing_to_say(workplace, capsys):
+    exports.tell_outdated()
+    make_model("mfccs")
+    exports.tell_outdated()
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,24 @@
+"""The timeline of a song: the classes' probabilities, stacked over its time."""
+
+import numpy as np
+from drawn import legend
+
+from stages.common.drawing import COLOURS
+from stages.listening.timeline import timeline
+
+
+def test_a_timeline_stacks_the_classes_up_to_the_end_of_the_last_second(tmp_path, panels):
+    """The legend names them from the top one down."""
+    starts, probabilities = np.array([0, 0.5, 1]), np.array([[0.1, 0.9], [0.6, 0.4], [0.3, 0.7]])
+    timeline(tmp_path / "a.png", "a song", starts, probabilities, ["blues", "_rock"])
+    (axes,) = panels()
+    lower, upper = (area.get_paths()[0] for area in axes.collections)
+    for time, share in ((0.25, 0.1), (0.75, 0.6), (1.25, 0.3), (1.9, 0.3)):
+        assert lower.contains_point((time, share - 0.01))
+        assert upper.contains_point((time, share + 0.01))
+        assert upper.contains_point((time, 0.99))
+    assert (axes.get_title(), axes.get_xlim(), axes.get_ylim()) == ("a song", (0, 2), (0, 1))
+    assert list(legend(axes).items()) == [
+        (COLOURS[1].lower(), "_rock"), (COLOURS[0].lower(), "blues")
+    ]  # fmt: skip
+    assert [axes.xaxis.get_major_formatter()(second) for second in (0, 61, 3600)] == ["0:00", "1:01", "60:00"]
