@@ -197,11 +197,13 @@ def test_the_lines_of_the_readme_run_in_any_folder_once_it_is_installed(workplac
     subprocess.run([*pip, "--target", place / "site", *how, place / "checkout"], check=True)
     lines = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     code = (
-        f"import json, site\nsite.addsitedir({str(place / 'site')!r})\n{lines}\nimport stages\n"
+        f"import json, site\nsite.addsitedir({str(place / 'site')!r})\nsite.main()\n{lines}\nimport stages\n"
         "print(json.dumps([stages.__file__, song.genre, song.probabilities, song.seconds.tolist()]))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     where, genre, probabilities, seconds = json.loads(done.stdout)
     assert where == str(place / ("checkout" if how else "site") / "stages" / "__init__.py")
     expected = Listener(card_path("melgrams"))("song.mp3")
