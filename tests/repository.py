@@ -34,6 +34,9 @@ stages:
     plots: [{metrics/evaluate.json: {cache: false}}]
 """
 
+# Of metrics/: these hold seconds, and differ from run to run.
+WITH_TIMES = ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json", "seconds.png", "report.md")
+
 
 class Repository:
     """A clone of the project in a folder of its own, and its command line."""
@@ -74,9 +77,7 @@ class Repository:
             str(path.relative_to(self.folder)): path.read_bytes()
             for top in ("data/prepared", "data/snapshots", "data/model", "metrics")
             for path in sorted((self.folder / top).rglob("*"))
-            if path.is_file()
-            and path.suffix != ".lock"
-            and path.name not in ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
+            if path.is_file() and path.suffix != ".lock" and path.name not in WITH_TIMES
         }
 
 

@@ -27,14 +27,13 @@ from typing import IO, NamedTuple
 
 import psutil
 import yaml
-from repository import Repository, set_params, small_project
+from repository import WITH_TIMES, Repository, set_params, small_project
 
 BEFORE = {"lr": 0.05, "seed": 0, "split_seed": 0}
 VALUES = (BEFORE, BEFORE | {"lr": 0.1}, BEFORE | {"seed": 1}, BEFORE | {"split_seed": 1})
 COMMANDS = ("dvc repro", "dvc exp run")
 TARGETS = ("dvc", "stage", "group")
 SIGNALS = ("KILL", "TERM", "INT")
-TIMES = ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json")
 MORE_TRIES = 2  # of `make repro`: a stage may refuse what an orphan wrote meanwhile
 PATIENCE = 300  # seconds, until a process counts as hanging
 HELD = 4  # seconds
@@ -296,7 +295,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         name: (folder / name).read_bytes()
         for name in files(folder)
-        if not (is_temporary(name) or name.endswith((".lock", *TIMES)))
+        if not (is_temporary(name) or name.endswith((".lock", *WITH_TIMES)))
     }
 
 

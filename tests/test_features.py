@@ -390,9 +390,11 @@ def cluster(songs):
 
 
 @pytest.fixture
-def cluster_elsewhere(songs):
+def cluster_elsewhere(songs, tmp_path_factory):
     """The address of one whose processes cannot import the project."""
-    for address, _ in start_cluster({"PYTHONPATH": ""}):
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text("import sys\nsys.modules['stages'] = None\n")
+    for address, _ in start_cluster({"PYTHONPATH": str(site)}):
         yield address
 
 

@@ -20,6 +20,7 @@ echo "python $*" >> calls
 TOOLS = "bash", "dirname", "env", "grep", "make", "sed", "sort", "tail", "touch", "tr"  # and no uv of this machine
 PACKAGES = "requirements.txt", "requirements-torch.txt"
 BY_UV = "uv pip install --python .venv/bin/python -b requirements.txt -r requirements.txt -r requirements-torch.txt"
+PROJECT = "python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable ."
 BY_PIP = [f"python -m pip install -r {file}" for file in PACKAGES]
 
 
@@ -34,7 +35,7 @@ def place(tmp_path):
     """A folder with the installer, and programs that stand in for uv and for the Python of .venv."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for file in PACKAGES:
+    for file in (*PACKAGES, "pyproject.toml"):
         (tmp_path / file).touch()
     (tmp_path / "tools").mkdir()
     for tool in TOOLS:
@@ -129,7 +130,7 @@ def test_make_counts_nothing_as_installed_that_is_not(place):
     assert install(place, make, UV_TORCH_BACKEND="cpu")[0] == 2
     assert not (place / ".venv" / ".installed").exists()
     (place / "refuses").unlink()
-    assert install(place, make)[0] == 0
+    assert install(place, make)[:2] == (0, [BY_UV, BY_UV, PROJECT])
     assert (place / ".venv" / ".installed").exists()
 
 
