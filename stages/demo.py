@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from stages.arrays.npy import write_array
 from stages.audio.decode import to_clips
-from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.front_end import COURSE, SAMPLE_RATE
 from stages.common.files import SOUND
 from stages.common.records import Sound
 from stages.common.running import run_stage
@@ -40,7 +40,7 @@ def analyse(numbered: tuple[int, tuple[str, int]]) -> tuple[int, dict[str, np.nd
     """
     number, track = numbered
     clips = to_clips(sound(*track) / 32768, RATE, SAMPLE_RATE)
-    return number, {name: front_end(clips).astype(np.float32) for name, front_end in FRONT_ENDS.items()}
+    return number, {name: front_end(clips).astype(np.float32) for name, front_end in COURSE.items()}
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
         features = [done[i] for i in range(len(tracks))]
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)
         groups = np.repeat([f"{genre}_{index:03}" for genre, index in tracks], SECONDS)
-        for representation in FRONT_ENDS:
+        for representation in COURSE:
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
                 write_array(folder / representation / f"{name}.npy", array)

@@ -16,7 +16,6 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from itertools import islice
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.decode import quiet_codecs
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
@@ -114,7 +113,7 @@ def pieces_of(files: list[str], sample_rate: int, names: tuple[str, ...]) -> lis
 
     A piece is named by a fingerprint of its tracks' names, sizes and times and of the front end's settings.
     """
-    made_by = [settings(name, SHAPES[name], sample_rate) for name in names]
+    made_by = [settings(name, shape_of(name, sample_rate), sample_rate) for name in names]
     parts: list[list[str]] = []
     for file in files:
         if not parts or zlib.crc32(os.fsencode(file)) % TRACKS_A_PIECE == 0:
@@ -145,7 +144,7 @@ def tracks_of(piece: Piece) -> list[Track]:
     except (UserError, OSError):
         return []
     clips = sum(track.clips for track in tracks)
-    return tracks if all(size == clips * prod(SHAPES[name]) * 4 for name, size in sizes.items()) else []
+    return tracks if all(size == clips * piece.sample_bytes(name) for name, size in sizes.items()) else []
 
 
 def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str | None) -> None:
@@ -189,8 +188,11 @@ def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: 
         for representation in pieces[0].representations:
             place = folder / part / representation
             place.mkdir(parents=True)
-            X = samples_of(pieces, tracks, counts, representation)
-            stream_array(place / "X.npy", np.float32, (sum(counts), *SHAPES[representation]), X)
+            X, shape = (
+                samples_of(pieces, tracks, counts, representation),
+                shape_of(representation, pieces[0].sample_rate),
+            )
+            stream_array(place / "X.npy", np.float32, (sum(counts), *shape), X)
             labels = (np.full(n, song.label, text).tobytes() for song, n in zip(songs, counts, strict=True))
             stream_array(place / "labels.npy", text, (sum(counts),), labels)
             write_array(place / "groups.npy", np.repeat(np.array(groups, np.int32), counts))
@@ -202,7 +204,7 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
     for piece in pieces:
         with piece.numbers(representation).open("rb") as file:
             for track, n in islice(following, len(piece.files)):
-                samples = file.read(track.clips * prod(SHAPES[representation]) * 4)
+                samples = file.read(track.clips * piece.sample_bytes(representation))
                 if n:
                     yield samples
 

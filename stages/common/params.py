@@ -45,7 +45,7 @@ class Audio(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sample_rate: Annotated[int, Field(ge=8000, le=48000, multiple_of=20)]
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 

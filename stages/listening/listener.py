@@ -24,7 +24,7 @@ from stages.audio.decode import (
     why_unusable,
     windows,
 )
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.front_end import FRONT_ENDS, settings
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
 from stages.common.fingerprints import read_cards
@@ -178,10 +178,9 @@ def check_front_end(card: Card, path: Path) -> None:
         UserError: if it was not.
     """
     if not card.front_end:
-        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
         raise UserError(
-            f"{path}: found no front end for {card.representation}, expected {known}: those alone can be made from "
-            "sound here"
+            f"{path}: found {card.representation} of {' x '.join(map(str, card.shape))} numbers, which cannot be made "
+            f"from audio here; expected one of {', '.join(FRONT_ENDS)}, as the front end makes them"
         )
     if settings(card.representation, card.shape, card.front_end.sample_rate) != card.front_end.model_dump():
         raise UserError(
