@@ -64,12 +64,15 @@ def save(figure: "Figure", path: Path) -> set[str]:
 
 def fonts_with(letters: set[str]) -> tuple[list[str], list[str]]:
     """Return the names of installed fonts that have these letters, as few as will do, and the letters that none has."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findSystemFonts, fontManager
     from matplotlib.ft2font import FT2Font
 
+    for path in {*findSystemFonts()} - {font.fname for font in fontManager.ttflist}:
+        with suppress(RuntimeError, OSError):  # of colours or bitmaps alone
+            fontManager.addfont(path)  # installed since Matplotlib made its list
     holds, wanted, chosen = {}, set(letters), []
     for font in fontManager.ttflist:
-        with suppress(RuntimeError, OSError):  # of colours or bitmaps alone
+        with suppress(RuntimeError, OSError):
             if not font.name.startswith("Last Resort"):  # Matplotlib's own, of a box for each script
                 holds[font.name] = wanted & set(map(chr, FT2Font(font.fname).get_charmap()))
     while any(own & wanted for own in holds.values()):

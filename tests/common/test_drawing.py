@@ -30,7 +30,7 @@ def test_a_name_is_no_formula(tmp_path):
 
 @pytest.fixture
 def font(tmp_path):
-    """An installed font of one letter, a filled square for 摇."""
+    """An installed font of one letter, a filled square for a letter that Unicode does not have."""
     builder = FontBuilder(1000)
     pen = TTGlyphPen(None)
     for number, point in enumerate([(0, 0), (0, 1000), (1000, 1000), (1000, 0)]):
@@ -38,7 +38,7 @@ def font(tmp_path):
     pen.closePath()
     square, empty = pen.glyph(), TTGlyphPen(None).glyph()
     builder.setupGlyphOrder([".notdef", "square"])
-    builder.setupCharacterMap({ord("摇"): "square"})
+    builder.setupCharacterMap({ord("\u0378"): "square"})
     builder.setupGlyf({".notdef": empty, "square": square})
     builder.setupHorizontalMetrics({".notdef": (1000, 0), "square": (1000, 0)})
     builder.setupHorizontalHeader(ascent=1000, descent=0)
@@ -61,7 +61,7 @@ def drawn(path, title):
 
 
 def test_a_letter_is_taken_from_whichever_font_has_it(tmp_path, font, capsys):
-    square = drawn(tmp_path / "a.png", "摇")
+    square = drawn(tmp_path / "a.png", "\u0378")
     assert capsys.readouterr().err == ""
     rows, columns = (np.flatnonzero(square.any(axis=axis)) for axis in (1, 0))
     assert len(rows) > 10
@@ -69,8 +69,8 @@ def test_a_letter_is_taken_from_whichever_font_has_it(tmp_path, font, capsys):
 
 
 def test_letters_that_no_font_has_are_reported(tmp_path, capsys):
-    drawn(tmp_path / "a.png", "blues 摇滚摇")
-    told = f"{tmp_path / 'a.png'}: no font has 摇, 滚; install one, say Noto Sans\n"
+    drawn(tmp_path / "a.png", "blues \u0378\u0379\u0378")
+    told = f"{tmp_path / 'a.png'}: no font has \\u0378, \\u0379; install one, say Noto Sans\n"
     assert capsys.readouterr().err == told
     drawn(tmp_path / "b.png", "blues")
     assert capsys.readouterr().err == ""
