@@ -7,7 +7,6 @@ chain before DVC deletes anything, a good one reruns no more than it must.
 import inspect
 import os
 from pathlib import Path
-from typing import Any
 
 from stages.common.files import UserError
 from stages.common.params import Params, load_params
@@ -101,24 +100,16 @@ def check_dataset(params: Params) -> None:
     """
     if Path(params.dataset).is_dir():
         return
-    outs, wanted = made_by_dvc(), Path(os.path.normpath(Path.cwd() / params.dataset))
-    makers = [stage for out, stage in outs.items() if overlap(out, wanted)]
-    if not makers:
+    wanted = Path(os.path.normpath(Path.cwd() / params.dataset))
+    if not any(overlap(out, wanted) for out in made_by_dvc()):
         raise UserError(
             f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
             "or one that a stage makes, say data/demo"
         )
-    sources = [Path(dep.fs_path) for stage in makers if stage.cmd for dep in stage.deps if dep.protocol == "local"]
-    for source in sources:
-        if not source.exists() and not any(overlap(out, source) for out in outs):
-            raise UserError(
-                f"params.yaml: dataset: found {params.dataset}, which is made from {os.path.relpath(source)}, which is "
-                "not there; see 'your own music' in the README"
-            )
 
 
-def made_by_dvc() -> dict[Path, Any]:
-    """Return every absolute path that DVC can make, whatever its files say it in, and its stage.
+def made_by_dvc() -> list[Path]:
+    """Return every absolute path that DVC can make, whatever its files say it in.
 
     Raises:
         UserError: if DVC cannot read its files.
@@ -127,7 +118,7 @@ def made_by_dvc() -> dict[Path, Any]:
     from dvc.repo import Repo
 
     try:
-        return {Path(out.fs_path): out.stage for out in Repo().index.outs}
+        return [Path(out.fs_path) for out in Repo().index.outs]
     except DvcException as error:
         raise UserError(f"dvc: {' '.join(str(error).split())}") from None
 

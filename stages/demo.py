@@ -14,10 +14,11 @@ from stages.arrays.npy import write_array
 from stages.audio.decode import to_clips
 from stages.audio.front_end import COURSE, SAMPLE_RATE
 from stages.common.files import SOUND
+from stages.common.params import asks_for, load_params
 from stages.common.records import Sound
 from stages.common.running import run_stage
 from stages.common.tasks import cores, on_processes
-from stages.common.writing import replacing_folder
+from stages.common.writing import replacing_folder, write_nothing
 from stages.corpus.composer import GENRES, compose
 from stages.corpus.synth import RATE, render
 
@@ -47,6 +48,9 @@ def main() -> None:
     """Make the corpus with one process a core."""
     import soundfile
 
+    if not asks_for(load_params(), FOLDER):
+        write_nothing(FOLDER)
+        return
     tracks = [(genre, index) for genre in GENRES for index in range(TRACKS)]
     # The arrays are small: threads of the linear algebra in two processes would only get in each other's way.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

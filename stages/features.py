@@ -31,10 +31,10 @@ from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.common.fingerprints import fingerprint
-from stages.common.params import Params, load_params
+from stages.common.params import Params, asks_for, load_params
 from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
-from stages.common.writing import replacing_folder, write_csv
+from stages.common.writing import replacing_folder, write_csv, write_nothing
 
 COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")
@@ -47,6 +47,9 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music
 def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
     params = load_params()
+    if not asks_for(params, FEATURES):
+        write_nothing(FEATURES)
+        return
     names = asked_for(params)
     library = find_songs(AUDIO)
     for told in library.left_out():

@@ -166,6 +166,11 @@ def load_params(path: Path = PARAMS) -> Params:
         raise UserError(few_of(_complaints(path, error), "; ", MOST_COMPLAINTS)) from None
 
 
+def asks_for(params: Params, folder: Path) -> bool:
+    """Return whether `dataset` is a folder that a stage makes."""
+    return Path(params.dataset).absolute() == folder.absolute()
+
+
 def _complaints(path: Path, error: ValidationError) -> list[str]:
     expected, found = {}, {}
     for problem in error.errors(include_url=False):

@@ -186,6 +186,12 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def write_nothing(folder: Path) -> None:
+    """Write a folder for a data set that is not asked for. It holds a note: DVC warns of an empty one."""
+    with replacing_folder(folder) as temporary:
+        (temporary / "nothing.txt").write_text("`dataset` in params.yaml is another one.\n", encoding="utf-8")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file."""
     with replacing(path) as temporary:
