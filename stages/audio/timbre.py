@@ -85,11 +85,16 @@ def contrast(spectrum: np.ndarray, sample_rate: int) -> np.ndarray:
     """Return the strongest against the weakest amplitudes of each band in dB: (n, frames, bins) to (n, bands)."""
     found = []
     for first, last in contrast_bands(sample_rate):
-        k = max(1, round(TAIL * (last - first)))
+        k = tail(first, last)
         band = np.sort(spectrum[:, :, first:last], axis=2)  # several times faster than to partition at two places
         low, high = (part.mean(axis=2) + part.dtype.type(1e-5) for part in (band[:, :, :k], band[:, :, -k:]))
         found.append((20 * np.log10(high / low)).mean(axis=1))
     return np.stack(found, axis=1)
+
+
+def tail(first: int, last: int) -> int:
+    """Return how many bins of a band count as its strongest, and as its weakest."""
+    return max(1, round(TAIL * (last - first)))
 
 
 def flatness(power: np.ndarray) -> np.ndarray:

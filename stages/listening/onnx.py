@@ -108,7 +108,7 @@ class Timbre(nn.Module):
 
     def contrast(self, amplitude: torch.Tensor, first: int, last: int) -> torch.Tensor:
         """Return a band's contrast in dB, shape (n, 1)."""
-        k = max(1, round(timbre.TAIL * (last - first)))
+        k = timbre.tail(first, last)
         band = amplitude[:, :, first:last]
         high, low = (band.topk(k, dim=2, largest=largest).values.mean(dim=2) + 1e-5 for largest in (True, False))
         return (torch.log(high / low) * (20 / np.log(10))).mean(dim=1, keepdim=True)

@@ -77,7 +77,7 @@ def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:
     policy += f"; script-src {hashed(script)}; style-src {hashed(style)}"
     data = json.dumps({"models": models, "colours": COLOURS}, allow_nan=False).replace("<", "\\u003c")  # no </script>
     parts = {"policy": policy, "fingerprint": fingerprint, "style": style, "script": script}
-    parts |= {"data": data, "listener": read("listen.js")}
+    parts |= {"data": data, "listener": read("listen.js") + read("timbre.js")}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("page.html"))
 
 
