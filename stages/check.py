@@ -42,11 +42,7 @@ def main() -> None:
 
 
 def check_optimizer(params: Params) -> None:
-    """Hold `optimizer` and `optimizer_args` against torch.optim.
-
-    Raises:
-        UserError: naming the optimizer or the argument, and what there is.
-    """
+    """Check `optimizer` and `optimizer_args` against torch.optim."""
     if params.optimizer in COMMON_OPTIMIZERS and not params.optimizer_args:
         return
     import torch
@@ -94,9 +90,6 @@ def check_dataset(params: Params) -> None:
     """Check that the data set's folder is there, or that a stage can make it.
 
     Only if it is not there, DVC is asked what its stages make: to import and ask it takes 0.4 s.
-
-    Raises:
-        UserError: if neither.
     """
     if Path(params.dataset).is_dir():
         return
@@ -109,11 +102,7 @@ def check_dataset(params: Params) -> None:
 
 
 def made_by_dvc() -> list[Path]:
-    """Return every absolute path that DVC can make, whatever its files say it in.
-
-    Raises:
-        UserError: if DVC cannot read its files.
-    """
+    """Return every absolute path that DVC can make, whatever its files say it in."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 

@@ -77,11 +77,7 @@ def main() -> None:
 
 
 def asked_for(params: Params) -> tuple[str, ...]:
-    """Return the representations to make.
-
-    Raises:
-        UserError: if `representations` asks for one that cannot be made from sound.
-    """
+    """Return the representations to make."""
     names = tuple(FRONT_ENDS) if params.representations == "all" else tuple(params.representations)
     if unknown := set(names) - FRONT_ENDS.keys():
         raise UserError(
@@ -98,11 +94,7 @@ def read_headers(files: list[str]) -> list[Track]:
 
 
 def refuse(unusable: list[Track], n: int, params: Params) -> None:
-    """Stop if there are tracks that cannot be used and `audio.on_error` does not say to go on.
-
-    Raises:
-        UserError: naming each and why.
-    """
+    """Stop if there are tracks that cannot be used and `audio.on_error` does not say to go on."""
     if unusable and params.audio.on_error != "skip":
         problems = few_of([f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable)], "; ")
         raise UserError(
@@ -177,11 +169,7 @@ def groups_of(songs: list[Song]) -> list[int]:
 
 
 def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
-    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by parts if songs have them.
-
-    Raises:
-        UserError: if no track, or none of a part, can be used.
-    """
+    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by part if songs have one."""
     text = np.array([song.label for song in songs]).dtype
     for part in PARTS if songs[0].part else [""]:
         counts = [track.clips if song.part == part else 0 for song, track in zip(songs, tracks, strict=True)]

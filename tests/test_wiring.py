@@ -410,7 +410,7 @@ def judgement(run, expected) -> dict[str, dict]:
 
 
 def agree(found, derived, tolerance=1e-5):
-    """Hold two nested structures against each other: the same keys and texts, the same numbers within rounding."""
+    """Compare two nested structures: the same keys and texts, the same numbers within rounding."""
     if isinstance(derived, dict):
         assert found.keys() == derived.keys()
         for key in derived:

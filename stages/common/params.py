@@ -142,11 +142,7 @@ class Loader(yaml.SafeLoader):
 
 
 def load_params(path: Path = PARAMS) -> Params:
-    """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers.
-
-    Raises:
-        UserError: naming every key that is unknown, missing, mistyped or out of range.
-    """
+    """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers."""
     try:
         with open_regular(path) as file:
             text = file.read(MOST_BYTES + 1)

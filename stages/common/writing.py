@@ -39,7 +39,6 @@ def replacing(path: Path) -> Iterator[Path]:
     replaced. A device or a pipe, say /dev/stdout, is written to.
 
     Raises:
-        UserError: if a folder or anything else is there that is no file.
         OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
     with _replacing(path, "file") as temporary:
@@ -51,7 +50,6 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does.
 
     Raises:
-        UserError: if `path` is there and is no folder.
         OSError: as `replacing`.
     """
     with _replacing(path, "folder") as temporary:
@@ -60,10 +58,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, wanted: str) -> None:
-    """Hold that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
+    """Check that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
 
     Raises:
-        UserError: naming what is there.
         OSError: naming `path`, if its links lead in a circle.
     """
     found = kind(path)

@@ -169,11 +169,7 @@ def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def export() -> None:
-    """Export every model that hears sound.
-
-    Raises:
-        UserError: if the exporter is not installed or there is no model.
-    """
+    """Export every model that hears sound."""
     try:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx needs it

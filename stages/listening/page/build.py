@@ -27,11 +27,7 @@ HERE = Path(__file__).parent
 
 
 def write_page() -> None:
-    """Write the page.
-
-    Raises:
-        UserError: if there is no model that hears sound, or one was never judged.
-    """
+    """Write the page."""
     cards = {name: card for name, card in read_cards().items() if card.front_end}
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
@@ -43,11 +39,7 @@ def write_page() -> None:
 
 
 def read_judged(cards: dict[str, Card]) -> dict[str, Judgement]:
-    """Return how these models did on the test part.
-
-    Raises:
-        UserError: if that is not known, or of other models.
-    """
+    """Return how these models did on the test part."""
     judged, chosen = read_by_name(Judgement, EVALUATED), Selection.read(SELECTED).representations
     for name, card in cards.items():
         if chosen.get(name) != card.chosen:
