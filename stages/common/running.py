@@ -92,5 +92,5 @@ def sole_stage() -> Iterator[None]:
         print(f"waiting for another stage, perhaps of a `dvc` that was killed, to end ({LOCK})")
         lock.acquire()
     with lock:
-        clear(TEMPORARY)
+        clear()
         yield
