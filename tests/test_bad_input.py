@@ -333,7 +333,7 @@ IN_THE_WAY = {  # where a command writes: it and what is there
     "a folder in the place of the comparison": ("compare", folder("metrics/compare.json"), "metrics/compare.json"),
     "a file in the place of the prepared data": ("prepare", file("data/prepared"), "data/prepared"),
     "a file in the place of the features": ("features", file("data/features"), "data/features"),
-    "a file in the place of the demo": ("demo", put("data/demo", "mine"), "data/demo"),
+    "a file in the place of the demo": ("demo", file("data/demo"), "data/demo"),
     "a file in the place of the models": ("select", file("data/model"), "data/model"),
 }
 
