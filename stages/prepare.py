@@ -29,7 +29,7 @@ from stages.common.params import PREPARING, Params, load_params
 from stages.common.records import PARTS, Description, Shape, Sound, Source, few_songs
 from stages.common.running import run_stage
 from stages.common.tensors import TensorFile
-from stages.common.units import at_once, units_of_classes
+from stages.common.units import units_of_classes
 from stages.common.writing import replacing_folder
 
 
@@ -105,10 +105,9 @@ def write_prepared(
                     f"(deviation {std.min():.3g} to {std.max():.3g}), expected a usual range; scale them first"
                 )
             file.write(name, first, numbers)
-        for name, numbers in (("y", samples.labels), ("unit", samples.units)):
-            pieces = ((some.start, numbers[some]) for some in at_once(len(numbers)))
-            for part, first, piece, own in dealt(pieces, samples.parts):
-                file.write(f"{part}_{name}", first, piece[own])
+        for part, rows in rows_of(samples.parts).items():
+            file.write(f"{part}_y", 0, samples.labels[rows])
+            file.write(f"{part}_unit", 0, samples.units[rows])
 
 
 def standardized(
@@ -194,10 +193,8 @@ def summary(samples: Samples) -> str:
     counts = " / ".join(f"{of_class.sum()} {part}" for part, of_class in samples.counts.items())
     if not samples.groups_known:
         return f"{counts} samples"
-    held = np.zeros((len(PARTS), int(samples.units.max()) + 1), bool)
-    for some in at_once(len(samples.units)):
-        held[samples.parts[some], samples.units[some]] = True
-    return f"{counts} samples, {' / '.join(map(str, held.sum(axis=1)))} groups"
+    groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in rows_of(samples.parts).values())
+    return f"{counts} samples, {' / '.join(map(str, groups))} groups"
 
 
 def count_units(samples: Samples) -> dict[str, np.ndarray]:

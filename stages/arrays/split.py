@@ -4,7 +4,7 @@ import numpy as np
 
 from stages.common.files import UserError
 from stages.common.records import BLOCK, PARTS
-from stages.common.units import at_once, class_of_units, look_up, members_of, places_in_class, tally
+from stages.common.units import class_of_units, members_of
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
@@ -40,9 +40,9 @@ def draw_parts(
     counts = np.array(list(part_counts(len(labels), split).values()))
     if groups is None:
         class_of_group, size_of_group = labels, np.broadcast_to(1, len(labels))
-        sizes = tally(labels, n_classes)
+        sizes = np.bincount(labels, minlength=n_classes)
     else:
-        class_of_group, size_of_group = class_of_units(groups, labels), tally(groups, int(groups.max()) + 1)
+        class_of_group, size_of_group = class_of_units(groups, labels), np.bincount(groups)
         sizes = np.bincount(class_of_group, weights=size_of_group, minlength=n_classes).astype(np.int64)
 
     rng = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def draw_parts(
             raise TooFewError(number, len(members))
         for part, chosen in enumerate(np.split(members, _cuts(size_of_group[members], targets))):
             part_of_group[chosen] = part
-    return part_of_group if groups is None else look_up(part_of_group, groups)
+    return part_of_group if groups is None else part_of_group[groups]
 
 
 def shared_group(labels: np.ndarray, groups: np.ndarray, number: int) -> tuple[int, int] | None:
@@ -78,10 +78,15 @@ def rows_of(parts: np.ndarray) -> dict[str, np.ndarray]:
 
 def count_parts(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, np.ndarray]:
     """Return how many samples of each class each part has, shape (classes,), given both of each sample."""
-    counts = np.zeros(len(PARTS) * n_classes, np.int64)
-    for some in at_once(len(labels)):
-        counts += np.bincount(parts[some] * np.int64(n_classes) + labels[some], minlength=len(counts))
+    kinds, n_kinds = kinds_of(parts, labels, n_classes)
+    counts = np.bincount(kinds, minlength=n_kinds)
     return dict(zip(PARTS, counts.reshape(len(PARTS), n_classes), strict=True))
+
+
+def kinds_of(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.ndarray, int]:
+    """Number the pairs of a part and a class, of the smallest type; return each sample's, and how many there are."""
+    n_kinds = len(PARTS) * n_classes
+    return np.multiply(parts, n_classes, dtype=np.min_scalar_type(-n_kinds)) + labels, n_kinds
 
 
 def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
@@ -170,13 +175,11 @@ def blocks_of_neighbours(labels: np.ndarray, parts: np.ndarray | None, n_classes
         parts: of each sample as `draw_parts` has them, or None: no block reaches from one part into another.
         n_classes: the number of classes.
     """
-    kinds, n_kinds = labels, n_classes
-    if parts is not None:
-        n_kinds = len(PARTS) * n_classes
-        kinds = np.multiply(parts, n_classes, dtype=np.min_scalar_type(-n_kinds)) + labels
-    blocks = -(-tally(kinds, n_kinds) // BLOCK)
-    first = np.cumsum(blocks) - blocks
-    units = np.empty(len(labels), np.int32)
-    for some, place in places_in_class(kinds, n_kinds):
-        units[some] = first[kinds[some]] + place // BLOCK
+    kinds, n_kinds = (labels, n_classes) if parts is None else kinds_of(parts, labels, n_classes)
+    counts = np.bincount(kinds, minlength=n_kinds)
+    blocks = -(-counts // BLOCK)
+    before, first = ((np.cumsum(each) - each).astype(np.int32) for each in (counts, blocks))
+    place = np.arange(len(kinds), dtype=np.int32) - np.repeat(before, counts)
+    units = np.empty(len(kinds), np.int32)
+    units[np.argsort(kinds, kind="stable")] = np.repeat(first, counts) + place // BLOCK
     return units

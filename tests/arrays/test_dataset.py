@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import stages.arrays.npy
 from stages.arrays.dataset import encode, load_dataset, read_groups
 from stages.arrays.npy import ArrayFile, blocks_of
-from stages.common import units
 from stages.common.files import UserError
 from stages.common.records import PARTS
 
@@ -60,17 +59,15 @@ def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
     times=st.integers(1, 4),
     cuts=st.lists(st.integers(1, 239), max_size=5),
     integers=st.booleans(),
-    at_once=st.sampled_from([1, 7, units.AT_ONCE]),
 )
-def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, names, times, cuts, integers, at_once):
+def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, names, times, cuts, integers):
     """Labels by class, groups by track; strings and integers; in runs and mixed; in several files and blocks."""
     entries = np.repeat(names, times)
     if integers:
         entries = np.unique(entries, return_inverse=True)[1].astype(">i2") * 7 - 10
     pieces = np.split(entries, sorted({cut for cut in cuts if cut < len(entries)}))
     expected, numbers = np.unique(entries, return_inverse=True)
-    with patch.object(units, "AT_ONCE", at_once):
-        classes, found = encode(pieces)
+    classes, found = encode(pieces)
     assert classes == [str(each) for each in expected.tolist()]
     np.testing.assert_array_equal(found, numbers)
     folder, files = tmp_path_factory.mktemp("groups"), []
@@ -78,8 +75,7 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
         with patch.object(stages.arrays.npy, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
-    with patch.object(units, "AT_ONCE", at_once):
-        found = read_groups(files)
+    found = read_groups(files)
     np.testing.assert_array_equal(found, numbers)
     assert found.dtype == np.int8  # a data set of a million tracks has thirty million samples
 

@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from stages.arrays.split import (
     shared_group,
     whole_units,
 )
-from stages.common import units as units_module
 from stages.common.files import UserError
 from stages.common.records import PARTS
 
@@ -52,14 +50,12 @@ def test_single_samples_split_exactly_and_alike_in_every_class(sizes, shares, se
 @given(
     group_sizes=st.lists(st.integers(1, 9), min_size=18, max_size=60),
     n_classes=st.integers(2, 4),
-    at_once=st.sampled_from([1, 7, units_module.AT_ONCE]),
     seed=st.integers(0, 99),
 )
-def test_no_track_stands_in_two_parts(group_sizes, n_classes, at_once, seed):
+def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
     groups = np.repeat(np.arange(len(group_sizes)), group_sizes)
     labels = groups % n_classes
-    with patch.object(units_module, "AT_ONCE", at_once):
-        parts = draw_parts(n_classes, labels, groups, HALVES, seed)
+    parts = draw_parts(n_classes, labels, groups, HALVES, seed)
     rows = rows_of(parts)
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     tracks = [set(groups[rows[part]]) for part in PARTS]
@@ -145,10 +141,8 @@ def test_what_a_bootstrap_resamples():
     assert set(in_parts[given == 1]).isdisjoint(in_parts[given == 0])
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 2**19])
-def test_many_classes_and_parts_in_few_bits(monkeypatch, at_once):
-    """Nothing overflows, however the samples are taken, and everything is as it is of 64 bits counted one by one."""
-    monkeypatch.setattr(units_module, "AT_ONCE", at_once)
+def test_many_classes_and_parts_in_few_bits(monkeypatch):
+    """Nothing overflows, and everything is as it is of 64 bits counted one by one."""
     rng = np.random.default_rng(0)
     labels = np.concatenate([np.arange(128), rng.integers(0, 128, 400)]).astype(np.int8)
     parts = rng.integers(0, 3, len(labels)).astype(np.int8)

@@ -1,31 +1,15 @@
 """Units: their classes against counting one by one, where each class stands, and memory that goes by the samples."""
 
 from collections import Counter
-from unittest.mock import patch
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memory import runs_within
 
-from stages.common import units as units_module
-from stages.common.units import class_of_units, heads_of, look_up, members_of, tally, units_of_classes
+from stages.common.units import class_of_units, heads_of, members_of, units_of_classes
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40)
-
-
-@pytest.fixture(autouse=True, params=[1, 7, units_module.AT_ONCE])
-def at_once(request):
-    with patch.object(units_module, "AT_ONCE", request.param):
-        yield
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
-def test_counting_and_looking_up_are_numpys(numbers):
-    numbers, table = np.array(numbers, np.int8), np.arange(10) * 1000
-    assert tally(numbers, 12).tolist() == np.bincount(numbers, minlength=12).tolist()
-    assert look_up(table, numbers).tolist() == table[numbers].tolist()
 
 
 @given(PAIRS)
