@@ -186,6 +186,14 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def spreadsheet_safe(name: str) -> str:
+    """Return a name that people gave so that a spreadsheet takes it for text: before what starts a formula stands '.
+
+    For tables that people open, not for those that programs read back. The characters: CWE-1236; OWASP, CSV Injection.
+    """
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file."""
     with replacing(path) as temporary:
