@@ -90,8 +90,8 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 kept = ~is_silent(heard)
                 write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
-                clips += np.count_nonzero(kept)
-                silent += np.count_nonzero(~kept)
+                clips += int(kept.sum())
+                silent += int((~kept).sum())
             problem = cut_short(sound)
     except NotWrittenError as error:  # a full disk is no problem of the track's
         raise error.__cause__ from None
