@@ -7,7 +7,6 @@ chain before DVC deletes anything, a good one reruns no more than it must.
 import inspect
 import os
 from pathlib import Path
-from typing import Any
 
 from stages.common.files import UserError
 from stages.common.params import Params, load_params
@@ -43,11 +42,7 @@ def main() -> None:
 
 
 def check_optimizer(params: Params) -> None:
-    """Hold `optimizer` and `optimizer_args` against torch.optim.
-
-    Raises:
-        UserError: naming the optimizer or the argument, and what there is.
-    """
+    """Check `optimizer` and `optimizer_args` against torch.optim."""
     if params.optimizer in COMMON_OPTIMIZERS and not params.optimizer_args:
         return
     import torch
@@ -95,39 +90,24 @@ def check_dataset(params: Params) -> None:
     """Check that the data set's folder is there, or that a stage can make it.
 
     Only if it is not there, DVC is asked what its stages make: to import and ask it takes 0.4 s.
-
-    Raises:
-        UserError: if neither.
     """
     if Path(params.dataset).is_dir():
         return
-    outs, wanted = made_by_dvc(), Path(os.path.normpath(Path.cwd() / params.dataset))
-    makers = [stage for out, stage in outs.items() if overlap(out, wanted)]
-    if not makers:
+    wanted = Path(os.path.normpath(Path.cwd() / params.dataset))
+    if not any(overlap(out, wanted) for out in made_by_dvc()):
         raise UserError(
             f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
             "or one that a stage makes, say data/demo"
         )
-    sources = [Path(dep.fs_path) for stage in makers if stage.cmd for dep in stage.deps if dep.protocol == "local"]
-    for source in sources:
-        if not source.exists() and not any(overlap(out, source) for out in outs):
-            raise UserError(
-                f"params.yaml: dataset: found {params.dataset}, which is made from {os.path.relpath(source)}, which is "
-                "not there; see 'your own music' in the README"
-            )
 
 
-def made_by_dvc() -> dict[Path, Any]:
-    """Return every absolute path that DVC can make, whatever its files say it in, and its stage.
-
-    Raises:
-        UserError: if DVC cannot read its files.
-    """
+def made_by_dvc() -> list[Path]:
+    """Return every absolute path that DVC can make, whatever its files say it in."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        return {Path(out.fs_path): out.stage for out in Repo().index.outs}
+        return [Path(out.fs_path) for out in Repo().index.outs]
     except DvcException as error:
         raise UserError(f"dvc: {' '.join(str(error).split())}") from None
 

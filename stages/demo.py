@@ -12,12 +12,13 @@ from tqdm import tqdm
 
 from stages.arrays.npy import write_array
 from stages.audio.decode import to_clips
-from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
+from stages.audio.front_end import COURSE, SAMPLE_RATE
 from stages.common.files import SOUND
+from stages.common.params import asks_for, load_params
 from stages.common.records import Sound
 from stages.common.running import run_stage
 from stages.common.tasks import cores, on_processes
-from stages.common.writing import replacing_folder
+from stages.common.writing import replacing_folder, write_nothing
 from stages.corpus.composer import GENRES, compose
 from stages.corpus.synth import RATE, render
 
@@ -40,13 +41,16 @@ def analyse(numbered: tuple[int, tuple[str, int]]) -> tuple[int, dict[str, np.nd
     """
     number, track = numbered
     clips = to_clips(sound(*track) / 32768, RATE, SAMPLE_RATE)
-    return number, {name: front_end(clips).astype(np.float32) for name, front_end in FRONT_ENDS.items()}
+    return number, {name: front_end(clips).astype(np.float32) for name, front_end in COURSE.items()}
 
 
 def main() -> None:
     """Make the corpus with one process a core."""
     import soundfile
 
+    if not asks_for(load_params(), FOLDER):
+        write_nothing(FOLDER)
+        return
     tracks = [(genre, index) for genre in GENRES for index in range(TRACKS)]
     # The arrays are small: threads of the linear algebra in two processes would only get in each other's way.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -57,7 +61,7 @@ def main() -> None:
         features = [done[i] for i in range(len(tracks))]
         labels = np.repeat([genre for genre, _ in tracks], SECONDS)
         groups = np.repeat([f"{genre}_{index:03}" for genre, index in tracks], SECONDS)
-        for representation in FRONT_ENDS:
+        for representation in COURSE:
             X = np.concatenate([feature[representation] for feature in features])
             for name, array in {"X": X, "labels": labels, "groups": groups}.items():
                 write_array(folder / representation / f"{name}.npy", array)

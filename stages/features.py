@@ -17,7 +17,6 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from itertools import islice
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +25,17 @@ from tqdm import tqdm
 
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.decode import quiet_codecs
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.common.fingerprints import fingerprint
-from stages.common.params import Params, load_params
+from stages.common.params import Params, asks_for, load_params
 from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
-from stages.common.writing import replacing_folder, write_csv
+from stages.common.writing import replacing_folder, write_csv, write_nothing
 
 COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
 AUDIO = Path("data/audio")
@@ -49,6 +48,9 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music
 def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
     params = load_params()
+    if not asks_for(params, FEATURES):
+        write_nothing(FEATURES)
+        return
     names = asked_for(params)
     library = find_songs(AUDIO)
     for told in library.left_out():
@@ -77,11 +79,7 @@ def main() -> None:
 
 
 def asked_for(params: Params) -> tuple[str, ...]:
-    """Return the representations to make.
-
-    Raises:
-        UserError: if `representations` asks for one that cannot be made from sound.
-    """
+    """Return the representations to make."""
     names = tuple(FRONT_ENDS) if params.representations == "all" else tuple(params.representations)
     if unknown := set(names) - FRONT_ENDS.keys():
         raise UserError(
@@ -98,11 +96,7 @@ def read_headers(files: list[str]) -> list[Track]:
 
 
 def refuse(unusable: list[Track], n: int, params: Params) -> None:
-    """Stop if there are tracks that cannot be used and `audio.on_error` does not say to go on.
-
-    Raises:
-        UserError: naming each and why.
-    """
+    """Stop if there are tracks that cannot be used and `audio.on_error` does not say to go on."""
     if unusable and params.audio.on_error != "skip":
         problems = few_of([f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable)], "; ")
         raise UserError(
@@ -116,7 +110,7 @@ def pieces_of(files: list[str], sample_rate: int, names: tuple[str, ...]) -> lis
 
     A piece is named by a fingerprint of its tracks' names, sizes and times and of the front end's settings.
     """
-    made_by = [settings(name, SHAPES[name], sample_rate) for name in names]
+    made_by = [settings(name, shape_of(name, sample_rate), sample_rate) for name in names]
     parts: list[list[str]] = []
     for file in files:
         if not parts or zlib.crc32(os.fsencode(file)) % TRACKS_A_PIECE == 0:
@@ -147,7 +141,7 @@ def tracks_of(piece: Piece) -> list[Track]:
     except (UserError, OSError):
         return []
     clips = sum(track.clips for track in tracks)
-    return tracks if all(size == clips * prod(SHAPES[name]) * 4 for name, size in sizes.items()) else []
+    return tracks if all(size == clips * piece.sample_bytes(name) for name, size in sizes.items()) else []
 
 
 def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str | None) -> None:
@@ -177,11 +171,7 @@ def groups_of(songs: list[Song]) -> list[int]:
 
 
 def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
-    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by parts if songs have them.
-
-    Raises:
-        UserError: if no track, or none of a part, can be used.
-    """
+    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by part if songs have one."""
     text = np.array([song.label for song in songs]).dtype
     for part in PARTS if songs[0].part else [""]:
         counts = [track.clips if song.part == part else 0 for song, track in zip(songs, tracks, strict=True)]
@@ -191,8 +181,11 @@ def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: 
         for representation in pieces[0].representations:
             place = folder / part / representation
             place.mkdir(parents=True)
-            X = samples_of(pieces, tracks, counts, representation)
-            stream_array(place / "X.npy", np.float32, (sum(counts), *SHAPES[representation]), X)
+            X, shape = (
+                samples_of(pieces, tracks, counts, representation),
+                shape_of(representation, pieces[0].sample_rate),
+            )
+            stream_array(place / "X.npy", np.float32, (sum(counts), *shape), X)
             labels = (np.full(n, song.label, text).tobytes() for song, n in zip(songs, counts, strict=True))
             stream_array(place / "labels.npy", text, (sum(counts),), labels)
             write_array(place / "groups.npy", np.repeat(np.array(groups, np.int32), counts))
@@ -204,7 +197,7 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
     for piece in pieces:
         with piece.numbers(representation).open("rb") as file:
             for track, n in islice(following, len(piece.files)):
-                samples = file.read(track.clips * prod(SHAPES[representation]) * 4)
+                samples = file.read(track.clips * piece.sample_bytes(representation))
                 if n:
                     yield samples
 

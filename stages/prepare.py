@@ -90,11 +90,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
 def write_prepared(
     path: Path, fingerprint: str, X: list[ArrayFile], scale: tuple[np.ndarray, np.ndarray], samples: Samples
 ) -> None:
-    """Write a representation's tensors, those of X standardized with mean and deviation, as float32.
-
-    Raises:
-        UserError: if a column's numbers are so small or so far apart that float32 cannot hold them standardized.
-    """
+    """Write a representation's tensors, those of X standardized with mean and deviation, as float32."""
     shape, (mean, std) = X[0].shape[1:], scale
     shapes = {"mean": ("float32", shape), "std": ("float32", shape)}
     for part, of_class in samples.counts.items():
@@ -145,11 +141,7 @@ def dealt(
 def draw_split(
     params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None, files: list[ArrayFile] | None
 ) -> np.ndarray:
-    """Return each sample's part; the files are those of groups.npy.
-
-    Raises:
-        UserError: if a class is too small to be split, naming a group that it shares with another class, if it does.
-    """
+    """Return each sample's part; the files are those of groups.npy."""
     try:
         return draw_parts(len(classes), labels, groups, params.split.model_dump(), params.split_seed)
     except TooFewError as error:
@@ -223,9 +215,6 @@ def read_audio(dataset: Path, params: Params) -> tuple[int | None, str]:
     """Return what audio.json tells of the sound behind the arrays: its sampling rate (Hz), and what a group is.
 
     Without it, the rate is None and a group a track.
-
-    Raises:
-        UserError: if audio.json is damaged, or gives a rate that params.yaml did not ask for.
     """
     path = dataset / SOUND
     if not is_there(path):

@@ -47,11 +47,7 @@ def choose(histories: dict[str, History], representation: str) -> Choice:
 
 
 def write_weights(path: Path, representation: str, members: list[Choice], fingerprint: str) -> None:
-    """Copy the snapshot of a single member; put those of several into one file, names behind the member's number.
-
-    Raises:
-        UserError: if one is missing, damaged or of another training.
-    """
+    """Copy the snapshot of a single member; put those of several into one file, names behind the member's number."""
     from safetensors.numpy import save
 
     sources = [snapshot_path(each.device, representation, each.run, each.epoch) for each in members]

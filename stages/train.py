@@ -60,10 +60,6 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
         device: "cpu" or "gpu".
         params: the parameters.
         started: when the stage started, seconds since 1970.
-
-    Raises:
-        UserError: if a representation cannot have the network asked for, or all its runs diverged, or the GPU has not
-            enough memory.
     """
     description = read_description()
     jobs, used = jobs_of(params, description), params.model_dump(mode="json", include=set(TRAINING))
@@ -134,11 +130,7 @@ def times(done: dict[str, list[Done]], jobs: dict[str, Job], n_train: int, start
 
 
 def jobs_of(params: Params, description: Description) -> dict[str, Job]:
-    """Return what to train on each representation.
-
-    Raises:
-        UserError: if a representation cannot have the network asked for.
-    """
+    """Return what to train on each representation."""
     jobs = {}
     for name, about in description.representations.items():
         recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
@@ -149,11 +141,7 @@ def jobs_of(params: Params, description: Description) -> dict[str, Job]:
 
 
 def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
-    """Return the network of a representation; `network` is one for all, or one for each representation.
-
-    Raises:
-        UserError: if a mapping leaves the representation out, or its samples do not fit the network.
-    """
+    """Return the network of a representation; `network` is one for all, or one for each representation."""
     if isinstance(params.network, dict) and name not in params.network:
         raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
     network = params.network[name] if isinstance(params.network, dict) else params.network
@@ -174,11 +162,7 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
 
 
 def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
-    """Return how the runs went and which of them diverged, as lines.
-
-    Raises:
-        UserError: if all did.
-    """
+    """Return how the runs went and which of them diverged, as lines."""
     runs = [epochs for group in groups for epochs in group.epochs]
     lines = [
         f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots stand"
@@ -200,11 +184,7 @@ def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
 
 
 def why_skipped(device: str) -> str | None:
-    """Return why there can be no training on the device and where to do it, or None if there can.
-
-    Raises:
-        UserError: if there is a GPU that CUDA cannot start.
-    """
+    """Return why there can be no training on the device and where to do it, or None if there can."""
     try:
         why = why_missing(device)
     except DeviceError as error:

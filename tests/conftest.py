@@ -34,10 +34,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """A folder that looks like the repository to a stage: params.yaml with small numbers, data/dvc.yaml, no data."""
+    """A folder that looks like the repository to a stage: params.yaml with small numbers, no data."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dvc.yaml").write_text((ROOT / "data" / "dvc.yaml").read_text())
     write_params()
     return tmp_path
 

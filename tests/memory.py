@@ -21,7 +21,7 @@ resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def runs_within(mib: int, setup: str, work: str, folder: Path = ROOT) -> None:
-    """Hold that Python code gets by with so much memory.
+    """Check that Python code gets by with so much memory.
 
     What is asked for counts, touched or not; a file that is mapped into memory does not. (The largest resident set does
     not tell: a process starts with its parent's.)

@@ -90,8 +90,7 @@ def copy_of_the_project(folder: Path) -> Repository:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    for lock in ("dvc.lock", "data/dvc.lock"):
-        (folder / lock).unlink(missing_ok=True)
+    (folder / "dvc.lock").unlink(missing_ok=True)
     return Repository(folder)
 
 

@@ -8,7 +8,7 @@ from reporting.judged import JUDGED
 
 from stages import demo
 from stages.audio.decode import to_clips
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
 from stages.common.records import write_by_name
 from stages.common.writing import write_json
@@ -43,7 +43,7 @@ def cases(rate):
 
 def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, members=1):
     """Write a model (of several members: an ensemble) that hears the cases differently; return it and its card."""
-    shape = SHAPES[representation]
+    shape = shape_of(representation, rate)
     networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i) for i in range(members)]
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +54,7 @@ from stages import cli, demo
 from stages.common import running, tasks
 
 start, *commands = sys.argv[1:]
-tasks.START, demo.TRACKS = start, 2
+tasks.START, demo.TRACKS, demo.asks_for = start, 2, lambda *_: True
 for module in pkgutil.walk_packages(stages.__path__, "stages."):
     importlib.import_module(module.name)
 for command in commands:
@@ -67,8 +66,6 @@ for command in commands:
         running.run_stage(importlib.import_module(f"stages.{name}").main)
 """
 COMMANDS = [
-    "demo",
-    "features",
     *map(" ".join, CHAIN.values()),
     "genre fix",
     "genre predict data/audio --csv songs.csv",
@@ -95,7 +92,7 @@ def run_all(folder, start, **environment):
     with contextlib.chdir(folder):
         split = {"train": 0.5, "val": 0.25, "test": 0.25}
         write_params(dataset="data/features", split=split)
-        shutil.copy(ROOT / "data" / "dvc.yaml", "data/dvc.yaml")
+        Path("data/features").mkdir()
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment
         done = subprocess.run(
             [sys.executable, "-c", RUN, start, *COMMANDS], env=environment, capture_output=True, text=True

@@ -24,7 +24,7 @@ from stages import features, prepare, select, train
 from stages.arrays.dataset import load_dataset
 from stages.audio import tracks
 from stages.audio.decode import to_clips
-from stages.audio.front_end import melgrams, mfccs
+from stages.audio.front_end import FRONT_ENDS, melgrams, mfccs, timbre
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
 from stages.listening import listener
 from stages.models.network import build_network
@@ -53,7 +53,7 @@ def arrays():
 
 def test_songs_become_a_data_set_in_a_fixed_order(songs):
     features.main()
-    assert list(load_dataset(features.FEATURES).representations) == ["melgrams", "mfccs"]
+    assert list(load_dataset(features.FEATURES).representations) == ["melgrams", "mfccs", "timbre"]
     X, labels, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "labels", "groups"))
     spectrograms = np.load(features.FEATURES / "melgrams" / "X.npy")
     assert (X.shape, X.dtype, spectrograms.shape) == ((36, 26), np.float32, (36, 21, 128))
@@ -62,6 +62,9 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     sound = soundfile.read(features.AUDIO / "folk" / "a.wav")[0][:24000].reshape(3, 8000)
     np.testing.assert_allclose(X[:3], mfccs(sound), atol=1e-4)
     np.testing.assert_allclose(spectrograms[:3], melgrams(sound), atol=4e-3)
+    X = np.load(features.FEATURES / "timbre" / "X.npy")
+    assert (X.shape, X.dtype) == ((36, 98), np.float32)
+    np.testing.assert_allclose(X[:3], timbre(sound), rtol=1e-3, atol=2e-2)
     with (features.FEATURES / "tracks.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = ["a.wav", "album one/c.wav", "b.flac", "naïve song.ogg"]
@@ -70,7 +73,7 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
         "file": "folk/a.wav", "class": "folk", "group": "", "part": "",
         "seconds": "3.5", "clips": "3", "rate": "8000", "problem": "",
     }  # fmt: skip
-    assert {path.name for path in features.FEATURES.iterdir()} == {"mfccs", "melgrams", "tracks.csv", "audio.json"}
+    assert {path.name for path in features.FEATURES.iterdir()} == {*FRONT_ENDS, "tracks.csv", "audio.json"}
     before = arrays()
     features.main()
     assert arrays() == before
@@ -124,7 +127,7 @@ def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
             assert f"data/audio/jazz/{name} {BAD[name]}" in re.sub("is no .*? that ", "", str(refusal.value))
             (features.AUDIO / "jazz" / name).unlink()
         assert features.PIECES.exists() == (n == 14)
-        assert sorted(path.name for path in Path("data").iterdir()) == (["audio", "dvc.yaml", "tmp"][: 2 + (n == 14)])
+        assert sorted(path.name for path in Path("data").iterdir()) == (["audio", "tmp"][: 1 + (n == 14)])
     features.main()
     assert list(TEMPORARY.iterdir()) == []
 
@@ -146,7 +149,7 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
         features.main()
     assert len(heard) == 12
     write_song(features.AUDIO / "jazz" / "a.wav", seed=99)
-    killed = features.pieces_of(["folk/a.wav"], 8000, ("mfccs", "melgrams"))[0]
+    killed = features.pieces_of(["folk/a.wav"], 8000, tuple(FRONT_ENDS))[0]
     killed.done().unlink()  # as a kill leaves a piece: raw samples, perhaps half, without a list
     killed.numbers("mfccs").write_bytes(b"half")
     features.main()
@@ -248,6 +251,7 @@ def test_bad_songs_are_left_out_on_demand(bad_songs, capsys):
 
 
 def test_a_folder_without_two_classes_is_refused(workplace):
+    write_params(dataset="data/features")
     with pytest.raises(UserError, match="data/audio: no such folder"):
         features.main()
     write_song(features.AUDIO / "only" / "a.wav")

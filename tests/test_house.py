@@ -68,19 +68,17 @@ def test_learning_reads_no_parameters(module):
     assert "stages/common/params.py" not in needed(module)
 
 
-STAGES_OF = {
-    pipeline: yaml.safe_load((ROOT / pipeline).read_text())["stages"] for pipeline in ("dvc.yaml", "data/dvc.yaml")
-}
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
 def module_of(stage):
     return f"stages/{stage['cmd'].split()[2].removeprefix('stages.')}.py"
 
 
-@pytest.mark.parametrize(("pipeline", "name"), [(each, name) for each in STAGES_OF for name in STAGES_OF[each]])
-def test_what_a_stage_imports_lies_in_its_folders(pipeline, name):
+@pytest.mark.parametrize("name", PIPELINE)
+def test_what_a_stage_imports_lies_in_its_folders(name):
     """And a folder of which it needs nothing is none of them."""
-    stage = STAGES_OF[pipeline][name]
+    stage = PIPELINE[name]
     door = module_of(stage)
     rooms = {f"stages/{room(module)}" for module in needed(door) - {door}}
     assert {dep for dep in stage["deps"] if dep.startswith("stages/")} == {door} | rooms
@@ -88,12 +86,12 @@ def test_what_a_stage_imports_lies_in_its_folders(pipeline, name):
 
 
 def test_the_modules_are_the_stages_and_the_command_line():
-    stages = {module_of(stage) for own in STAGES_OF.values() for stage in own.values()}
+    stages = set(map(module_of, PIPELINE.values()))
     assert {module for module in MODULES if not room(module)} == stages | {"stages/__init__.py", "stages/cli.py"}
 
 
 def test_the_pipeline_is_readable():
-    code = [dep for own in STAGES_OF.values() for stage in own.values() for dep in stage["deps"] if "stages/" in dep]
+    code = [dep for stage in PIPELINE.values() for dep in stage["deps"] if "stages/" in dep]
     assert len(code) <= 40
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 130
 

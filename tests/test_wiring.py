@@ -8,7 +8,6 @@ Two recipes: one with every parameter away from its default, one by the closed f
 import contextlib
 import csv
 import json
-import shutil
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
@@ -113,7 +112,6 @@ def run(request, tmp_path_factory):
     write_data(folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | request.param
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    shutil.copy(ROOT / "data" / "dvc.yaml", folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         run_chain(folder)
@@ -412,7 +410,7 @@ def judgement(run, expected) -> dict[str, dict]:
 
 
 def agree(found, derived, tolerance=1e-5):
-    """Hold two nested structures against each other: the same keys and texts, the same numbers within rounding."""
+    """Compare two nested structures: the same keys and texts, the same numbers within rounding."""
     if isinstance(derived, dict):
         assert found.keys() == derived.keys()
         for key in derived:

@@ -23,9 +23,6 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Returns:
         As `Columns.standardization` of the training part.
-
-    Raises:
-        UserError: if X holds what float32 cannot.
     """
     columns, before = Columns(X[0].shape[1:]), 0
     for file in X:

@@ -44,9 +44,6 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     """Find the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
 
     Everything is checked but the numbers in X, which stages/arrays/columns.py goes through.
-
-    Raises:
-        UserError: naming the file, what was found, what was expected and what to do.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected a data set")
@@ -77,11 +74,7 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
 
 
 def open_arrays(folders: list[Path]) -> Arrays:
-    """Open one representation's X.npy, labels.npy and groups.npy, which may lie in a folder for each part.
-
-    Raises:
-        UserError: if a file is missing, unreadable, of the wrong kind or length, or unlike that in the first folder.
-    """
+    """Open one representation's X.npy, labels.npy and groups.npy, which may lie in a folder for each part."""
     X, labels, groups = [], [], []
     for folder in folders:
         X.append(_open_samples(folder / "X.npy"))
@@ -170,9 +163,6 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     """Return the classes in order and each label's class number, shape (n,), given the labels in blocks.
 
     The numbers are of the smallest type that holds them.
-
-    Raises:
-        UserError: if a class has no name, or one that is not Unicode.
     """
     classes, numbers = _numbered(labels)
     names = [str(name) for name in classes]
@@ -183,11 +173,7 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
 
 
 def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
-    """Return the number of each sample's group among all groups in order, shape (n,), of the smallest type.
-
-    Raises:
-        UserError: if a file was changed while it was read.
-    """
+    """Return the number of each sample's group among all groups in order, shape (n,), of the smallest type."""
     if files is None:
         return None
     if np.result_type(*(file.dtype for file in files)).kind not in "iu":

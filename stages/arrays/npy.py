@@ -29,11 +29,7 @@ class ArrayFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the header.
-
-        Raises:
-            UserError: if the file is missing, truncated, no .npy file, or holds Python objects.
-        """
+        """Read the header."""
         self.path = path
         try:
             with open_regular(path) as file:
@@ -49,22 +45,14 @@ class ArrayFile:
         return self.shape[0]
 
     def blocks(self, rows: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield all rows in order, so many at once (as many as BLOCK holds), behind the number of the first of them.
-
-        Raises:
-            UserError: if the file was cut short meanwhile, or holds strings that are no text.
-        """
+        """Yield all rows in order, so many at once (as many as BLOCK holds), behind the number of the first of them."""
         rows = rows or self.rows_at_once
         with open_regular(self.path) as file:
             for first in range(0, len(self), rows):
                 yield first, self._read(file, first, min(rows, len(self) - first))
 
     def check_unchanged(self) -> None:
-        """Hold that the file is the one whose header was read: what was read at several times then belongs together.
-
-        Raises:
-            UserError: if it is not.
-        """
+        """Check that the file is the one whose header was read: what was read at several times then belongs together."""
         with open_regular(self.path) as file:
             if _stamp(file) != self.stamp:
                 raise UserError(f"{self.path}: was changed while it was read; run this again")

@@ -85,14 +85,11 @@ def count_parts(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[s
 
 
 def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
-    """Hold that there are two classes at least and that every one is in every part.
+    """Check that there are two classes at least and that every one is in every part.
 
     Args:
         classes: their names.
         counts: how many samples of each class each part has, shape (classes,).
-
-    Raises:
-        UserError: naming the class and the part.
     """
     if len(classes) < 2:
         raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")

@@ -1,26 +1,30 @@
-"""The front end: one second of sound becomes 26 MFCC statistics or a mel-spectrogram of 21 x 128.
+"""The front end: one second of audio becomes 26 MFCC statistics, a mel-spectrogram of 21 x 128, or its timbre.
 
-Conventions: a clip is one second of mono sound, so its length is its sampling rate: 8000 floating-point samples in
-[-1, 1] for the course's, any multiple of 20 for others. Clips come first, `(n, sample_rate)`; a frame is 50 ms.
-Everything is computed in the dtype of the clips: float64 agrees with the libraries named below to 1e-9 (MFCC) and
-1e-3 dB (mel), float32 runs twice as fast.
+Conventions: a clip is one second of mono audio, so its length is its sampling rate: 8000 floating-point samples in
+[-1, 1] for the course's. Clips come first, `(n, sample_rate)`. A frame is 50 ms, rounded down to whole samples: at
+22,050 Hz 1102 samples. Everything is computed in the dtype of the clips: float64 agrees with the libraries named below
+to 1e-9 (MFCC) and 1e-3 dB (mel), float32 runs twice as fast.
 
-The definitions are those of the two libraries that made the course's arrays, so that a network trained on those arrays
-hears a new song as it heard them:
+`mfccs` and `melgrams` are defined by the two libraries that made the course's arrays, so that a network trained on
+those arrays gets a new song in the same form:
 
 - `mfccs`: pyAudioAnalysis, `ShortTermFeatures.py` (`dc_normalize`, `mfcc_filter_banks`, `mfcc`);
-- `melgrams`: librosa 0.11, `feature.melspectrogram` and `power_to_db(ref=np.max)`.
+- `melgrams`: librosa 0.11, `feature.melspectrogram` and `power_to_db(ref=np.max)`;
+- `timbre`: stages/audio/timbre.py.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+
+from stages.audio.filters import dct_columns, hann, slaney_filters
+from stages.audio.timbre import n_columns, short_frame, timbre_block
 
 SAMPLE_RATE = 8000  # the course's, Hz
 N_FRAMES = 20  # frames of a clip; they do not overlap (hop_length = window length)
 N_MFCC = 13
 N_MELS = 128
-SHAPES = {"mfccs": (2 * N_MFCC,), "melgrams": (N_FRAMES + 1, N_MELS)}
 
 BLOCK = 32  # clips of 8000 samples worked on at a time: their spectra stay in the processor's cache
 
@@ -37,7 +41,7 @@ def mfccs(clips: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if `clips` is not a floating-point array of that shape.
     """
-    return _in_blocks(_mfcc_block, clips, SHAPES["mfccs"])
+    return _in_blocks("mfccs", _mfcc_block, clips)
 
 
 def melgrams(clips: np.ndarray) -> np.ndarray:
@@ -52,10 +56,32 @@ def melgrams(clips: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if `clips` is not a floating-point array of that shape.
     """
-    return _in_blocks(_melgram_block, clips, SHAPES["melgrams"])
+    return _in_blocks("melgrams", _melgram_block, clips)
 
 
-FRONT_ENDS = {"mfccs": mfccs, "melgrams": melgrams}
+def timbre(clips: np.ndarray) -> np.ndarray:
+    """Return the timbre of clips, as stages/audio/timbre.py defines it.
+
+    Args:
+        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
+
+    Returns:
+        Shape (n, columns), dtype of `clips`; 100 columns at 22,050 Hz.
+
+    Raises:
+        ValueError: if `clips` is not a floating-point array of that shape.
+    """
+    return _in_blocks("timbre", timbre_block, clips)
+
+
+COURSE = {front_end.__name__: front_end for front_end in (mfccs, melgrams)}  # what its arrays hold
+FRONT_ENDS = COURSE | {"timbre": timbre}
+
+
+def shape_of(representation: str, sample_rate: int) -> tuple[int, ...]:
+    """Return the shape of one sample, a key of FRONT_ENDS, at a sampling rate."""
+    shapes = {"mfccs": (2 * N_MFCC,), "melgrams": (N_FRAMES + 1, N_MELS), "timbre": (n_columns(sample_rate),)}
+    return shapes[representation]
 
 
 def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> dict | None:
@@ -63,7 +89,7 @@ def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> d
 
     None if there is no front end here that gives samples of that name and shape at that rate.
     """
-    if SHAPES.get(representation) != shape or sample_rate % N_FRAMES:
+    if representation not in FRONT_ENDS or shape_of(representation, sample_rate) != shape:
         return None
     frame = sample_rate // N_FRAMES
     return {
@@ -83,16 +109,22 @@ def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> d
             "n_mels": N_MELS,
             "top_db": 80,
         },
+        "timbre": {
+            "definition": "MFCC means and modulation, contrast, flatness, spectral shape",
+            "sample_rate": sample_rate,
+            "window_length": short_frame(sample_rate),
+            "hop_length": sample_rate // 40,
+        },
     }[representation]
 
 
-def _in_blocks(front_end, clips: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if clips.ndim != 2 or clips.shape[1] % N_FRAMES or not np.issubdtype(clips.dtype, np.floating):
+def _in_blocks(representation: str, front_end: Callable, clips: np.ndarray) -> np.ndarray:
+    if clips.ndim != 2 or clips.shape[1] < SAMPLE_RATE or not np.issubdtype(clips.dtype, np.floating):
         raise ValueError(
             f"clips: found {clips.dtype} of shape {clips.shape}, expected floating-point samples in [-1, 1] "
-            f"of shape (n, sample_rate), a multiple of {N_FRAMES}"
+            f"of shape (n, sample_rate), at least {SAMPLE_RATE}"
         )
-    features = np.empty((len(clips), *shape), clips.dtype)
+    features = np.empty((len(clips), *shape_of(representation, clips.shape[1])), clips.dtype)
     block = max(1, BLOCK * SAMPLE_RATE // clips.shape[1])
     for start in range(0, len(clips), block):
         features[start : start + block] = front_end(clips[start : start + block])
@@ -105,7 +137,8 @@ def _mfcc_block(clips: np.ndarray) -> np.ndarray:
     dtype, sample_rate = clips.dtype, clips.shape[1]
     centred = clips - clips.mean(axis=1, keepdims=True)
     centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None] + dtype.type(1e-10)
-    frames = centred.reshape(-1, sample_rate // N_FRAMES)
+    frame = sample_rate // N_FRAMES
+    frames = centred[:, : N_FRAMES * frame].reshape(-1, frame)
     if dtype == np.float32:
         # A constant changes bin 0 alone, which no filter uses; without it a silent frame is silent in float32 too.
         frames -= frames[:, :1].copy()
@@ -121,7 +154,7 @@ def _melgram_block(clips: np.ndarray) -> np.ndarray:
 
     dtype, sample_rate = clips.dtype, clips.shape[1]
     frame = sample_rate // N_FRAMES
-    padded = np.zeros((len(clips), frame + sample_rate), dtype)  # centred frames: zeros beyond either end
+    padded = np.zeros((len(clips), (N_FRAMES + 1) * frame), dtype)  # centred frames: zeros beyond either end
     padded[:, frame // 2 : frame // 2 + sample_rate] = clips
     frames = padded.reshape(-1, frame)
     frames *= hann(frame).astype(dtype)
@@ -167,16 +200,8 @@ def mfcc_filters(sample_rate: int) -> np.ndarray:
 
 @cache
 def dct_matrix() -> np.ndarray:
-    """Return the first 13 rows of the orthonormal DCT-II as columns, shape (40, 13), over ln 10: ln in, log10 out."""
-    from scipy.fft import dct
-
-    return dct(np.eye(40), type=2, norm="ortho", axis=1)[:, :N_MFCC] / np.log(10)
-
-
-@cache
-def hann(frame: int) -> np.ndarray:
-    """Return the periodic Hann window, shape (frame,)."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
+    """Return the first 13 rows of the DCT-II as columns, shape (40, 13), over ln 10: ln in, log10 out."""
+    return dct_columns(40, N_MFCC) / np.log(10)
 
 
 @cache
@@ -189,19 +214,6 @@ def mel_bands(sample_rate: int) -> list[tuple[slice, slice]]:
     return bands
 
 
-@cache
 def mel_filters(sample_rate: int) -> np.ndarray:
-    """Return the Slaney-scale, Slaney-normalised filters up to half the sampling rate, shape (bins, 128).
-
-    At 8000 Hz there are 201 bins.
-
-    Source: Slaney, Auditory Toolbox (1998): linear below 1000 Hz, logarithmic above, triangles of equal area.
-    """
-    log_step = np.log(6.4) / 27
-    mel_max = 15 + np.log(sample_rate / 2 / 1000) / log_step  # 1000 Hz is 15 mel
-    mels = np.linspace(0, mel_max, N_MELS + 2)
-    edges = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(log_step * (mels - 15)))
-    frequency = np.arange(sample_rate // N_FRAMES // 2 + 1) * N_FRAMES
-    rising = (frequency[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequency[:, None]) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])
+    """Return the filters of `melgrams`, shape (bins, 128); at 8000 Hz there are 201 bins."""
+    return slaney_filters(N_MELS, sample_rate // N_FRAMES, sample_rate)

@@ -49,7 +49,6 @@ def find_songs(folder: Path) -> Library:
     """Find the songs in a folder, by its table if it has one.
 
     Raises:
-        UserError: if the folder is missing, or the table cannot be used.
         PermissionError: naming a folder that may not be read.
     """
     if not folder.is_dir():
@@ -69,11 +68,7 @@ def find_songs(folder: Path) -> Library:
 
 
 def check_classes(folder: Path, songs: list[Song]) -> None:
-    """Hold that there are two classes at least.
-
-    Raises:
-        UserError: naming the one there is, or none.
-    """
+    """Check that there are two classes at least."""
     names = sorted({song.label for song in songs})
     if len(names) < 2:
         raise UserError(
@@ -89,9 +84,6 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
         path: of the table.
         files: those below its folder. An umlaut may be one character in the table and two on the disk, or the reverse;
             what the disk has counts.
-
-    Raises:
-        UserError: naming the lines that cannot be used, and why.
     """
     head, rows = _read_rows(path)
     known = {normalize("NFC", file): file for file in files} | {file: file for file in files}
@@ -117,11 +109,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return a table's head, and the cells of each row behind its line.
-
-    Raises:
-        UserError: if it is no table of songs.
-    """
+    """Return a table's head, and the cells of each row behind its line."""
     try:
         with open_regular(path) as file:
             text = StringIO(file.read().decode("utf-8-sig"), newline="")

@@ -44,8 +44,10 @@ def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
     for place, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         others += [path for path in (Path(place, name) for name in folders) if path.is_symlink()]
-        for path in (Path(place, name) for name in names if name != TABLE and not name.startswith(".")):
-            (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
+        for name in names:
+            if name != TABLE and not name.startswith(".") and not name.endswith(".dvc"):
+                path = Path(place, name)
+                (sounds if path.suffix.lower() in sound_suffixes() else others).append(path)
     return sorted(sounds), sorted(others)
 
 

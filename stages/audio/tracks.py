@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from stages.audio.decode import cut_short, open_sound, read_blocks, why_unusable, windows
-from stages.audio.front_end import FRONT_ENDS
+from stages.audio.front_end import FRONT_ENDS, shape_of
 from stages.audio.silence import is_silent
 from stages.common.writing import write_json
 
@@ -33,6 +34,10 @@ class Piece(NamedTuple):
     place: Path
     sample_rate: int
     representations: tuple[str, ...]
+
+    def sample_bytes(self, representation: str) -> int:
+        """Return how many bytes one sample takes, as float32."""
+        return 4 * prod(shape_of(representation, self.sample_rate))
 
     def done(self) -> Path:
         """Return the file that stands when the piece does: what tracks.csv says of its tracks."""

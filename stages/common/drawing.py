@@ -5,15 +5,21 @@ that pictures are as legible on a dark page.
 """
 
 import logging
+import re
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.common.files import shown
+from stages.common.files import few_of, shown
 from stages.common.writing import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito
 DOTS_PER_INCH = 120
@@ -22,24 +28,57 @@ LABEL = 60  # characters of a label at most
 
 @contextmanager
 def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
-    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG.
-
-    What Matplotlib has to say of a letter that its font lacks, or of a label that is too long, is not for the terminal.
-    """
+    """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG."""
     import matplotlib
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     matplotlib.use("Agg")
-    matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a $
     from matplotlib import pyplot
+    from matplotlib.text import Text
 
-    figure, axes = pyplot.subplots(1, columns, figsize=(columns * width, height), squeeze=False, layout="constrained")
-    try:
-        with warnings.catch_warnings(action="ignore"), replacing(path) as temporary:
-            yield axes[0]
-            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-    finally:
-        pyplot.close(figure)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is a $
+        size = (columns * width, height)
+        figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False, layout="constrained")
+        try:
+            with replacing(path) as temporary:
+                yield axes[0]
+                lacking = save(figure, temporary)
+                if lacking:
+                    fonts, lacking = fonts_with(lacking)
+                    for text in figure.findobj(Text):
+                        text.set_fontfamily(["sans-serif", *fonts])
+                    save(figure, temporary)
+            if lacking:
+                print(f"{path}: no font has {few_of(lacking)}; install one, say Noto Sans", file=sys.stderr)
+        finally:
+            pyplot.close(figure)
+
+
+def save(figure: "Figure", path: Path) -> set[str]:
+    """Write a figure as PNG; return the letters that its fonts lack."""
+    with warnings.catch_warnings(record=True, action="always") as said:
+        figure.savefig(path, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    found = [re.match(r"Glyph (\d+) ", str(each.message)) for each in said]
+    return {chr(int(each[1])) for each in found if each}
+
+
+def fonts_with(letters: set[str]) -> tuple[list[str], list[str]]:
+    """Return the names of installed fonts that have these letters, as few as will do, and the letters that none has."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+    from matplotlib.ft2font import FT2Font
+
+    for path in {*findSystemFonts()} - {font.fname for font in fontManager.ttflist}:
+        with suppress(RuntimeError, OSError):  # of colours or bitmaps alone
+            fontManager.addfont(path)  # installed since Matplotlib made its list
+    holds, wanted, chosen = {}, set(letters), []
+    for font in fontManager.ttflist:
+        with suppress(RuntimeError, OSError):
+            if not font.name.startswith("Last Resort"):  # Matplotlib's own, of a box for each script
+                holds[font.name] = wanted & set(map(chr, FT2Font(font.fname).get_charmap()))
+    while any(own & wanted for own in holds.values()):
+        chosen.append(max(holds, key=lambda name: len(holds[name] & wanted)))
+        wanted -= holds[chosen[-1]]
+    return chosen, sorted(wanted)
 
 
 def label(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Files: where the stages leave them, how they are read, and errors as something that people can mend."""
+"""Files: where the stages leave them, how they are read, and errors that people can fix."""
 
 import csv
 import hashlib
@@ -64,7 +64,10 @@ def card_path(representation: str) -> Path:
 
 
 class UserError(Exception):
-    """Something the user can mend; its message names the file or key, what was found, what was expected."""
+    """Something the user can fix; its message names the file or key, what was found, what was expected, what to do.
+
+    Any function of this program that reads files, parameters or arguments may raise it; running.py prints it.
+    """
 
 
 KINDS = {
@@ -121,7 +124,6 @@ def read_bytes(path: Path) -> bytes:
     """Read a file of an earlier stage.
 
     Raises:
-        UserError: if it is missing.
         OSError: as `open_regular`.
     """
     try:
@@ -138,11 +140,7 @@ def digest(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        UserError: if the file is missing or holds no JSON.
-    """
+    """Read JSON."""
     try:
         return json.loads(read_bytes(path), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -154,11 +152,7 @@ def _no_number(name: str) -> None:
 
 
 def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
-    """Read the rows of a CSV that holds these columns, given what makes something of each one's text.
-
-    Raises:
-        UserError: if the file is missing or holds anything else.
-    """
+    """Read the rows of a CSV that holds these columns, given what makes something of each one's text."""
     try:
         text = StringIO(read_bytes(path).decode("utf-8", "surrogateescape"), newline="")
         head, *rows = csv.reader(text, strict=True)

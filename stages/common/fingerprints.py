@@ -21,11 +21,7 @@ def fingerprint(*inputs: Any) -> str:
 
 
 def check_card(card: Card, description: Description, histories: dict[str, History]) -> None:
-    """Hold that a chosen model is of these data and of what was learnt from them.
-
-    Raises:
-        UserError: if it is not.
-    """
+    """Check that a chosen model is of these data and of what was learnt from them."""
     history = histories.get(card.chosen.device)
     trained = history and history.fingerprint == card.fingerprint
     about = description.representations.get(card.representation)
@@ -40,11 +36,7 @@ def of_training(data: str, params: dict[str, Any]) -> str:
 
 
 def check_params(path: Path, made_with: dict[str, Any], keys: tuple[str, ...]) -> None:
-    """Hold that params.yaml still has the parameters that a file was made with.
-
-    Raises:
-        UserError: naming the first that it has not.
-    """
+    """Check that params.yaml still has the parameters that a file was made with."""
     now = load_params().model_dump(mode="json", include=set(keys))
     for key in keys:
         if key not in made_with or made_with[key] != now[key]:
@@ -53,22 +45,14 @@ def check_params(path: Path, made_with: dict[str, Any], keys: tuple[str, ...]) -
 
 
 def read_description() -> Description:
-    """Return what dataset.json says of the data that params.yaml asks for.
-
-    Raises:
-        UserError: if they were prepared with other parameters.
-    """
+    """Return what dataset.json says of the data that params.yaml asks for."""
     description = Description.read(DESCRIPTION)
     check_params(DESCRIPTION, description.params, PREPARING)
     return description
 
 
 def read_histories(description: Description) -> dict[str, History]:
-    """Return what each device learnt from these data with params.yaml, leaving out a device that was skipped.
-
-    Raises:
-        UserError: if one learnt from other data or with other parameters.
-    """
+    """Return what each device learnt from these data with params.yaml, leaving out a device that was skipped."""
     histories = {"cpu": History.read(history_path("cpu")), "gpu": read_or_skipped(History, history_path("gpu"))}
     learnt = {device: history for device, history in histories.items() if isinstance(history, History)}
     for device, history in learnt.items():
@@ -84,11 +68,7 @@ def read_histories(description: Description) -> dict[str, History]:
 
 
 def read_cards() -> dict[str, Card]:
-    """Return the cards of the chosen models by representation; none where there are no models.
-
-    Raises:
-        UserError: if one is damaged, or of another representation than its name says.
-    """
+    """Return the cards of the chosen models by representation; none where there are no models."""
     paths = sorted(path for path in MODEL.iterdir() if path.suffix == ".json") if MODEL.is_dir() else []
     cards = {path.stem: Card.read(path) for path in paths}
     for path, (name, card) in zip(paths, cards.items(), strict=True):

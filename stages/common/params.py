@@ -45,7 +45,7 @@ class Audio(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sample_rate: Annotated[int, Field(ge=8000, le=48000, multiple_of=20)]
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 
@@ -142,11 +142,7 @@ class Loader(yaml.SafeLoader):
 
 
 def load_params(path: Path = PARAMS) -> Params:
-    """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers.
-
-    Raises:
-        UserError: naming every key that is unknown, missing, mistyped or out of range.
-    """
+    """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers."""
     try:
         with open_regular(path) as file:
             text = file.read(MOST_BYTES + 1)
@@ -164,6 +160,11 @@ def load_params(path: Path = PARAMS) -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise UserError(few_of(_complaints(path, error), "; ", MOST_COMPLAINTS)) from None
+
+
+def asks_for(params: Params, folder: Path) -> bool:
+    """Return whether `dataset` is a folder that a stage makes."""
+    return Path(params.dataset).absolute() == folder.absolute()
 
 
 def _complaints(path: Path, error: ValidationError) -> list[str]:

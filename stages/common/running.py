@@ -53,11 +53,7 @@ def run_command(command: Callable[[], None]) -> None:
 
 
 def check_limit() -> None:
-    """Hold that `ulimit -v` leaves room for what every stage imports.
-
-    Raises:
-        UserError: if it does not.
-    """
+    """Check that `ulimit -v` leaves room for what every stage imports."""
     with suppress(ImportError, AttributeError):  # a system without such a limit
         import resource
 
@@ -83,11 +79,7 @@ def _mendable(error: Exception) -> str:
 
 @contextmanager
 def sole_stage() -> Iterator[None]:
-    """Wait until no other stage of this project runs, say one that a killed `dvc` left behind; then clear up after it.
-
-    Raises:
-        UserError: if this is not run from the repository's root.
-    """
+    """Wait until no other stage of this project runs, say one that a killed `dvc` left; then clear up after it."""
     from filelock import FileLock, Timeout
 
     if not TEMPORARY.parent.is_dir():

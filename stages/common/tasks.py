@@ -86,9 +86,6 @@ def on_processes(
         workers: how many processes.
         preload: modules.
         told: called with whatever a task gives to `report`, in a thread of its own.
-
-    Raises:
-        UserError: if a process dies, say because memory ran out.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -157,9 +154,6 @@ def on_cluster(
         items: what to call it with.
         address: of the scheduler; with tls:// Dask's own settings say which certificates to use.
         told: called with whatever a task gives to `report`, in a thread of its own.
-
-    Raises:
-        UserError: if there is no scheduler, or its workers cannot run the tasks.
     """
     try:
         from distributed import Client, KilledWorker, as_completed

@@ -24,9 +24,6 @@ def read_tensors(
         framework: whose arrays.
         fingerprint: what the file must say that it was made from.
         names: of the tensors to read; None for all.
-
-    Raises:
-        UserError: if it is missing, damaged, or made from something else.
     """
     from safetensors import safe_open
 
@@ -88,9 +85,6 @@ def read_prepared(
 
     Returns:
         For each part `PART_x` (n, ...) float32, `PART_y` (n,) and `PART_unit` (n,) int64; `mean` and `std` (...).
-
-    Raises:
-        UserError: as `read_tensors`, or if they are not of the form that dataset.json says.
     """
     path, shape = tensors_path(representation), description.representations[representation].shape
     tensors = read_tensors(path, framework, description.fingerprint, names)
@@ -125,9 +119,6 @@ def read_rows(representation: str, description: Description, rows: np.ndarray) -
         representation: its name.
         description: of the prepared data.
         rows: ascending; they count from the first of the training part to the last of the test part.
-
-    Raises:
-        UserError: as `read_prepared`.
     """
     from safetensors import safe_open
 

@@ -39,7 +39,6 @@ def replacing(path: Path) -> Iterator[Path]:
     replaced. A device or a pipe, say /dev/stdout, is written to.
 
     Raises:
-        UserError: if a folder or anything else is there that is no file.
         OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
     with _replacing(path, "file") as temporary:
@@ -51,7 +50,6 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does.
 
     Raises:
-        UserError: if `path` is there and is no folder.
         OSError: as `replacing`.
     """
     with _replacing(path, "folder") as temporary:
@@ -60,10 +58,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, wanted: str) -> None:
-    """Hold that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
+    """Check that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
 
     Raises:
-        UserError: naming what is there.
         OSError: naming `path`, if its links lead in a circle.
     """
     found = kind(path)
@@ -192,6 +189,12 @@ def spreadsheet_safe(name: str) -> str:
     For tables that people open, not for those that programs read back. The characters: CWE-1236; OWASP, CSV Injection.
     """
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def write_nothing(folder: Path) -> None:
+    """Write a folder for a data set that is not asked for. It holds a note: DVC warns of an empty one."""
+    with replacing_folder(folder) as temporary:
+        (temporary / "nothing.txt").write_text("`dataset` in params.yaml is another one.\n", encoding="utf-8")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -25,7 +25,7 @@ from stages.audio.decode import (
     why_unusable,
     windows,
 )
-from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
+from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
@@ -64,9 +64,6 @@ class Listener:
             card: the path of its card; its weights are expected beside it.
             hop: seconds from the start of one window to the next one's.
             unknown: the probability below which a song's genre is UNKNOWN.
-
-        Raises:
-            UserError: if there is no such model, it hears no sound, or a number is out of its range.
         """
         path = Path(card)
         self.card = Card.read(path)
@@ -90,11 +87,7 @@ class Listener:
         return [*self.card.classes, *([UNKNOWN] if self.unknown else [])]
 
     def __call__(self, path: str | Path) -> Song:
-        """Hear a sound file.
-
-        Raises:
-            UserError: naming the file, if it cannot be used.
-        """
+        """Hear a sound file."""
         try:
             with open_sound(Path(path)) as sound:
                 return self._hear(sound, Path(path))._replace(cut_short=cut_short(sound))
@@ -107,9 +100,6 @@ class Listener:
         Args:
             samples: floating point in [-1, 1] or int16, shape (n,) or (n, channels).
             sample_rate: in Hz.
-
-        Raises:
-            UserError: if it cannot be used.
         """
         samples = np.asarray(samples)
         if not (samples.dtype.kind == "f" or (samples.dtype.kind == "i" and samples.dtype.itemsize == 2)):
@@ -169,11 +159,7 @@ class Samples:
 
 
 def choose_card(representation: str | None) -> Path:
-    """Return the card of the model asked for, or, of those that hear sound, of the best on the validation part.
-
-    Raises:
-        UserError: if there is no such model.
-    """
+    """Return the card of the model asked for, or, of those that hear sound, of the best on the validation part."""
     cards = read_cards()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
@@ -185,16 +171,11 @@ def choose_card(representation: str | None) -> Path:
 
 
 def check_front_end(card: Card, path: Path) -> None:
-    """Hold that the model of the card at `path` hears sound, and was trained behind the front end here.
-
-    Raises:
-        UserError: if it was not.
-    """
+    """Check that the model of the card at `path` hears sound, and was trained behind the front end here."""
     if not card.front_end:
-        known = " and ".join(f"{name} of {' x '.join(map(str, shape))}" for name, shape in SHAPES.items())
         raise UserError(
-            f"{path}: found no front end for {card.representation}, expected {known}: those alone can be made from "
-            "sound here"
+            f"{path}: found {card.representation} of {' x '.join(map(str, card.shape))} numbers, which cannot be made "
+            f"from audio here; expected one of {', '.join(FRONT_ENDS)}, as the front end makes them"
         )
     if settings(card.representation, card.shape, card.front_end.sample_rate) != card.front_end.model_dump():
         raise UserError(

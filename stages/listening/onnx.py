@@ -13,8 +13,11 @@ import warnings
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
-from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.audio import timbre
+from stages.audio.filters import bins_of, dct_columns, hann, slaney_filters
+from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
 from stages.common.files import MODEL, UserError, card_path, few_of
 from stages.common.fingerprints import read_cards
 from stages.common.records import Card
@@ -30,8 +33,8 @@ class Mfccs(nn.Module):
     def __init__(self, sample_rate: int) -> None:
         """Keep the matrices."""
         super().__init__()
-        bins = mfcc_bins(sample_rate)
-        self.cosine, self.sine = (nn.Buffer(part[:, bins].contiguous()) for part in fourier(sample_rate // N_FRAMES))
+        bins, self.frame = mfcc_bins(sample_rate), sample_rate // N_FRAMES
+        self.cosine, self.sine = (nn.Buffer(part[:, bins].contiguous()) for part in fourier(self.frame))
         self.filters = nn.Buffer(torch.from_numpy(mfcc_filters(sample_rate)))
         self.dct = nn.Buffer(torch.from_numpy(dct_matrix()))
 
@@ -39,7 +42,7 @@ class Mfccs(nn.Module):
         """Map (n, sample_rate) float64 samples to (n, 26)."""
         centred = samples - samples.mean(dim=1, keepdim=True)
         centred = centred / (centred.abs().amax(dim=1, keepdim=True) + 1e-10)
-        frames = centred.unflatten(1, (N_FRAMES, -1))
+        frames = centred[:, : N_FRAMES * self.frame].unflatten(1, (N_FRAMES, self.frame))
         frames = frames - frames[:, :, :1]  # changes bin 0 alone, and makes silent frames exactly zero
         magnitude = torch.sqrt((frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2)
         coefficients = torch.log(magnitude @ self.filters + np.finfo(np.float64).eps) @ self.dct
@@ -61,16 +64,84 @@ class Melgrams(nn.Module):
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Map (n, sample_rate) float64 samples to (n, 21, 128)."""
-        before = torch.zeros_like(samples[:, : self.frame // 2])
-        after = torch.zeros_like(samples[:, : self.frame - self.frame // 2])
-        frames = torch.cat([before, samples, after], dim=1).unflatten(1, (N_FRAMES + 1, self.frame))
+        before = self.frame // 2
+        padded = pad(samples, (before, (N_FRAMES + 1) * self.frame - before - samples.shape[1]))
+        frames = padded.unflatten(1, (N_FRAMES + 1, self.frame))
         power = (frames @ self.cosine) ** 2 + (frames @ self.sine) ** 2
         mel = (power @ self.filters).clamp(min=1e-10)
         decibels = torch.log(mel / mel.amax(dim=(1, 2), keepdim=True)) * (10 / np.log(10))
         return decibels.clamp(min=-80)
 
 
-MODULES = {"mfccs": Mfccs, "melgrams": Melgrams}
+class Timbre(nn.Module):
+    """`stages.audio.timbre` in operations that ONNX has."""
+
+    def __init__(self, sample_rate: int) -> None:
+        """Keep windows and matrices."""
+        super().__init__()
+        self.sample_rate, self.bands = sample_rate, timbre.contrast_bands(sample_rate)
+        self.frame, self.hop = timbre.short_frame(sample_rate), sample_rate // 40
+        filters = slaney_filters(timbre.N_FILTERS, self.frame, sample_rate)
+        cosines = dct_columns(timbre.N_FILTERS, timbre.N_COEFFICIENTS) * 10 / np.log(10)
+        self.filters, self.cosines = (nn.Buffer(torch.from_numpy(matrix)) for matrix in (filters, cosines))
+        self.frequency = nn.Buffer(torch.from_numpy(bins_of(self.frame, sample_rate)))
+        self.short, self.long = (nn.Buffer(torch.from_numpy(hann(n))) for n in (self.frame, sample_rate // 5))
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map (n, sample_rate) float64 samples to (n, columns)."""
+        amplitude = self.spectrum(samples, self.short, self.hop)
+        mel = (amplitude**2 @ self.filters).clamp(min=timbre.SOFT)
+        coefficients = torch.log(mel) @ self.cosines
+        series = coefficients - coefficients.mean(dim=1, keepdim=True)
+        power = magnitude(torch.fft.rfft(series, dim=1)) ** 2 / timbre.N_SHORT
+        moves = [torch.log(power[:, bins].sum(dim=1) + 1e-3) for bins in timbre.SPEEDS]
+        long = self.spectrum(samples, self.long, self.sample_rate // 10)
+        shape = torch.stack([*self.shape(amplitude), flatness(amplitude), *self.waveform(samples)], dim=1)
+        mean = shape.mean(dim=2)
+        deviation = torch.sqrt(((shape - mean[:, :, None]) ** 2).mean(dim=2))
+        columns = [coefficients.mean(dim=1), *moves, *(self.contrast(long, *band) for band in self.bands)]
+        return torch.cat([*columns, flatness(long).mean(dim=1, keepdim=True), mean, deviation], dim=1)
+
+    def spectrum(self, samples: torch.Tensor, window: torch.Tensor, hop: int) -> torch.Tensor:
+        """Return the amplitudes of frames, shape (n, frames, bins)."""
+        return magnitude(torch.fft.rfft(samples.unfold(1, len(window), hop) * window, dim=2))
+
+    def contrast(self, amplitude: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Return a band's contrast in dB, shape (n, 1)."""
+        k = timbre.tail(first, last)
+        band = amplitude[:, :, first:last]
+        high, low = (band.topk(k, dim=2, largest=largest).values.mean(dim=2) + 1e-5 for largest in (True, False))
+        return (torch.log(high / low) * (20 / np.log(10))).mean(dim=1, keepdim=True)
+
+    def shape(self, amplitude: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return centroid, bandwidth and rolloff of each frame, shape (n, frames) each."""
+        total = amplitude.sum(dim=2).clamp(min=timbre.LEAST)
+        centroid = amplitude @ self.frequency / total
+        spread = (amplitude * (self.frequency - centroid[:, :, None]) ** 2).sum(dim=2)
+        below = amplitude.cumsum(dim=2)
+        reached = (below >= timbre.ROLLOFF * below[:, :, -1:]).to(torch.int64).argmax(dim=2)
+        return centroid, torch.sqrt(spread / total), self.frequency[reached]
+
+    def waveform(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return zero-crossing rate and level of each frame, shape (n, frames) each."""
+        negative = (samples < 0).double()
+        crossings = (negative[:, 1:] - negative[:, :-1]).abs().unfold(1, self.frame - 1, self.hop).mean(dim=2)
+        mean_square = (samples**2).unfold(1, self.frame, self.hop).mean(dim=2)
+        return crossings, torch.log(mean_square + timbre.SOFT) * (10 / np.log(10))
+
+
+def magnitude(spectrum: torch.Tensor) -> torch.Tensor:
+    """Return the absolute values of complex numbers."""
+    return torch.sqrt(spectrum.real**2 + spectrum.imag**2)
+
+
+def flatness(amplitude: torch.Tensor) -> torch.Tensor:
+    """Return each frame's spectral flatness, shape (n, frames)."""
+    power = amplitude[:, :, 1:] ** 2
+    return torch.log(power + timbre.SOFT).mean(dim=2) - torch.log(power.mean(dim=2) + timbre.SOFT)
+
+
+MODULES = {"mfccs": Mfccs, "melgrams": Melgrams, "timbre": Timbre}
 
 
 class SoundToProbabilities(nn.Module):
@@ -98,11 +169,7 @@ def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def export() -> None:
-    """Export every model that hears sound.
-
-    Raises:
-        UserError: if the exporter is not installed or there is no model.
-    """
+    """Export every model that hears sound."""
     try:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx needs it

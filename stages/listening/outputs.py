@@ -88,9 +88,6 @@ def playlists(folder: Path, genres: list[str], paths: list[Path]) -> Iterator["T
     """Write FOLDER/GENRE.m3u8 for every genre, an empty one too, with the songs' absolute paths.
 
     Nothing else in the folder is touched. The name of a genre that makes no name of a file is changed.
-
-    Raises:
-        UserError: if something else is in the way, or one of the paths holds a line break.
     """
     for path in paths:
         if {"\n", "\r"} & set(str(path)):
@@ -112,9 +109,6 @@ def pictures(place: Path, paths: list[Path]) -> Iterator["Take"]:
     """Draw each song's probabilities over its time, as it comes: one song to FILE.png, any number into a folder.
 
     In a folder a picture is called after its song's path below what all songs share.
-
-    Raises:
-        UserError: if there are several songs for one file, something is in the way, or the name ends in .pdf, say.
     """
     if place.suffix == ".png" and len(paths) == 1:
         files = [place]

@@ -65,7 +65,6 @@ def find_songs(places: list[Path]) -> list[Path]:
     """Return the files named, and the sound files in the folders named, in order.
 
     Raises:
-        UserError: if a place does not exist or a folder holds no sound file.
         PermissionError: naming a folder that may not be read.
     """
     found = []

@@ -25,20 +25,12 @@ def save_snapshot(path: Path, weights: dict[str, "torch.Tensor"], fingerprint: s
 
 
 def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
-    """Return the network that a card describes, with the weights of a snapshot of the same training, on the CPU.
-
-    Raises:
-        UserError: if the weights are missing, damaged, of another training or of another network.
-    """
+    """Return the network that a card describes, with the weights of a snapshot of the same training, on the CPU."""
     return _load(card, weights, members=1)
 
 
 def load_chosen(card: Card, path: Path) -> "torch.nn.Module":
-    """Return the chosen model of the card at `path`, as `load_model`: a network, or an Ensemble if it has more members.
-
-    Raises:
-        UserError: if the weights beside the card are not those that it was written for.
-    """
+    """Return the chosen model of the card at `path`, as `load_model`: a network, or an Ensemble of several."""
     weights = path.with_suffix(".safetensors")
     model = _load(card, weights, len(card.members))
     if digest(weights) != card.weights:
@@ -69,11 +61,7 @@ def _load(card: Card, weights: Path, members: int) -> "torch.nn.Module":
 
 
 def standardization_of(card: Card, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of the training part's columns as the card at `path` has them, of its shape, float64.
-
-    Raises:
-        UserError: if they have another shape or are no numbers.
-    """
+    """Return the training set's mean and deviation as the card at `path` has them, of its shape, float64."""
     try:
         mean, std = (np.array(numbers, np.float64) for numbers in (card.mean, card.std))
     except (ValueError, TypeError, OverflowError) as error:
@@ -108,11 +96,7 @@ def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choi
 
 
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
-    """Check that a card is of the model that select.json names for a representation.
-
-    Raises:
-        UserError: if it is not.
-    """
+    """Check that a card is of the model that select.json names for a representation."""
     choice = selection.representations.get(representation)
     runs = histories[card.chosen.device].representations[card.representation].runs
     members = members_of(selection.model, card.chosen, runs)

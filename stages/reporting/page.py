@@ -57,11 +57,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 
 def read_confusion(path: Path, samples: dict[str, int]) -> np.ndarray:
-    """Return the counts of a confusion file, shape (classes, classes), rows actual; there are so many of each class.
-
-    Raises:
-        UserError: if it counts others.
-    """
+    """Return the counts of a confusion file, shape (classes, classes), rows actual; there are so many of each class."""
     number = {name: i for i, name in enumerate(samples)}.__getitem__
     counts = np.zeros((len(samples), len(samples)), np.int64)
     for actual, predicted, n in read_csv(path, {"actual": number, "predicted": number, "count": np.int64}):

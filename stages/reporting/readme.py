@@ -30,11 +30,7 @@ def fill_all() -> None:
 
 
 def fill(text: str, name: str, content: str) -> str:
-    """Put `content` between the two marks of a block.
-
-    Raises:
-        UserError: if the text does not hold the block exactly once.
-    """
+    """Put `content` between the two marks of a block."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     if len(pattern.findall(text)) != 1:
         raise UserError(f"expected one block between <!-- {name} --> and <!-- /{name} -->")

@@ -17,11 +17,7 @@ COLUMNS = {"macro F1, all runs": "runs_mean", "chosen model: macro F1": "f1_macr
 
 
 def print_splits() -> None:
-    """Print the table.
-
-    Raises:
-        UserError: if there are fewer than two such experiments.
-    """
+    """Print the table."""
     done = subprocess.run(["dvc", "exp", "show", "--json"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"dvc exp show: {shown(done.stderr.strip(), 1000)}; run this from the repository's root")

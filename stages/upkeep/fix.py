@@ -16,7 +16,7 @@ from pathlib import Path
 
 LOCK = Path(".dvc/tmp/lock")
 RWLOCKS = (Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/exps/rwlock"))  # who reads and writes what: stages, experiments
-LOCK_FILES = (Path("dvc.lock"), Path("data/dvc.lock"))  # what the last run used and made
+LOCK_FILE = Path("dvc.lock")  # what the last run used and made
 RUN_CACHE = Path(".dvc/cache/runs")
 PATIENCE = 1  # seconds, in which a stage takes its lock, and a worker of a queue fills the folder that it made
 
@@ -61,8 +61,8 @@ def is_alive(pid: int) -> bool:
 
 def leftovers() -> Iterator[Path]:
     """Yield every file and folder that is empty and should not be, and every dvc.lock that ends amid a line."""
-    for path in (*RWLOCKS, *LOCK_FILES):
-        if path.exists() and (not path.stat().st_size or (path in LOCK_FILES and path.read_bytes()[-1:] != b"\n")):
+    for path in (*RWLOCKS, LOCK_FILE):
+        if path.exists() and (not path.stat().st_size or (path == LOCK_FILE and path.read_bytes()[-1:] != b"\n")):
             yield path
     for folder in list(RUN_CACHE.glob("*/*/")):
         if not any(folder.iterdir()):

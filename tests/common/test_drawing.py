@@ -4,7 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
+from matplotlib.font_manager import fontManager
 
 from stages.common.drawing import LABEL, drawing, label
 
@@ -19,10 +22,58 @@ def test_a_picture_is_opaque_white_and_the_same_again(tmp_path):
     assert (pixels[0, 0] == 1).all()
 
 
-def test_a_name_is_no_formula_and_letters_that_no_font_has_warn_of_nothing(tmp_path):
-    with warnings.catch_warnings(action="error"), drawing(tmp_path / "a.png", 1, 2, 1) as (axes,):
-        axes.set_title("$x$ \U0001f941")
+def test_a_name_is_no_formula(tmp_path):
+    with drawing(tmp_path / "a.png", 1, 2, 1) as (axes,):
+        axes.set_title("$x$")
         assert axes.title.get_parse_math() is False
+
+
+@pytest.fixture
+def font(tmp_path):
+    """An installed font of one letter, a filled square for a letter that Unicode does not have."""
+    builder = FontBuilder(1000)
+    pen = TTGlyphPen(None)
+    for number, point in enumerate([(0, 0), (0, 1000), (1000, 1000), (1000, 0)]):
+        (pen.lineTo if number else pen.moveTo)(point)
+    pen.closePath()
+    square, empty = pen.glyph(), TTGlyphPen(None).glyph()
+    builder.setupGlyphOrder([".notdef", "square"])
+    builder.setupCharacterMap({ord("\u0378"): "square"})
+    builder.setupGlyf({".notdef": empty, "square": square})
+    builder.setupHorizontalMetrics({".notdef": (1000, 0), "square": (1000, 0)})
+    builder.setupHorizontalHeader(ascent=1000, descent=0)
+    builder.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=1000)
+    builder.setupPost()
+    builder.save(tmp_path / "squares.ttf")
+    before = list(fontManager.ttflist)
+    fontManager.addfont(tmp_path / "squares.ttf")
+    yield
+    fontManager.ttflist[:] = before
+    fontManager._findfont_cached.cache_clear()
+
+
+def drawn(path, title):
+    with warnings.catch_warnings(action="error"), drawing(path, 1, 2, 1) as (axes,):
+        axes.set_title(title)
+        axes.set_axis_off()
+    return pyplot.imread(path)[..., 0] == 0
+
+
+def test_a_letter_is_taken_from_whichever_font_has_it(tmp_path, font, capsys):
+    square = drawn(tmp_path / "a.png", "\u0378")
+    assert capsys.readouterr().err == ""
+    rows, columns = (np.flatnonzero(square.any(axis=axis)) for axis in (1, 0))
+    assert len(rows) > 10
+    assert square[rows[1] : rows[-1], columns[1] : columns[-1]].all(), "a filled square"
+
+
+def test_letters_that_no_font_has_are_reported(tmp_path, capsys):
+    drawn(tmp_path / "a.png", "blues \u0378\u0379\u0378")
+    told = f"{tmp_path / 'a.png'}: no font has \\u0378, \\u0379; install one, say Noto Sans\n"
+    assert capsys.readouterr().err == told
+    drawn(tmp_path / "b.png", "blues")
+    assert capsys.readouterr().err == ""
 
 
 def test_what_fails_leaves_no_picture_and_no_figure_open(tmp_path):

@@ -48,7 +48,7 @@ def melgram(clip: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    for fs in (8000, 24000):
+    for fs in (8000, 22050, 24000):
         sounds = clips(fs) if fs == 8000 else clips(fs)[3:6]
         np.savez_compressed(
             Path(__file__).with_name(f"features_{fs}.npz"),

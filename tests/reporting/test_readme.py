@@ -103,10 +103,9 @@ def test_the_readme_is_short():
 
 def outputs() -> Iterator[str]:
     """Yield every path that a stage makes."""
-    for file in ("dvc.yaml", "data/dvc.yaml"):
-        for stage in yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["stages"].values():
-            for entry in (*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])):
-                yield entry if isinstance(entry, str) else next(iter(entry))
+    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values():
+        for entry in (*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])):
+            yield entry if isinstance(entry, str) else next(iter(entry))
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)

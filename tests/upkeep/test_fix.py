@@ -55,7 +55,7 @@ def leave(what: str):
     if what == "run":
         (fix.RUN_CACHE / "ab" / "abcd").mkdir(parents=True)
         return fix.RUN_CACHE / "ab" / "abcd"
-    path = {"rwlock": fix.RWLOCKS[0], "experiments": fix.RWLOCKS[1]}.get(what, fix.LOCK_FILES[0])
+    path = {"rwlock": fix.RWLOCKS[0], "experiments": fix.RWLOCKS[1]}.get(what, fix.LOCK_FILE)
     os.truncate(path, path.read_text().index("outs:") + 4 if what == "cut" else 0)
     return path
 
@@ -100,7 +100,7 @@ def test_dvc_refuses_an_empty_run_until_it_is_mended(repository, capsys):
     entries = [path for path in fix.RUN_CACHE.rglob("*") if path.is_file()]
     for entry in entries:
         entry.unlink()
-    fix.LOCK_FILES[0].unlink()
+    fix.LOCK_FILE.unlink()
     assert "not 'NoneType'" in repository.dvc("repro", fails=True)
     fix.fix()
     assert sorted(capsys.readouterr().out.splitlines(True)) == sorted(f"{entry.parent}: {REMOVED}" for entry in entries)
@@ -109,7 +109,7 @@ def test_dvc_refuses_an_empty_run_until_it_is_mended(repository, capsys):
 
 def test_whole_things_stay_and_nothing_is_said(repository, capsys):
     fix.RWLOCKS[0].write_text("torn, but who knows")
-    fix.LOCK_FILES[0].write_text("<<<<<<< a merge\n")
+    fix.LOCK_FILE.write_text("<<<<<<< a merge\n")
     before = everything()
     fix.fix()
     assert everything() == before
@@ -138,7 +138,7 @@ def test_while_a_dvc_runs_a_stage_nothing_is_touched(repository):
     assert everything() == before
     enter(gone())
     fix.fix()
-    assert not fix.LOCK_FILES[0].exists()
+    assert not fix.LOCK_FILE.exists()
 
 
 def test_meanwhile_no_dvc_starts_and_what_another_one_fills_stays(repository, monkeypatch):
@@ -171,9 +171,9 @@ def test_it_waits_for_the_stage_of_a_killed_dvc(repository):
 
 def test_where_no_dvc_ever_ran_it_does_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    fix.LOCK_FILES[0].touch()
+    fix.LOCK_FILE.touch()
     fix.fix()
-    assert list(everything()) == [fix.LOCK_FILES[0]]
+    assert list(everything()) == [fix.LOCK_FILE]
     assert capsys.readouterr().out == ""
 
 

@@ -27,11 +27,7 @@ HERE = Path(__file__).parent
 
 
 def write_page() -> None:
-    """Write the page.
-
-    Raises:
-        UserError: if there is no model that hears sound, or one was never judged.
-    """
+    """Write the page."""
     cards = {name: card for name, card in read_cards().items() if card.front_end}
     if not cards:
         raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
@@ -43,11 +39,7 @@ def write_page() -> None:
 
 
 def read_judged(cards: dict[str, Card]) -> dict[str, Judgement]:
-    """Return how these models did on the test part.
-
-    Raises:
-        UserError: if that is not known, or of other models.
-    """
+    """Return how these models did on the test part."""
     judged, chosen = read_by_name(Judgement, EVALUATED), Selection.read(SELECTED).representations
     for name, card in cards.items():
         if chosen.get(name) != card.chosen:
@@ -77,7 +69,7 @@ def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:
     policy += f"; script-src {hashed(script)}; style-src {hashed(style)}"
     data = json.dumps({"models": models, "colours": COLOURS}, allow_nan=False).replace("<", "\\u003c")  # no </script>
     parts = {"policy": policy, "fingerprint": fingerprint, "style": style, "script": script}
-    parts |= {"data": data, "listener": read("listen.js")}
+    parts |= {"data": data, "listener": read("listen.js") + read("timbre.js")}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("page.html"))
 
 

@@ -172,7 +172,7 @@ function multiply(row, columns) {
 const FRONT_ENDS = {
   mfccs({ rate, frames, filters, firstBin, dct }) {
     const [bank, transform] = [decodeColumns(filters), decodeColumns(dct)];
-    const length = rate / frames;
+    const length = Math.floor(rate / frames); // the last samples of a second may be left over
     const powers = makePowers(length);
     return (clip) => {
       const mean = clip.reduce((a, b) => a + b, 0) / rate;
@@ -191,9 +191,9 @@ const FRONT_ENDS = {
 
   melgrams({ rate, frames, filters, window }) {
     const [bank, hann] = [decodeColumns(filters), decodeBase64(window, Float64Array)];
-    const length = rate / frames;
+    const length = Math.floor(rate / frames); // the last samples of a second may be left over
     const powers = makePowers(length);
-    const padded = new Float64Array(rate + length); // centred frames: zeros beyond either end
+    const padded = new Float64Array((frames + 1) * length); // centred frames: zeros beyond either end
     return (clip) => {
       padded.set(clip, Math.floor(length / 2));
       const mel = Array.from({ length: frames + 1 }, (_, i) =>

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.audio.front_end import N_FRAMES, dct_matrix, hann, mel_filters, mfcc_bins, mfcc_filters
+from stages.audio import timbre
+from stages.audio.filters import dct_columns, hann, slaney_filters
+from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
 from stages.common.records import Card
 from stages.models.snapshots import standardization_of
 
@@ -53,7 +55,24 @@ def mel_constants(sample_rate: int) -> dict[str, Any]:
     return {"filters": matrix(mel_filters(sample_rate)), "firstBin": 0, "window": window}
 
 
-CONSTANTS = {"mfccs": mfcc_constants, "melgrams": mel_constants}
+def timbre_constants(sample_rate: int) -> dict[str, Any]:
+    """Return what `stages.audio.timbre` computes with; the rows of its DCT are in it over ln 10 / 10: ln in, dB out."""
+    frame = timbre.short_frame(sample_rate)
+    dct = dct_columns(timbre.N_FILTERS, timbre.N_COEFFICIENTS) * 10 / np.log(10)
+    bands = [
+        {"first": first, "last": last, "tail": timbre.tail(first, last)}
+        for first, last in timbre.contrast_bands(sample_rate)
+    ]
+    return {
+        "filters": matrix(slaney_filters(timbre.N_FILTERS, frame, sample_rate)),
+        "dct": matrix(dct),
+        "short": encode(hann(frame), "<f8"),
+        "long": encode(hann(sample_rate // 5), "<f8"),
+        "bands": bands,
+    }
+
+
+CONSTANTS = {"mfccs": mfcc_constants, "melgrams": mel_constants, "timbre": timbre_constants}
 
 
 def matrix(numbers: np.ndarray) -> dict[str, Any]:

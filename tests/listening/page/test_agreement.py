@@ -21,6 +21,9 @@ from stages.listening.exports import onnx_path
         ("melgrams", "cnn", 8000, 1),
         ("mfccs", "mlp", 8020, 1),  # frames of a prime number of samples
         ("melgrams", "mlp", 24000, 1),
+        ("melgrams", "mlp", 22050, 1),  # a second is not a whole number of frames
+        ("timbre", "mlp", 22050, 1),
+        ("timbre", "mlp", 8000, 1),
         ("mfccs", "mlp", 8000, 3),
         ("melgrams", "cnn", 8000, 2),
     ],

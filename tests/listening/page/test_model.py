@@ -1,5 +1,6 @@
 """model: a network's layers and numbers in order; what the page has no operation for is refused."""
 
+import json
 import re
 from base64 import b64decode
 
@@ -9,13 +10,15 @@ import torch
 from conftest import ROOT
 from torch import nn
 
-from stages.audio import decode
+from stages.audio import decode, timbre
 from stages.audio.front_end import FRONT_ENDS, dct_matrix, hann, mel_filters, mfcc_filters
 from stages.listening.page import model
 from stages.models import scoring
 from stages.models.network import build_network
 
 LISTENER = (ROOT / "stages" / "listening" / "page" / "listen.js").read_text(encoding="utf-8")
+
+TIMBRE = (ROOT / "stages" / "listening" / "page" / "timbre.js").read_text(encoding="utf-8")
 
 
 def keys(table):
@@ -24,13 +27,20 @@ def keys(table):
 
 
 def test_the_page_has_what_python_has():
-    assert keys("FRONT_ENDS") == set(FRONT_ENDS) == set(model.CONSTANTS)
+    others = set(re.findall(r"^FRONT_ENDS\.(\w+) = ", TIMBRE, re.MULTILINE))
+    assert keys("FRONT_ENDS") | others == set(FRONT_ENDS) == set(model.CONSTANTS)
     kinds = re.findall(
         r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
     )
     assert keys("LAYERS") == set(kinds)
     constants = {name: float(value) for name, value in re.findall(r"const (LOUDEST|LEAST) = (\S+);", LISTENER)}
     assert constants == {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST}
+    constants = {
+        name: json.loads(value)
+        for name, value in re.findall(r"const (SOFT|ROLLOFF|SPEEDS) = (.+?);", TIMBRE.replace("Infinity", "null"))
+    }
+    speeds = [[bins.start, bins.stop] for bins in timbre.SPEEDS]
+    assert constants == {"SOFT": timbre.SOFT, "ROLLOFF": timbre.ROLLOFF, "SPEEDS": speeds}
 
 
 def numbers(text, dtype="<f8"):
