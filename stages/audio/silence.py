@@ -12,7 +12,7 @@ EDGE = 50  # one part in so many at either end, 20 ms: there a resampler rings, 
 
 
 def is_silent(clips: np.ndarray) -> np.ndarray:
-    """Return whether each clip's level, 10 log10(mean square), is below -70 dBFS; its first and last 20 ms do not count.
+    """Return whether each clip's level, 10 log10(mean square), but for its edges, is below -70 dBFS.
 
     Args:
         clips: seconds of mono sound, floating point, full scale being 1, shape (n, samples).
