@@ -37,7 +37,7 @@ bench: $(INSTALLED)  ## measure training and the front end against their peers (
 	python -m bench.front_end
 
 readme: $(INSTALLED)  ## write what was measured, and the picture of the pipeline, into README.md and the guides
-	python -m stages.reporting.readme
+	python -m bench.guides
 
 page: $(INSTALLED)  ## write the models as one file that hears songs in a browser: data/model/listen.html
 	genre page

@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.tables import AGAINST_THE_SVM
 from stages.check import COMMON_OPTIMIZERS
 from stages.common.files import EVALUATED, UserError
 from stages.common.records import NETWORKS
 from stages.common.running import run_command
 from stages.common.writing import write_json
-from stages.reporting.readme import AGAINST_THE_SVM
 
 RESULTS = Path("bench/results/recipes.json")
 JOBS = 2

@@ -19,7 +19,8 @@ from stages.common.records import Sound
 from stages.common.running import run_stage
 from stages.common.tasks import cores, on_processes
 from stages.common.writing import replacing_folder, write_nothing
-from stages.corpus.composer import GENRES, compose
+from stages.corpus.composer import compose
+from stages.corpus.styles import GENRES
 from stages.corpus.synth import RATE, render
 
 FOLDER = Path("data/demo")

@@ -100,7 +100,7 @@ def refuse(unusable: list[Track], n: int, params: Params) -> None:
     if unusable and params.audio.on_error != "skip":
         problems = few_of([f"{AUDIO / track.file} {track.problem}" for track in sorted(unusable)], "; ")
         raise UserError(
-            f"{len(unusable)} of {n} tracks cannot be used: {problems}; mend or remove them, "
+            f"{len(unusable)} of {n} tracks cannot be used: {problems}; fix or remove them, "
             "or leave them out with -S audio.on_error=skip"
         )
 

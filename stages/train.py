@@ -189,7 +189,7 @@ def why_skipped(device: str) -> str | None:
         why = why_missing(device)
     except DeviceError as error:
         raise UserError(
-            f"train_gpu: found a driver, but {error}, expected a GPU that it can use; mend that, or go on without: "
+            f"train_gpu: found a driver, but {error}, expected a GPU that it can use; fix that, or go on without: "
             "CUDA_VISIBLE_DEVICES= dvc repro"
         ) from None
     again = f"dvc repro --force --single-item train_{device} && dvc repro"

@@ -188,7 +188,7 @@ def time_limit(template: Path, tests: tuple[str, ...]) -> float:
         if not passes(copy, tests):
             printed = (copy.parent / "printed").read_text(encoding="utf-8", errors="replace")
             found = re.search(r"^(FAILED|ERROR) .*$|\Z", printed, flags=re.MULTILINE)[0] or "a failure"
-            sys.exit(f"error: {' '.join(tests)}: without any mutant found {found}, expected none; mend that first")
+            sys.exit(f"error: {' '.join(tests)}: without any mutant found {found}, expected none; fix that first")
         return max(LEAST_PATIENCE, PATIENCE * (perf_counter() - start))
 
 

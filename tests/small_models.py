@@ -12,7 +12,7 @@ from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
 from stages.common.records import write_by_name
 from stages.common.writing import write_json
-from stages.corpus.composer import GENRES
+from stages.corpus.styles import GENRES
 from stages.corpus.synth import RATE
 from stages.models.ensemble import Ensemble
 from stages.models.network import build_network

@@ -287,7 +287,7 @@ def files(folder: Path) -> Iterable[str]:
 
 def is_temporary(name: str) -> bool:
     """Return whether a file is there only while a stage runs."""
-    return name.startswith("data/tmp/") or name.endswith((".new", ".old")) or ".new/" in name or ".old/" in name
+    return name.startswith("data/tmp/") or ".tmp-" in name
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -295,7 +295,7 @@ ARRAYS = {  # what prepare says
     "1e300": (
         array(X, one_of_1e300),
         f"{X}: found NaN, infinity or numbers beyond float32 in 1 of 50 samples (first: sample 3), expected finite "
-        "numbers; mend or drop those samples",
+        "numbers; fix or drop those samples",
     ),
     "10^12 rows": (
         put(X, claiming((10**12, 26))),
@@ -368,7 +368,7 @@ ROWS |= {
     f"song: {title}": (
         spoil,
         "features",
-        f"1 of 51 tracks cannot be used: {SONG} {why}; mend or remove them, or leave them out with -S "
+        f"1 of 51 tracks cannot be used: {SONG} {why}; fix or remove them, or leave them out with -S "
         "audio.on_error=skip",
     )
     for title, (spoil, why) in SONGS.items()

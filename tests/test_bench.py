@@ -11,11 +11,10 @@ import yaml
 from conftest import ROOT, save_dataset, write_params
 from small_models import make_model
 
-from bench import change, front_end, gpu, growth, recipes, training
+from bench import change, front_end, gpu, growth, recipes, tables, training
 from stages import check, prepare
 from stages.common.files import UserError, read_json
 from stages.models.network import build_network
-from stages.reporting import readme
 from stages.training.timing import hardware
 
 
@@ -39,8 +38,8 @@ def test_training(workplace, monkeypatch):
     assert [(row["samples"], row["shape"]) for row in measured["growth"]] == [(320, [26]), (320, [21, 128])]
     assert [row["network"] for row in measured["threads"]] == ["mlp", "cnn"]
     assert measured["recipe"]["epochs"] == 2
-    monkeypatch.setattr(readme, "read_json", lambda path: measured)
-    assert "| 320 samples of 21 x 128 |" in readme.speed()
+    monkeypatch.setattr(tables, "read_json", lambda path: measured)
+    assert "| 320 samples of 21 x 128 |" in tables.speed()
 
 
 def test_the_kernels_of_a_step_are_counted():
@@ -72,7 +71,7 @@ def test_training_on_a_gpu(workplace, monkeypatch):
         plain = {"plain PyTorch loop", "plain PyTorch loop, samples on the GPU"}
         assert about["train_seconds"].keys() == about["total_seconds"].keys() | plain
         assert all(about["total_seconds"][who] > about["train_seconds"][who] for who in about["total_seconds"])
-    lines = readme.of_gpu(measured)
+    lines = tables.of_gpu(measured)
     seconds = measured["representations"]["mfccs"]["train_seconds"]["ours, CPU"]
     assert lines[0].startswith(f"| {measured['hardware']['gpu']}: 2 epochs, batches of 16 | melgrams | mfccs |")
     assert any(line.startswith("| ours, CPU |") and line.endswith(f"| {seconds:.3f} s |") for line in lines)
@@ -97,7 +96,7 @@ def test_front_end(workplace, monkeypatch):
         assert row["ratio"] == pytest.approx(row["ours"] / row["pyAudioAnalysis and librosa"])
         assert row["predict_to_ours"] == pytest.approx(row["predict"] / row["ours"])
         assert sum(row["shares"].values()) == pytest.approx(1)
-    table = readme.front_end()
+    table = tables.front_end()
     assert table.count("| ratio |") == 1
     shares = [f"{row['predict_to_ours']:.0%}" for row in measured.values()]
     assert f"| `predict`, of ours | {' | '.join(shares)} |" in table
@@ -114,7 +113,7 @@ def test_growth(workplace, monkeypatch):
     for kind in ("user_seconds", "cpu_seconds"):
         less, more = (row["stages"]["prepare"][kind] for row in measured["sizes"])
         assert 10 ** prepare_grows[kind] == pytest.approx(more / less)
-    lines = readme.growth().splitlines()
+    lines = tables.growth().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:-1]] == [f"`{stage}`" for stage in growth.STAGES]
     assert f"{more:,.1f} s" in lines[2]
     assert lines[-1].startswith("| the system, writing | ")
@@ -155,7 +154,7 @@ def test_a_changed_parameter(miniature, monkeypatch):
         change.main()
         measured = read_json(change.RESULTS)
         keys = ("dvc repro", "training", "the rest")
-        assert readme.change().splitlines()[2] == f"| {' | '.join(f'{measured[key]:.1f} s' for key in keys)} |"
+        assert tables.change().splitlines()[2] == f"| {' | '.join(f'{measured[key]:.1f} s' for key in keys)} |"
     assert [command[:4] for command in said[1:]] == [
         ("dvc", "repro"),
         ("sed", "-i", "s/^lr: .*/lr: 0.5/", "params.yaml"),
@@ -175,7 +174,7 @@ def test_recipes(miniature, monkeypatch):
     monkeypatch.setattr(recipes, "POLL_SECONDS", 0.5)
     with contextlib.chdir(miniature.folder):
         recipes.main()
-        table = readme.recipes().splitlines()
+        table = tables.recipes().splitlines()
     found = miniature.json("bench/results/recipes.json")["against the SVM"]
     adamw = ["optimizer=AdamW", "lr=0.001", "schedule=cosine", "dropout=0.5", "hidden=[256,128]"]
     scores = {

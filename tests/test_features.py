@@ -135,12 +135,12 @@ def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
 def test_of_many_bad_songs_the_first_are_named(songs):
     for i in range(30):
         (features.AUDIO / "jazz" / f"bad{i:02}.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"^30 of 42 .*; data/audio/jazz/bad09.wav [^;]*; and 20 more; mend or remove"):
+    with pytest.raises(UserError, match=r"^30 of 42 .*; data/audio/jazz/bad09.wav [^;]*; and 20 more; fix or remove"):
         features.main()
 
 
 def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
-    """After a failure and a song mended, only that song's piece is worked out anew; after another setting, all are."""
+    """After a failure and a song fixed, only that song's piece is worked out anew; after another setting, all are."""
     monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
     heard, real = [], tracks.analyse_track

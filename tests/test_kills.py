@@ -46,10 +46,10 @@ def test_the_soak_sees_every_byte(whole):
     chosen.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     (repository.folder / "metrics/evaluate.json").unlink()
     (repository.folder / "data/prepared/extra").touch()
-    (repository.folder / "metrics/.select.json.7.new").touch()
+    (repository.folder / "metrics/.select.json.tmp-7-0").touch()
     assert whole.differences(repository) == [
         "data/model/mfccs.safetensors: differs",
         "data/prepared/extra: too much",
         "metrics/evaluate.json: missing",
     ]
-    assert soak.leftovers(repository.folder) == ["metrics/.select.json.7.new"]
+    assert soak.leftovers(repository.folder) == ["metrics/.select.json.tmp-7-0"]

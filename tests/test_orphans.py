@@ -43,7 +43,7 @@ def orphan_that_writes(repository):
     with start(repository, "repro") as dvc:
         while not (process := process_of("prepare", repository.folder)):
             assert dvc.poll() is None
-        while not list((repository.folder / "data" / "tmp").glob("prepared.*.new")):
+        while not list((repository.folder / "data").glob(".prepared.tmp-*")):
             os.kill(process, signal.SIGCONT)
             time.sleep(SLICE)
             os.kill(process, signal.SIGSTOP)
@@ -91,4 +91,4 @@ def test_what_an_orphan_wrote_is_not_trained_on(base, repository):
     assert "Traceback" not in said
     repository.dvc("repro")
     assert repository.results() == base.results()
-    assert not list((repository.folder / "data" / "tmp").glob("*.new"))
+    assert not list((repository.folder / "data").glob(".*.tmp-*"))

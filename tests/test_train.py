@@ -218,7 +218,7 @@ def test_what_is_said_of_a_gpu_that_is_not_there_or_does_not_start(monkeypatch):
         train.why_skipped("gpu")
     assert str(refusal.value) == (
         "train_gpu: found a driver, but CUDA cannot start (Error 802: system not yet initialized), expected a GPU that "
-        "it can use; mend that, or go on without: CUDA_VISIBLE_DEVICES= dvc repro"
+        "it can use; fix that, or go on without: CUDA_VISIBLE_DEVICES= dvc repro"
     )
 
 

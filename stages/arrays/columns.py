@@ -39,7 +39,7 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
         if bad:
             raise UserError(
                 f"{file.path}: found NaN, infinity or numbers beyond float32 in {bad} of {len(file)} samples "
-                f"(first: sample {first_bad}), expected finite numbers; mend or drop those samples"
+                f"(first: sample {first_bad}), expected finite numbers; fix or drop those samples"
             )
         before += len(file)
     return columns.standardization()

@@ -52,7 +52,7 @@ class ArrayFile:
                 yield first, self._read(file, first, min(rows, len(self) - first))
 
     def check_unchanged(self) -> None:
-        """Check that the file is the one whose header was read: what was read at several times then belongs together."""
+        """Check that the file is still the one whose header was read: what was read meanwhile then belongs together."""
         with open_regular(self.path) as file:
             if _stamp(file) != self.stamp:
                 raise UserError(f"{self.path}: was changed while it was read; run this again")

@@ -101,7 +101,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
         except ValueError as error:
             complaints.append(f"line {line}: {shown(error)}")
     if complaints:
-        raise UserError(f"{path}: {few_of(complaints, '; ')}; mend or remove them")
+        raise UserError(f"{path}: {few_of(complaints, '; ')}; fix or remove them")
     missing = [part for part in PARTS if part not in {song.part for song in songs.values()}]
     if "part" in head and missing:
         raise UserError(f"{path}: found no song of the part {', '.join(missing)}, expected some of {', '.join(PARTS)}")

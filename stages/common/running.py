@@ -31,7 +31,7 @@ def run_stage(stage: Callable[[], None]) -> None:
 
 
 def run_command(command: Callable[[], None]) -> None:
-    """Run a command; an error that the user can mend becomes one line on stderr and exit code 1."""
+    """Run a command; an error that the user can fix becomes one line on stderr and exit code 1."""
     if sys.stdout:
         # Line by line, so that messages and the progress bar come in order; a name that the terminal has no letters
         # for is shown by escapes.
@@ -49,7 +49,7 @@ def run_command(command: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (OSError, MemoryError, ImportError, RuntimeError) as error:
-        sys.exit(f"error: {shown(_mendable(error), MOST)}")
+        sys.exit(f"error: {shown(_fixable(error), MOST)}")
 
 
 def check_limit() -> None:
@@ -62,7 +62,7 @@ def check_limit() -> None:
             raise UserError(f"ulimit -v: found {limit >> 10} KiB, expected {LEAST >> 10} or more, or unlimited")
 
 
-def _mendable(error: Exception) -> str:
+def _fixable(error: Exception) -> str:
     """Return what an error that the machine is to blame for means; raise any other again."""
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
         return "not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
@@ -92,5 +92,5 @@ def sole_stage() -> Iterator[None]:
         print(f"waiting for another stage, perhaps of a `dvc` that was killed, to end ({LOCK})")
         lock.acquire()
     with lock:
-        clear(TEMPORARY)
+        clear()
         yield

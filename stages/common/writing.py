@@ -1,38 +1,35 @@
 """Writing: files and folders whole or not at all, each format in one way.
 
-What is being written lies in data/tmp until it is whole, or, where a file is to be on another disk, beside it. A
-process that is killed leaves it there; the next stage clears away what no living process owns.
+What is being written lies beside its place under a hidden name, `.NAME.tmp-PROCESS-NUMBER`, which git and DVC ignore. A
+process that is killed leaves it there; the next stage clears it away.
 """
 
 import csv
-import glob
 import json
 import os
-import platform
 import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import count
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from stages.common.files import TEMPORARY, UserError, kind
+from stages.common.files import METRICS, TEMPORARY, UserError, kind
 
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
 STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:
 DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
-HOST = re.sub(r"\W", "-", platform.node())
-COUNTER = count()
+NUMBERS = count()
 LONGEST = 60  # characters of a name that somebody gave; in UTF-8 up to four bytes each, and a disk holds 255
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
     """Give a temporary path to write a file at, which then replaces `path`, or nothing does.
 
     If the block raises, the temporary is removed and `path` stays as it was. A link is followed: what it leads to is
@@ -41,45 +38,18 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
     """
-    with _replacing(path, "file") as temporary:
-        yield temporary
-
-
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does.
-
-    Raises:
-        OSError: as `replacing`.
-    """
-    with _replacing(path, "folder") as temporary:
-        temporary.mkdir()
-        yield temporary
-
-
-def check_replaceable(path: Path, wanted: str) -> None:
-    """Check that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind.
-
-    Raises:
-        OSError: naming `path`, if its links lead in a circle.
-    """
-    found = kind(path)
-    if found not in (None, wanted) and not (wanted == "file" and found in STREAMS):
-        raise UserError(f"{path}: found a {found}, expected a {wanted} or nothing there; remove it or use another name")
-
-
-@contextmanager
-def _replacing(path: Path, wanted: str) -> Iterator[Path]:
     check_replaceable(path, wanted)
-    stream = _is_stream(path)
+    stream = kind(path) in STREAMS or DESCRIPTOR.fullmatch(str(path.absolute()))
     target = Path(gettempdir()) / path.name if stream else Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (_temporary(target, what) for what in ("new", "old"))
+    new, old = (target.with_name(f".{target.name[:40]}.tmp-{os.getpid()}-{next(NUMBERS)}") for _ in range(2))
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield new
         check_replaceable(path, wanted)  # the work may have taken hours
         if stream:
-            _pour(new, path)
+            sys.stdout.flush()
+            with new.open("rb") as source, path.open("ab", buffering=0) as sink:  # appended: it may be a file after all
+                shutil.copyfileobj(source, sink)
             return
         if wanted == "folder" and target.exists():
             target.rename(old)
@@ -93,73 +63,37 @@ def _replacing(path: Path, wanted: str) -> Iterator[Path]:
         if old.exists() and not target.exists():
             old.rename(target)
         for leftover in (new, old):
-            _remove(leftover)
+            remove(leftover)
 
 
-def _is_stream(path: Path) -> bool:
-    return kind(path) in STREAMS or bool(DESCRIPTOR.fullmatch(str(path.absolute())))
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does; errors as `replacing`."""
+    with replacing(path, "folder") as temporary:
+        temporary.mkdir()
+        yield temporary
 
 
-def _pour(new: Path, stream: Path) -> None:
-    sys.stdout.flush()
-    with new.open("rb") as source, stream.open("ab", buffering=0) as sink:  # appended: it may be a file after all
-        shutil.copyfileobj(source, sink)
+def check_replaceable(path: Path, wanted: str) -> None:
+    """Check that a "file" or a "folder" may be put at `path`: nothing is there, or something of the same kind."""
+    found = kind(path)
+    if found not in (None, wanted) and not (wanted == "file" and found in STREAMS):
+        raise UserError(f"{path}: found a {found}, expected a {wanted} or nothing there; remove it or use another name")
 
 
-def _temporary(target: Path, what: str) -> Path:
-    """Return a name that no other process uses, on the mount that `target` is on."""
-    name = f"{target.name[:40]}.{HOST}.{os.getpid()}.{next(COUNTER)}.{what}"
-    with suppress(OSError):  # say of a project that may not be written
-        if TEMPORARY.parent.is_dir():
-            TEMPORARY.mkdir(exist_ok=True)
-            writable = os.access(TEMPORARY, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-            if writable and _mount(TEMPORARY) == _mount(target.parent):
-                return TEMPORARY.absolute() / name
-    clear(target.parent, f".{glob.escape(target.name[:40])}.*")
-    return target.with_name(f".{name}")
-
-
-def _mount(folder: Path) -> tuple[int, list[str]]:
-    """Return the disk and, on Linux, the mount that a folder is on: from one mount to another nothing is renamed."""
-    if not hasattr(os, "O_PATH"):
-        return folder.stat().st_dev, []
-    descriptor, mount = os.open(folder, os.O_PATH), []
-    try:
-        with suppress(OSError):  # only Linux mounts a disk twice, and tells
-            about = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
-            mount = re.findall(r"mnt_id:\s+(\d+)", about)
-        return os.fstat(descriptor).st_dev, mount
-    finally:
-        os.close(descriptor)
-
-
-def clear(folder: Path, pattern: str = "*") -> None:
-    """Remove what processes of this machine that live no more, or an earlier one with this number, left in a folder."""
-    for leftover in folder.glob(pattern):
-        match = re.fullmatch(rf".*\.{HOST}\.(\d+)\.\d+\.(new|old)", leftover.name, re.DOTALL)
-        if match and not _lives(int(match[1])):
-            _remove(leftover)
-
-
-def _lives(process: int) -> bool:
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    with suppress(OSError):
-        return b") Z " not in Path(f"/proc/{process}/stat").read_bytes()  # ended, and nobody has asked how
-    return True
-
-
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if there is one."""
     if path.is_dir():
         shutil.rmtree(path)
     elif path.exists():  # to remove nothing where nothing may be written is an error of its own
         path.unlink(missing_ok=True)
+
+
+def clear() -> None:
+    """Remove what killed stages left, where only stages write; whoever calls this runs alone."""
+    for place in (TEMPORARY.parent.glob(".*.tmp-*"), METRICS.rglob(".*.tmp-*")):
+        for leftover in list(place):
+            remove(leftover)
 
 
 def safe_names(names: Iterable[str]) -> list[str]:
@@ -184,9 +118,10 @@ def folded(name: str) -> str:
 
 
 def spreadsheet_safe(name: str) -> str:
-    """Return a name that people gave so that a spreadsheet takes it for text: before what starts a formula stands '.
+    """Return a name with a leading apostrophe if a spreadsheet would run it as a formula, else as it is.
 
-    For tables that people open, not for those that programs read back. The characters: CWE-1236; OWASP, CSV Injection.
+    For tables that people open, not for those that programs read back. The characters are those of OWASP, CSV Injection
+    (CWE-1236).
     """
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 

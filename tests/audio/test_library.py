@@ -80,7 +80,7 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
         ("file,class,artist\na,b,c", "found the columns file, class, artist, expected"),
         ("file,class,class\na,b,c", "found the columns file, class, class, expected"),
         ('file,class\n"a,b', "found no CSV in UTF-8 (unexpected end of data); save it as such"),
-        ("file,class\na", "line 2: found 1 cells, expected 2: file, class; mend or remove them"),
+        ("file,class\na", "line 2: found 1 cells, expected 2: file, class; fix or remove them"),
         ("file,class\na.mp3,b\n,b", "line 3: found the file '.', expected one below the table's folder"),
         ("file,class\n/a.mp3,b", "line 2: found the file '/a.mp3', expected one below"),
         ("file,class\nx/../../a.mp3,b", r"line 2: found the file 'x/../../a.mp3', expected one below"),
@@ -93,7 +93,7 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
             "file,class,group,part\na,b,x,train\nc,b,x,test",
             "line 3: found x in test, expected all of this group",
         ),
-        ("file,class\n" + "a\n" * 17, "line 11: found 1 cells, expected 2: file, class; and 7 more; mend"),
+        ("file,class\n" + "a\n" * 17, "line 11: found 1 cells, expected 2: file, class; and 7 more; fix"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_one_line(tmp_path, text, says):

@@ -11,7 +11,6 @@ from conftest import ROOT
 
 from stages.common.files import UserError
 from stages.common.running import LEAST, LOCK, check_limit, run_command, run_stage, sole_stage
-from stages.common.writing import HOST
 
 NO_MEMORY = "error: not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
 
@@ -74,11 +73,11 @@ def test_two_stages_take_turns(workplace):
         with python(code, **pipes) as second:
             waiting = "waiting for another stage, perhaps of a `dvc` that was killed, to end (data/tmp/lock)\n"
             assert second.stdout.readline() == waiting
-            (LOCK.parent / f"x.{HOST}.{first.pid}.0.new").touch()
+            (LOCK.parent.parent / f".x.tmp-{first.pid}-0").touch()
             first.kill()
             first.wait()
             assert second.stdout.readline() == "writes\n"
-            assert [path.name for path in LOCK.parent.iterdir()] == [LOCK.name]
+            assert sorted(path.name for path in LOCK.parent.parent.iterdir()) == [LOCK.parent.name]
 
 
 def commands():

@@ -9,15 +9,15 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from dvc.fs import localfs
+from dvc.ignore import DvcIgnoreFilter
 
 from stages.common.files import UserError, read_csv, read_json
 from stages.common.writing import (
-    HOST,
     clear,
     replacing,
     replacing_folder,
@@ -52,107 +52,29 @@ def test_an_error_names_the_file_that_people_know(tmp_path, named, told):
     assert refusal.value.strerror == "Permission denied"
 
 
-def left_by(process, path):
-    """Return what a process of this machine with this number leaves of `path`."""
-    return f"{path}.{HOST}.{process}.0.new"
-
-
-def dead_process():
-    """Return the number of a process that lives no more."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        pass
-    return process.pid
-
-
-def test_what_a_killed_process_left_is_cleared_and_a_living_ones_is_not(tmp_path, monkeypatch):
+def test_what_a_killed_process_left_is_cleared_where_only_stages_write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("data/tmp").mkdir(parents=True)
-    dead, alive = dead_process(), os.getppid()
-    for process in (dead, alive, os.getpid()):
-        folder = Path("data/tmp", left_by(process, "prepared"))
-        folder.mkdir()
-        (folder / "half").touch()
-        Path("data/tmp", left_by(process, "a.json")).touch()
-    Path("data/tmp", "lock").touch()
-    Path("data/tmp", f"a.json.elsewhere.{dead}.0.new").touch()  # of another machine on the same disk
-    clear(Path("data/tmp"))
-    kept = {"lock", f"a.json.elsewhere.{dead}.0.new", left_by(alive, "prepared"), left_by(alive, "a.json")}
-    assert {path.name for path in Path("data/tmp").iterdir()} == kept
-
-
-@pytest.mark.parametrize("error", [PermissionError, OverflowError])
-def test_what_may_be_somebody_elses_stays(tmp_path, monkeypatch, error):
-    def kill(process, signal):
-        raise error
-
-    left = tmp_path / left_by(dead_process(), "a.json")
-    left.touch()
-    monkeypatch.setattr(os, "kill", kill)
-    clear(tmp_path)
-    assert left.exists()
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc who lives")
-def test_what_a_process_left_that_nobody_waited_for_is_cleared(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        (tmp_path / left_by(process.pid, "a.json")).touch()
-        clear(tmp_path)
-        assert list(tmp_path.iterdir()) == []
-
-
-def test_what_is_being_written_lies_in_one_place_that_git_does_not_see(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("data").mkdir()
-    for path in (Path("metrics/a.json"), Path("data/b.json"), tmp_path / "c.json"):
-        with replacing(path) as temporary:
-            assert temporary.parent == tmp_path / "data" / "tmp"
-            temporary.write_text("x")
-        assert path.read_text() == "x"
-    assert list(Path("data/tmp").iterdir()) == []
-    said = subprocess.run(["git", "check-ignore", "data/tmp/x"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert said.stdout == "data/tmp/x\n"
-
-
-def test_on_another_disk_or_without_a_project_it_lies_beside(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    left = tmp_path / f".{left_by(dead_process(), 'a[1].json')}"
-    left.touch()
-    with replacing(Path("a[1].json")) as temporary:
-        assert temporary.parent == tmp_path
-        assert temporary.name.startswith(".a[1].json.")
-        assert not left.exists()
-        temporary.write_text("x")
-    Path("data").mkdir()
-    if Path("/dev/shm").is_dir() and Path("/dev/shm").stat().st_dev != tmp_path.stat().st_dev:
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
-            write_bytes(Path(other) / "a", b"x")
-            assert [path.read_bytes() for path in Path(other).iterdir()] == [b"x"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a[1].json", "data"]
-    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # as for somebody else's project
-    with replacing(Path("b.json")) as temporary:
-        assert temporary.parent == tmp_path
-        temporary.touch()
-
-
-def test_another_mount_of_the_same_disk_is_written_to(tmp_path, monkeypatch, mount):
-    """Nothing can be renamed from one mount to another, so it lies beside."""
-    monkeypatch.chdir(tmp_path)
-    for folder in ("data", "volume/folder"):
+    for folder in ("data/.prepared.tmp-7-0", "data/model", "data/tmp", "metrics/plots"):
         Path(folder).mkdir(parents=True)
-    code = (
-        "from pathlib import Path; from stages.common.writing import replacing_folder, write_bytes\n"
-        "write_bytes(Path('volume/a'), b'x')\n"
-        "with replacing_folder(Path('volume/folder')) as folder: (folder / 'a').touch()"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([*mount("volume", "rw"), sys.executable, "-c", code], env=environment, check=True)
-    assert sorted(map(str, Path().rglob("*"))) == [
-        "data",
-        "data/tmp",
-        "volume",
-        *(f"volume/{each}" for each in ("a", "folder", "folder/a")),
-    ]
+    kept = ("data/tmp/lock", "data/model/.listen.html.tmp-7-0", "metrics/plots/f1.json", "data/.gitignore")
+    for path in (*kept, "data/.prepared.tmp-7-0/half", "metrics/.a.json.tmp-7-1", "metrics/plots/.f1.json.tmp-7-2"):
+        Path(path).touch()
+    clear()
+    assert {str(path) for path in Path().rglob("*") if path.is_file()} == set(kept)
+
+
+@pytest.mark.parametrize("place", ["a[1].json", "metrics/a.json", "data/b.json", "data/folder"])
+def test_what_is_being_written_lies_beside_where_neither_git_nor_dvc_sees_it(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    path = Path(place)
+    with replacing_folder(path) if place.endswith("folder") else replacing(path) as temporary:
+        assert temporary.parent == path.parent.absolute()
+        ignored = subprocess.run(["git", "check-ignore", path.with_name(temporary.name)], cwd=ROOT, check=False)
+        assert ignored.returncode == 0
+        assert DvcIgnoreFilter(localfs, str(ROOT)).is_ignored_file(str(ROOT / path.with_name(temporary.name)))
+        temporary.touch()
+        assert temporary.name.startswith(".")
+    assert [path.name for path in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stages.corpus.composer import GENRES, MAX_PITCH, PATTERNS, STYLES, compose
+from stages.corpus.composer import MAX_PITCH, PATTERNS, compose
+from stages.corpus.styles import GENRES, STYLES
 from stages.corpus.synth import DRUMS, VOICES
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from stages.corpus.composer import GENRES, Piece, compose
+from stages.corpus.composer import Piece, compose
+from stages.corpus.styles import GENRES
 from stages.corpus.synth import DRUMS, RATE, VOICES, render, tone
 
 

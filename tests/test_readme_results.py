@@ -2,10 +2,10 @@
 
 from reporting.judged import HARDWARE, UNLIKE
 
+from bench.guides import results
 from stages.common.files import COMPARED, EVALUATED, SELECTED, timing_path
 from stages.common.records import write_by_name
 from stages.common.results import Comparison, Selection, Timing
-from stages.reporting.readme import results
 
 
 def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):

@@ -1,61 +1,15 @@
-"""The guides' marked blocks, filled from what was measured, so that no figure in them is typed by hand.
-
-`<!-- NAME -->` and `<!-- /NAME -->` enclose a block; GUIDES says which guide holds which and what fills it.
-"""
+"""The tables of bench/README.md and docs/experiments.md, from bench/results/."""
 
 import re
-import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from stages.common.files import COMPARED, EVALUATED, UserError, read_json, shown, timing_path
-from stages.common.records import read_by_name
-from stages.common.results import Comparison, Judgement, Timing
-from stages.common.running import run_command
-from stages.common.writing import write_bytes
-from stages.reporting.tables import headline, table, text, with_interval
+from stages.common.files import read_json
+from stages.reporting.tables import table
 
 AGAINST_THE_SVM = "against the SVM"  # a recipe of bench/recipes.py
-
-
-def fill_all() -> None:
-    """Write every block of every guide anew."""
-    for guide, blocks in GUIDES.items():
-        text = guide.read_text(encoding="utf-8")
-        for name, block in blocks.items():
-            text = fill(text, name, block())
-        write_bytes(guide, text.encode())
-
-
-def fill(text: str, name: str, content: str) -> str:
-    """Put `content` between the two marks of a block."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    if len(pattern.findall(text)) != 1:
-        raise UserError(f"expected one block between <!-- {name} --> and <!-- /{name} -->")
-    return pattern.sub(lambda marks: marks[1] + content + marks[2], text)
-
-
-def results() -> str:
-    """Return the table of the committed metrics, what the default run gives, and how simpler models do."""
-    judged, compared = read_by_name(Judgement, EVALUATED), read_by_name(Comparison, COMPARED)
-    hardware = Timing.read(timing_path("cpu")).hardware
-    best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
-    rivals = "; ".join(
-        f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro', judged[name])}"
-        for name, (model, scored) in best.items()
-    )
-    seconds = ", ".join(
-        f"{text(name)} {row.cpu_seconds:.2f} a run, {row.cpu_all_runs_seconds:.2f} all runs"
-        for name, row in compared.items()
-    )
-    versions = hardware.versions
-    return "\n".join(headline(judged)) + (
-        f"\n\nThe best of the baselines on the same split, macro F1: {rivals}.\n\n"
-        f"<sub>{hardware.cpu}, {hardware.cores} cores; Python {versions['python']}, torch {versions['torch']}. "
-        f"Seconds on the CPU: {seconds}. Runs and epochs count from 0.</sub>\n"
-    )
 
 
 def recipes() -> str:
@@ -201,36 +155,3 @@ def front_end() -> str:
     for part in ("decode", "resample", "features"):
         rows.append([f"of ours: {part}", *(f"{row['shares'][part]:.0%}" for row in measured.values())])
     return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"
-
-
-def pipeline() -> str:
-    """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
-    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=False)
-    if drawn.returncode:
-        raise UserError(f"dvc dag: {shown(drawn.stderr.strip(), 1000)}; run this from the repository's root")
-    return f"```mermaid\n{drawn.stdout.strip()}\n```\n"
-
-
-def predict() -> str:
-    """Return what `predict` says of a track of the demo corpus."""
-    command = ["genre", "predict", "data/demo/listen/rock_000.flac", "data/demo/listen/blues_001.flac"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return f"```console\n$ {' '.join(command)}\n{said.strip()}\n```\n"
-
-
-GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
-    Path("README.md"): {"results": results, "predict": predict, "dag": pipeline},
-    Path("docs/experiments.md"): {"recipes": recipes},
-    Path("bench/README.md"): {
-        "speed": speed,
-        "growth": growth,
-        "change": change,
-        "front_end": front_end,
-        "gpu": gpu,
-        "persistent": persistent,
-    },
-}
-
-
-if __name__ == "__main__":
-    run_command(fill_all)
