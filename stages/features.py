@@ -4,7 +4,8 @@ Reads data/audio as stages/audio/library.py says; writes data/features/{mfccs,me
 that `representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
 tracks.csv; and audio.json, which has the sampling rate and whether a group is a track or several. A sample's group is
 the line in tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a
-track's last part shorter than a second is dropped. Neither a track nor the data set need fit into memory.
+track's silent seconds (stages/audio/silence.py) and its last part shorter than a second are dropped. Neither a track
+nor the data set need fit into memory.
 
 Every header is read before any song. What is then worked out stays in data/tmp/features, a few tracks a piece, until
 the data set stands: a stage that was killed, or failed for a song, goes on where it stopped. Classes, groups and parts
@@ -72,8 +73,9 @@ def main() -> None:
     for track in tracks:
         if track.problem:
             print(f"features: {'' if track.clips else 'left out: '}{shown(AUDIO / track.file)} {shown(track.problem)}")
-    samples = sum(track.clips for track in tracks)
-    print(f"features: {samples} samples of {len(tracks) - len(unusable)} tracks in {FEATURES}")
+    samples, silent = sum(track.clips for track in tracks), sum(track.silent for track in tracks)
+    but = f"; silent seconds left out: {silent}" if silent else ""
+    print(f"features: {samples} samples of {len(tracks) - len(unusable)} tracks in {FEATURES}{but}")
 
 
 def asked_for(params: Params) -> tuple[str, ...]:
@@ -203,11 +205,11 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
 def lines(library: Library, tracks: list[Track]) -> Iterator[tuple]:
     """Yield the lines of tracks.csv: the tracks, then the files that are none."""
     for song, track in zip(library.songs, tracks, strict=True):
-        yield *song, round(track.seconds, 3), track.clips, track.rate, track.problem
+        yield *song, round(track.seconds, 3), *track[2:]
     for path in library.unlisted:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, f"is {library.why}"
+        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, f"is {library.why}"
     for path in library.others:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, "is no sound this can decode"
+        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, "is no sound this can decode"
 
 
 if __name__ == "__main__":

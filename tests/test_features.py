@@ -71,7 +71,7 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     assert [row["file"] for row in rows] == [f"{genre}/{name}" for genre in ("folk", "jazz", "soul") for name in names]
     assert rows[0] == {
         "file": "folk/a.wav", "class": "folk", "group": "", "part": "",
-        "seconds": "3.5", "clips": "3", "rate": "8000", "problem": "",
+        "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000", "problem": "",
     }  # fmt: skip
     assert {path.name for path in features.FEATURES.iterdir()} == {*FRONT_ENDS, "tracks.csv", "audio.json"}
     before = arrays()
@@ -276,11 +276,27 @@ def test_what_is_left_out_is_told_and_listed_behind_the_songs(songs, capfd):
     ]
     rows = rows_of_tracks()
     assert [row["file"] for row in rows[12:]] == ["stray.wav", "folk/cover.jpg", "jazz/x.m4a", "list.txt"]
-    assert [row["clips"] for row in rows[:12]] == ["3"] * 12
-    assert {(row["class"], row["clips"]) for row in rows[12:]} == {("", "0")}
+    assert [(row["clips"], row["silent"]) for row in rows[:12]] == [("3", "0")] * 12
+    assert {(row["class"], row["clips"], row["silent"], row["rate"]) for row in rows[12:]} == {("", "0", "0", "0")}
     assert [row["problem"] for row in rows[12:]] == [
         "is in no class's folder", *["is no sound this can decode"] * 3
     ]  # fmt: skip
+
+
+def test_silent_seconds_are_left_out_counted_and_told(songs, capsys):
+    path = features.AUDIO / "jazz" / "a.wav"
+    sound, rate = soundfile.read(path)
+    features.main()
+    whole = {name: np.load(features.FEATURES / name / "X.npy") for name in ("mfccs", "melgrams")}
+    soundfile.write(path, np.concatenate([np.zeros(2 * rate), sound]), rate)
+    features.main()
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "features: 36 samples of 12 tracks in data/features; silent seconds left out: 2"
+    )
+    (row,) = (row for row in rows_of_tracks() if row["silent"] != "0")
+    assert (row["file"], row["seconds"], row["clips"], row["silent"]) == ("jazz/a.wav", "5.5", "3", "2")
+    for name, X in whole.items():
+        np.testing.assert_allclose(np.load(features.FEATURES / name / "X.npy"), X, rtol=1e-4, atol=1e-3)
 
 
 def test_a_song_that_breaks_off_is_in_the_data_set_and_told(songs, capfd):

@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.audio.decode import cut_short, open_sound, read_blocks, why_unusable, windows
 from stages.audio.front_end import FRONT_ENDS, shape_of
+from stages.audio.silence import is_silent
 from stages.common.writing import write_json
 
 
@@ -20,6 +21,7 @@ class Track(NamedTuple):
     file: str
     seconds: float
     clips: int
+    silent: int  # seconds left out because they are silent
     rate: int
     problem: str
 
@@ -55,7 +57,7 @@ def read_header(place: tuple[Path, str]) -> Track:
             rate, seconds = sound.samplerate, sound.frames / sound.samplerate
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem = why_unusable(error)
-    return Track(name, seconds, 0, rate, problem)
+    return Track(name, seconds, 0, 0, rate, problem)
 
 
 def analyse(piece: Piece) -> list[str]:
@@ -78,7 +80,7 @@ def analyse(piece: Piece) -> list[str]:
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     """Add a track's samples to the raw files and return what was heard of it."""
     before = {name: out.tell() for name, out in raw.items()}
-    clips, samples, rate, problem = 0, 0, 0, ""
+    clips, silent, samples, rate, problem = 0, 0, 0, 0, ""
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal samples
@@ -91,19 +93,21 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
             rate = sound.samplerate
             blocks = counted(read_blocks(sound, piece.sample_rate))
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
-                write(raw, {name: FRONT_ENDS[name](heard) for name in raw})
-                clips += len(heard)
+                kept = ~is_silent(heard)
+                write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
+                clips += int(kept.sum())
+                silent += int((~kept).sum())
             problem = cut_short(sound)
     except NotWrittenError as error:  # a full disk is no problem of the track's
         raise error.__cause__ from None
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem, clips = why_unusable(error), 0
     if not clips:
-        problem = problem or "is shorter than a second"
+        problem = problem or ("is silent throughout" if silent else "is shorter than a second")
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    return Track(file, samples / piece.sample_rate, clips, rate, problem)
+    return Track(file, samples / piece.sample_rate, clips, silent, rate, problem)
 
 
 class NotWrittenError(Exception):

@@ -117,6 +117,15 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def spreadsheet_safe(name: str) -> str:
+    """Return a name with a leading apostrophe if a spreadsheet would run it as a formula, else as it is.
+
+    For tables that people open, not for those that programs read back. The characters are those of OWASP, CSV Injection
+    (CWE-1236).
+    """
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
 def write_nothing(folder: Path) -> None:
     """Write a folder for a data set that is not asked for. It holds a note: DVC warns of an empty one."""
     with replacing_folder(folder) as temporary:

@@ -4,7 +4,8 @@
     song = listener("song.mp3")
     song = listener.hear(samples, sample_rate)
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py).
+A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py);
+silent ones (stages/audio/silence.py) have no vote.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from stages.audio.decode import (
     windows,
 )
 from stages.audio.front_end import FRONT_ENDS, settings
+from stages.audio.silence import is_silent
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
 from stages.common.fingerprints import read_cards
@@ -42,8 +44,14 @@ class Song(NamedTuple):
     genre: str  # the likeliest class, or UNKNOWN
     probabilities: dict[str, float]  # of the song as a whole, by class
     starts: np.ndarray  # where each window of a second starts, in seconds, shape (n,)
-    seconds: np.ndarray  # each window's probabilities, shape (n, classes)
+    seconds: np.ndarray  # each window's probabilities, shape (n, classes); NaN where it is silent
+    silent: np.ndarray  # whether each window is, shape (n,), bool
     cut_short: str = ""  # where a file breaks off before its time
+
+    @property
+    def silent_seconds(self) -> float:
+        """How much of it is silent: a window stands for the time until the next one starts, the last for a second."""
+        return round(float(np.diff(self.starts, append=self.starts[-1] + 1)[self.silent].sum()), 3)
 
 
 class Listener:
@@ -111,18 +119,23 @@ class Listener:
     def _hear(self, sound, path: Path | None) -> Song:
         import torch
 
-        front_end, heard = FRONT_ENDS[self.card.representation], []
+        front_end, heard, quiet = FRONT_ENDS[self.card.representation], [], []
         with torch.inference_mode():
             for clips in windows(read_blocks(sound, self.sample_rate), self.sample_rate, self.hop):
                 x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
                 heard.append(torch.softmax(self.model(x).double(), dim=1).numpy())
+                quiet.append(is_silent(clips))
         if not heard:
             raise DecodeError("is shorter than half a second")
-        seconds = np.concatenate(heard)
+        seconds, silent = np.concatenate(heard), np.concatenate(quiet)
+        if silent.all():
+            gaps = self.hop > self.sample_rate  # between the windows, where there may be sound
+            raise DecodeError("is silent in every window; choose a smaller hop" if gaps else "is silent throughout")
+        seconds[silent] = np.nan
         starts = np.arange(len(seconds)) * self.hop / self.sample_rate
-        whole, classes = verdict(seconds), self.card.classes
+        whole, classes = verdict(seconds[~silent]), self.card.classes
         genre = classes[whole.argmax()] if whole.max() >= self.unknown else UNKNOWN
-        return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds)
+        return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds, silent)
 
 
 class Samples:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stages.common.drawing import label
 from stages.common.files import UserError, kind
-from stages.common.writing import check_replaceable, csv_writer, replacing, safe_names
+from stages.common.writing import check_replaceable, csv_writer, replacing, safe_names, spreadsheet_safe
 from stages.listening.strip import verdict_of
 from stages.listening.timeline import timeline
 
@@ -26,31 +26,32 @@ if TYPE_CHECKING:
 
 @contextmanager
 def song_table(path: Path, classes: list[str]) -> Iterator["Take"]:
-    """Write a CSV with a line a song: file, genre, the likeliest class's probability, and every class's."""
-    with csv_writer(path, ["file", "genre", "probability", *classes]) as write:
+    """Write a CSV with a line a song: file, genre, likeliest class's probability, silent seconds, every probability."""
+    with csv_writer(path, ["file", "genre", "probability", "silent", *map(spreadsheet_safe, classes)]) as write:
 
         def take(song: "Song") -> None:
-            values = song.probabilities.values()
-            write([str(song.path), song.genre, max(values), *values])
+            values, names = song.probabilities.values(), map(spreadsheet_safe, (str(song.path), song.genre))
+            write([*names, max(values), song.silent_seconds, *values])
 
         yield take
 
 
 @contextmanager
 def second_table(path: Path, classes: list[str]) -> Iterator["Take"]:
-    """Write a CSV with a line a window: file, where the window starts (s), and every class's probability."""
-    with csv_writer(path, ["file", "start", *classes]) as write:
+    """Write a CSV with a line a window: file, where it starts (s), every class's probability, empty if it is silent."""
+    with csv_writer(path, ["file", "start", *map(spreadsheet_safe, classes)]) as write:
 
         def take(song: "Song") -> None:
-            for start, row in zip(song.starts.tolist(), song.seconds.tolist(), strict=True):
-                write([str(song.path), start, *row])
+            file, nothing = spreadsheet_safe(str(song.path)), [None] * len(classes)
+            for start, row, silent in windows_of(song):
+                write([file, start, *(nothing if silent else row)])
 
         yield take
 
 
 @contextmanager
 def json_list(path: Path) -> Iterator["Take"]:
-    """Write a JSON list of songs: [{file, genre, probabilities, seconds: [{start, probabilities}]}]."""
+    """Write a JSON list of songs: [{file, genre, probabilities, silent, seconds: [{start, probabilities}]}]."""
     with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
         between = "[\n"
 
@@ -69,11 +70,17 @@ def as_json(song: "Song") -> dict:
         "file": str(song.path),
         "genre": song.genre,
         "probabilities": song.probabilities,
+        "silent": song.silent_seconds,
         "seconds": [
-            {"start": start, "probabilities": dict(zip(song.probabilities, row, strict=True))}
-            for start, row in zip(song.starts.tolist(), song.seconds.tolist(), strict=True)
+            {"start": start, "probabilities": None if silent else dict(zip(song.probabilities, row, strict=True))}
+            for start, row, silent in windows_of(song)
         ],
     }
+
+
+def windows_of(song: "Song") -> Iterator[tuple[float, list[float], bool]]:
+    """Yield where each window starts, its probabilities, and whether it is silent."""
+    return zip(song.starts.tolist(), song.seconds.tolist(), song.silent.tolist(), strict=True)
 
 
 @contextmanager

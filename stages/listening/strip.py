@@ -13,23 +13,30 @@ if TYPE_CHECKING:
     from stages.listening.listener import Song
 
 LINE = 60  # letters of a song's strip at most
+SILENT = "-"  # no class's letter
 
 
 def describe(song: "Song", every_second: bool) -> str:
     """Return a song's genre, its probability and its strip, and every second's probabilities if wanted."""
     classes = list(song.probabilities)
     letters, names = initials(classes), [shown(name) for name in classes]
-    drawn = strip(song.seconds, letters)
+    drawn = strip(song.seconds, song.silent, letters)
     hop = song.starts[1] if len(song.starts) > 1 else 1
-    span = f"{clock(song.starts[-1] + 1)}, {hop * len(song.starts) / len(drawn):.3g} s a letter"
+    length = song.starts[-1] + 1
+    span = f"{clock(length)}, {hop * len(song.starts) / len(drawn):.3g} s a letter"
     told = zip(letters, names, strict=True)
     legend = few_of([f"{letter}={name}" for letter, name in told if len(names) <= FEW or letter in drawn], " ")
+    if SILENT in drawn:
+        legend += f" {SILENT}=silent"
+    mostly = song.silent_seconds > length / 2
+    silent = f" ({clock(song.silent_seconds)} of {clock(length)} is silent)" if mostly else ""
     but = f" (but the file {song.cut_short})" if song.cut_short else ""
-    lines = [f"{shown(song.path)}: {verdict_of(song)}{but}", f"  {drawn}  {span}  {legend}"]
+    lines = [f"{shown(song.path)}: {verdict_of(song)}{silent}{but}", f"  {drawn}  {span}  {legend}"]
     if every_second:
         lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))
-        for start, row in zip(song.starts, song.seconds, strict=True):
-            lines.append("  " + " ".join([f"{start:8.2f}", *(f"{value:10.3f}" for value in row)]))
+        for start, row, silent in zip(song.starts, song.seconds, song.silent, strict=True):
+            cells = [f"{'silent':>10}"] if silent else [f"{value:10.3f}" for value in row]
+            lines.append("  " + " ".join([f"{start:8.2f}", *cells]))
     return "\n".join(lines)
 
 
@@ -52,7 +59,14 @@ def initials(classes: list[str]) -> list[str]:
     return [*letters[: len(classes)], *"." * (len(classes) - len(letters))]
 
 
-def strip(seconds: np.ndarray, letters: list[str]) -> str:
-    """Return a letter for each window, or for equal stretches of a long song that are summed up like a song."""
-    stretches = np.array_split(seconds, min(LINE, len(seconds)))
-    return "".join(letters[verdict(stretch).argmax()] for stretch in stretches)
+def strip(seconds: np.ndarray, silent: np.ndarray, letters: list[str]) -> str:
+    """Return a letter for each window, or for equal stretches of a long song that are summed up like a song.
+
+    Args:
+        seconds: each window's probabilities, shape (n, classes).
+        silent: which windows have no vote, shape (n,); a stretch of nothing else is SILENT.
+        letters: of each class.
+    """
+    stretches = np.array_split(np.arange(len(seconds)), min(LINE, len(seconds)))
+    voting = [seconds[stretch[~silent[stretch]]] for stretch in stretches]
+    return "".join(letters[verdict(votes).argmax()] if len(votes) else SILENT for votes in voting)

@@ -16,13 +16,13 @@ def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarr
         path: the PNG to write.
         title: what it says above.
         starts: where each window of a second starts, in seconds, shape (windows,).
-        probabilities: shape (windows, classes).
+        probabilities: shape (windows, classes); where they are NaN the picture stays blank.
         classes: their names.
     """
     edges = np.append(starts, starts[-1] + 1)
-    values = np.vstack([probabilities, probabilities[-1]]).T  # the last window lasts to its end
+    sides = np.repeat(edges, 2)[1:-1]  # of each window the left and the right: one alone between blanks has a width
     with drawing(path, 1, 10, 3.6) as (axes,):
-        areas = axes.stackplot(edges, values, colors=COLOURS, step="post")
+        areas = axes.stackplot(sides, np.repeat(probabilities, 2, axis=0).T, colors=COLOURS)
         axes.set(title=title, xlabel="time (min:s)", ylabel="probability")
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1))
         tick = next(step for step in TICKS if edges[-1] <= 12 * step or step == TICKS[-1])

@@ -29,8 +29,8 @@ def test_a_piece_holds_its_tracks_samples_one_after_the_other(piece):
     found = np.fromfile(piece.numbers("mfccs"), np.float32).reshape(-1, 26)
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-3)
     assert json.loads(piece.done().read_text()) == [
-        ["jazz/0.wav", 2.5, 2, 8000, ""],
-        ["jazz/1.wav", 3.2, 3, 8000, ""],
+        ["jazz/0.wav", 2.5, 2, 0, 8000, ""],
+        ["jazz/1.wav", 3.2, 3, 0, 8000, ""],
     ]
 
 
@@ -57,12 +57,40 @@ def test_a_track_that_is_cut_short_is_kept_up_to_there(piece):
         path.write_bytes(path.read_bytes()[: 44 + int(seconds * 16000)])
     analyse(piece)
     first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
-    assert first == Track("jazz/0.wav", 2.4, 2, 8000, "")  # a tenth of a second is not worth a word
-    assert second == Track("jazz/1.wav", 0.7, 0, 8000, "breaks off after 0.7 s of 3.2 s")
+    assert first == Track("jazz/0.wav", 2.4, 2, 0, 8000, "")  # a tenth of a second is not worth a word
+    assert second == Track("jazz/1.wav", 0.7, 0, 0, 8000, "breaks off after 0.7 s of 3.2 s")
     assert piece.numbers("mfccs").stat().st_size == 2 * 26 * 4
 
 
+def test_silent_seconds_are_no_samples(piece):
+    """They are counted; the others give what they give without them."""
+    sound, rate = soundfile.read(piece.folder / "jazz" / "1.wav")
+    hiss = 1e-4 * sound[:8000]  # below -80 dBFS
+    first, second, third = sound[:24000].reshape(3, 8000)
+    gap = np.concatenate([hiss, first, np.zeros(16000), second, third, hiss[:4000]])
+    soundfile.write(piece.folder / "jazz" / "0.wav", gap, rate)
+    analyse(piece)
+    assert json.loads(piece.done().read_text()) == [
+        ["jazz/0.wav", 6.5, 3, 3, 8000, ""],
+        ["jazz/1.wav", 3.2, 3, 0, 8000, ""],
+    ]
+    with_gap, without = np.fromfile(piece.numbers("mfccs"), np.float32).reshape(2, 3, 26)
+    np.testing.assert_allclose(with_gap, without, rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1e-4])
+def test_a_track_of_silent_seconds_alone_is_silent_throughout(piece, level):
+    """Be it of zeros or of hiss; a rest shorter than a second is left out anyway."""
+    hiss = level * np.random.default_rng(0).uniform(-0.5, 0.5, 20000)
+    soundfile.write(piece.folder / "jazz" / "0.wav", hiss, 8000)
+    analyse(piece)
+    first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
+    assert first == Track("jazz/0.wav", 2.5, 0, 2, 8000, "is silent throughout")
+    assert second.clips == 3
+    assert piece.numbers("mfccs").stat().st_size == 3 * 26 * 4
+
+
 def test_a_header_tells_the_length_or_what_is_wrong(piece):
-    assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", 3.2, 0, 8000, "")
+    assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", 3.2, 0, 0, 8000, "")
     (piece.folder / "jazz" / "2.wav").write_text("no sound")
     assert "can be decoded" in read_header((piece.folder, "jazz/2.wav")).problem

@@ -17,7 +17,15 @@ from dvc.fs import localfs
 from dvc.ignore import DvcIgnoreFilter
 
 from stages.common.files import UserError, read_csv, read_json
-from stages.common.writing import clear, replacing, replacing_folder, write_bytes, write_csv, write_json
+from stages.common.writing import (
+    clear,
+    replacing,
+    replacing_folder,
+    spreadsheet_safe,
+    write_bytes,
+    write_csv,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
@@ -237,6 +245,15 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path):
 
 
 NAMES = ["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb", "a|b", "$a$", " a ", "ü", "日本", "'", "=1+1", "best", "", "caf\udce9"]
+
+
+def test_what_starts_a_formula_gets_an_apostrophe_and_nothing_else_does():
+    kept = {chr(code) for code in range(128)} - set("=+-@\t\r")
+    assert {first for first in map(chr, range(128)) if spreadsheet_safe(f"{first}1+1") == f"'{first}1+1"} == set(
+        "=+-@\t\r"
+    )
+    for name in ("", "a=1", "songs/=1.mp3", *(f"{first}1+1" for first in kept)):
+        assert spreadsheet_safe(name) == name
 
 
 def test_any_name_comes_back_from_csv_and_json(tmp_path):

@@ -95,6 +95,53 @@ def test_a_file_that_breaks_off_is_heard_up_to_there(listener):
     assert np.array_equal(song.seconds, listener.hear(sound[:16000], 8000).seconds)
 
 
+def test_silent_seconds_have_no_vote(listener):
+    """In front, in the midst, behind, be they of zeros or of hiss; the others are heard as without them."""
+    first, second = noise(16000, 1, "float64"), noise(24000, 1, "float64")[::-1]
+    hiss = 1e-4 * second[:8000]  # below -80 dBFS
+    without = listener.hear(np.concatenate([first, second]), 8000)
+    song = listener.hear(np.concatenate([np.zeros((24000, 1)), first, hiss, second, hiss, hiss[:6000]]), 8000)
+    assert song.silent.tolist() == [True] * 3 + [False] * 2 + [True] + [False] * 3 + [True] * 2
+    assert np.isnan(song.seconds[song.silent]).all()
+    np.testing.assert_allclose(song.seconds[~song.silent], without.seconds, rtol=1e-4)
+    assert list(song.probabilities.values()) == pytest.approx(list(without.probabilities.values()), rel=1e-4)
+    assert (song.genre, song.silent_seconds, without.silent_seconds) == (without.genre, 6, 0)
+    assert not without.silent.any()
+
+
+@pytest.mark.parametrize(
+    ("hop", "silent", "seconds"),
+    [
+        (0.5, [True] * 5 + [False] * 6, 2.5),  # the window from 2.5 s holds half a second of sound
+        (0.3, [True] * 7 + [False] * 11, 2.1),
+        (2, [True, True, False], 4),  # what lies between the windows is not heard
+    ],
+)
+def test_a_window_is_silent_wherever_it_starts(workplace, hop, silent, seconds):
+    make_model("mfccs")
+    song = Listener(CARD, hop=hop).hear(np.concatenate([np.zeros((24000, 1)), noise(24000, 1, "float64")]), 8000)
+    assert song.silent.tolist() == silent
+    assert song.silent_seconds == seconds
+
+
+def test_the_zeros_that_fill_the_last_window_count_as_silence(listener):
+    """Half a second at -68 dBFS is a second at -71; at -66 dBFS it is one at -69."""
+    for level, silent in ((-68, True), (-66, False)):
+        rest = np.full((4000, 1), 10 ** (level / 20))
+        song = listener.hear(np.concatenate([noise(8000, 1, "float64"), rest]), 8000)
+        assert song.silent.tolist() == [False, silent]
+
+
+@pytest.mark.parametrize(("hop", "says"), [(1, "is silent throughout"), (2, "is silent in every window; choose a sm")])
+def test_a_song_without_a_vote_is_refused(workplace, hop, says):
+    """Of hiss, or, heard with gaps, of sound that no window meets."""
+    make_model("mfccs")
+    sound = 1e-4 * noise(24000, 1, "float64")
+    sound[8000:16000] *= 1 if hop == 1 else 1e4
+    with pytest.raises(UserError, match=f"^samples: {says}"):
+        Listener(CARD, hop=hop).hear(sound, 8000)
+
+
 def test_a_model_is_loaded_from_wherever_its_card_is(listener, tmp_path):
     sound = noise(16000, 1, "float32")
     expected = listener.hear(sound, 8000).seconds

@@ -15,9 +15,11 @@ CLASSES = ["a/b", "..", 'ünder, "score"']
 
 
 def song(name, genre="..", seed=0):
-    seconds = np.random.default_rng(seed).dirichlet(np.ones(3), 4)
+    """Return a song of four windows, half a second apart, of which the second one is silent."""
+    seconds, silent = np.random.default_rng(seed).dirichlet(np.ones(3), 4), np.arange(4) == 1
+    seconds[silent] = np.nan
     whole = dict(zip(CLASSES, [0.1, 0.7, 0.2], strict=True))
-    return Song(Path(name), genre, whole, np.arange(4) * 0.5, seconds)
+    return Song(Path(name), genre, whole, np.arange(4) * 0.5, seconds, silent)
 
 
 @pytest.fixture
@@ -47,8 +49,9 @@ def test_every_form_tells_the_same(here):
             "file": str(each.path),
             "genre": each.genre,
             "probabilities": {"a/b": 0.1, "..": 0.7, CLASSES[2]: 0.2},
+            "silent": 0.5,
             "seconds": [
-                {"start": i / 2, "probabilities": dict(zip(CLASSES, row.tolist(), strict=True))}
+                {"start": i / 2, "probabilities": None if i == 1 else dict(zip(CLASSES, row.tolist(), strict=True))}
                 for i, row in enumerate(each.seconds)
             ],
         }
@@ -56,14 +59,37 @@ def test_every_form_tells_the_same(here):
     ]
     assert Path("c.json").read_text() == json.dumps(expected, indent=2) + "\n"
     assert rows("a.csv") == [
-        ["file", "genre", "probability", *CLASSES],
-        ["x/é.mp3", "..", "0.7", "0.1", "0.7", "0.2"],
-        ["y\udce9.ogg", "unknown", "0.7", "0.1", "0.7", "0.2"],
+        ["file", "genre", "probability", "silent", *CLASSES],
+        ["x/é.mp3", "..", "0.7", "0.5", "0.1", "0.7", "0.2"],
+        ["y\udce9.ogg", "unknown", "0.7", "0.5", "0.1", "0.7", "0.2"],
     ]
     assert rows("b.csv")[0] == ["file", "start", *CLASSES]
-    assert [[row[0], *map(float, row[1:])] for row in rows("b.csv")[1:]] == [
-        [str(each.path), i / 2, *second] for each in heard for i, second in enumerate(each.seconds.tolist())
+    assert rows("b.csv")[1:] == [
+        [str(each.path), str(i / 2), *(["", "", ""] if i == 1 else map(str, second))]
+        for each in heard
+        for i, second in enumerate(each.seconds.tolist())
     ]
+
+
+def test_names_are_no_formulas_to_a_spreadsheet(here):
+    """Neither of songs nor of classes, in any cell; numbers stay numbers, and JSON has names as they are."""
+    classes = ["=1+1", "@rock", "-pop"]
+    odd = song("+é.mp3", "=1+1")._replace(probabilities=dict(zip(classes, [0.7, 0.2, 0.1], strict=True)))
+    with (
+        outputs.song_table(Path("a.csv"), classes) as a,
+        outputs.second_table(Path("b.csv"), classes) as b,
+        outputs.json_list(Path("c.json")) as c,
+    ):
+        for take in (a, b, c):
+            take(odd)
+    assert rows("a.csv") == [
+        ["file", "genre", "probability", "silent", "'=1+1", "'@rock", "'-pop"],
+        ["'+é.mp3", "'=1+1", "0.7", "0.5", "0.7", "0.2", "0.1"],
+    ]
+    assert rows("b.csv")[0] == ["file", "start", "'=1+1", "'@rock", "'-pop"]
+    assert {row[0] for row in rows("b.csv")[1:]} == {"'+é.mp3"}
+    (told,) = json.loads(Path("c.json").read_text())
+    assert (told["file"], told["genre"], list(told["probabilities"])) == ("+é.mp3", "=1+1", classes)
 
 
 def test_no_songs_make_an_empty_list(here):

@@ -100,6 +100,25 @@ def test_every_form_tells_the_same(here, monkeypatch, capsys):
     assert sorted(path.name for path in Path("pics").iterdir()) == [f"{path.name}.png" for path in paths]
 
 
+def test_silence_in_front_changes_no_verdict(here, monkeypatch, capsys):
+    for path in Path("songs").iterdir():
+        sound, rate = soundfile.read(path)
+        soundfile.write(here / path.name, np.concatenate([np.zeros(20 * rate), sound]), rate)
+    for representation in ("mfccs", "melgrams"):
+        names = sorted(path.name for path in Path("songs").iterdir())
+        for place, out in (("songs", "whole.json"), ("", "padded.json")):
+            paths = [Path(place, name) for name in names]
+            run(monkeypatch, *paths, "--representation", representation, "--json", out)
+        whole, padded = read_json(Path("whole.json")), read_json(Path("padded.json"))
+        assert [song["silent"] for song in whole] == [0] * 8
+        assert [song["silent"] for song in padded] == [20] * 8
+        for one, other in zip(whole, padded, strict=True):
+            assert other["genre"] == one["genre"]
+            assert other["probabilities"] == pytest.approx(one["probabilities"], abs=0.02)
+            assert [each["probabilities"] is None for each in other["seconds"]] == [True] * 20 + [False] * 8
+    assert capsys.readouterr().out.count(" (0:20 of 0:28 is silent)\n") == 16
+
+
 def test_an_unknown_genre_is_unknown_in_every_form(here, monkeypatch, capsys):
     run(monkeypatch, "songs", "--json", "all.json")
     surest = sorted(max(song["probabilities"].values()) for song in read_json(Path("all.json")))
@@ -166,7 +185,7 @@ def test_of_many_songs_no_seconds_are_kept(here, monkeypatch):
             seconds = np.full((1, 4), 0.25)
             alive[path] = seconds
             most.append(len(alive))
-            return Song(path, "pop", dict.fromkeys(self.card.classes, 0.25), np.zeros(1), seconds)
+            return Song(path, "pop", dict.fromkeys(self.card.classes, 0.25), np.zeros(1), seconds, np.zeros(1, bool))
 
     monkeypatch.setattr(predict, "Listener", Listener)
     monkeypatch.setattr(predict, "find_songs", lambda places: paths)

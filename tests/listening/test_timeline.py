@@ -17,8 +17,22 @@ def test_a_timeline_stacks_the_classes_up_to_the_end_of_the_last_second(tmp_path
         assert lower.contains_point((time, share - 0.01))
         assert upper.contains_point((time, share + 0.01))
         assert upper.contains_point((time, 0.99))
+    assert all(len(area.get_paths()) == 1 for area in axes.collections)
     assert (axes.get_title(), axes.get_xlim(), axes.get_ylim()) == ("a song", (0, 2), (0, 1))
     assert list(legend(axes).items()) == [
         (COLOURS[1].lower(), "_rock"), (COLOURS[0].lower(), "blues")
     ]  # fmt: skip
     assert [axes.xaxis.get_major_formatter()(second) for second in (0, 61, 3600)] == ["0:00", "1:01", "60:00"]
+
+
+def test_silent_stretches_are_blank_and_a_second_between_them_is_drawn(tmp_path, panels):
+    probabilities = np.full((6, 2), np.nan)
+    probabilities[[1, 4, 5]] = [0.25, 0.75]
+    timeline(tmp_path / "a.png", "a song", np.arange(6), probabilities, ["blues", "rock"])
+    (axes,) = panels()
+    spans = [(0, 1, False), (1, 2, True), (2, 4, False), (4, 6, True)]
+    for area, share in zip(axes.collections, (0.1, 0.9), strict=True):
+        for start, end, drawn in spans:
+            for time in (start + 0.01, end - 0.01):
+                assert any(path.contains_point((time, share)) for path in area.get_paths()) == drawn, time
+    assert axes.get_xlim() == (0, 6)
