@@ -30,8 +30,8 @@ from stages.training import closed_form, graphs
 from stages.training.devices import start, why_missing
 from stages.training.job import Job
 from stages.training.loop import fit
-from stages.training.runs import threads_for
 from stages.training.timing import Clock, hardware
+from stages.training.worker import threads_for
 
 RESULTS = Path("bench/results")
 GPU = torch.device("cuda")
@@ -122,7 +122,7 @@ def agreement(parts: dict[str, Part], on_gpu: dict[str, Part], n_classes: int) -
 def cnn(repeat: int, parts: dict[str, Part], n_classes: int) -> dict[str, float]:
     """Return the seconds of an epoch of the CNN, on as many threads of the CPU as the pipeline takes and on the GPU."""
     on_gpu = {part: tuple(tensor.to(GPU) for tensor in both) for part, both in parts.items()}
-    job = Job("cnn", tuple(parts["train"][0].shape[1:]), [], n_classes, RECIPE, [0], False)
+    job = Job("", "cnn", tuple(parts["train"][0].shape[1:]), [], n_classes, RECIPE, 0, range(1), False)
     threads = threads_for(job, cores())
     who = {f"ours, CPU, {threads} threads": (parts, range(1))}
     who |= {f"ours, {runs} at once": (on_gpu, range(runs)) for runs in AT_ONCE[:2]}

@@ -8,11 +8,11 @@ import os
 import shutil
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from pathlib import Path
 from time import time
-from typing import Any
 
 from tqdm import tqdm
 
@@ -25,11 +25,10 @@ from stages.common.results import Timing
 from stages.common.running import run_stage
 from stages.models.network import check_network
 from stages.training.devices import DeviceError, why_missing
-from stages.training.job import Job, Recipe
-from stages.training.timing import Trained, timed
-from stages.training.worker import Done, Task, train_task
+from stages.training.job import Job, Recipe, Setting, Trained
+from stages.training.timing import timed
 
-PRELOAD = ["stages.training.runs", "stages.models.snapshots", "safetensors.torch"]  # what takes long to import
+PRELOAD = ["stages.training.worker", "safetensors.torch"]  # what takes long to import
 
 
 def main() -> None:
@@ -61,83 +60,101 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
         params: the parameters.
         started: when the stage started, seconds since 1970.
     """
-    description = read_description()
-    jobs, used = jobs_of(params, description), params.model_dump(mode="json", include=set(TRAINING))
-    learns = of_training(description.fingerprint, used)
-    done: dict[str, list[Done]] = {name: [] for name in jobs}
-    with tqdm(total=len(jobs) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
-        for each in carry_out(device, params, (Path.cwd(), device, description, jobs, learns), teller(progress)):
-            done[each.name].append(each)
-            if sum(len(one.trained.numbers) for one in done[each.name]) == params.runs:
-                done[each.name].sort(key=lambda one: one.trained.numbers.start)
-                for line in outcome(f"train_{device}: {each.name}", [one.trained for one in done[each.name]], params):
+    description, used = read_description(), params.model_dump(mode="json", include=set(TRAINING))
+    jobs, learns = jobs_of(params, description, device), of_training(description.fingerprint, used)
+    networks = {job.name: job.network for job in jobs}
+    done: dict[str, list[Trained]] = {name: [] for name in networks}
+    with tqdm(total=len(networks) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
+        tell = teller(progress)
+        for each in carry_out(jobs, Setting(Path.cwd(), device, description, learns, 1, firsts(jobs)), params, tell):
+            own = done[each.job.name]
+            own.append(each)
+            tell([each.job.name, each.job.runs.start, sum(map(len, each.epochs))])
+            if sum(len(one.job.runs) for one in own) == params.runs:
+                own.sort(key=lambda one: one.job.runs.start)
+                for line in outcome(f"train_{device}: {each.job.name}", own, params):
                     progress.write(line)
-    epochs = {name: [own for each in all_runs for own in each.trained.epochs] for name, all_runs in done.items()}
-    return (
-        History(
-            fingerprint=learns,
-            params=used,
-            representations={name: Runs(network=job.network, runs=epochs[name]) for name, job in jobs.items()},
-        ),
-        times(done, jobs, sum(description.counts["train"].values()), started),
-    )
+    runs = {name: [epochs for each in own for epochs in each.epochs] for name, own in done.items()}
+    learnt = {name: Runs(network=networks[name], runs=own) for name, own in runs.items()}
+    history = History(fingerprint=learns, params=used, representations=learnt)
+    return history, times(done, sum(description.counts["train"].values()), started)
 
 
-def carry_out(device: str, params: Params, common: tuple, told: Callable[[Any], None]):
-    """Yield each group of runs as it is done, the longest first: on a GPU here, else on all cores or a cluster."""
-    jobs = common[3]
-    todo = [(name, numbers) for name, job in jobs.items() for numbers in job.groups(device == "gpu")]
-    todo.sort(key=lambda item: -jobs[item[0]].multiply_adds())
-    address = tasks.cluster_address(params.scheduler) if device == "cpu" else None
-    processes = min(tasks.cores(), len(todo)) if device == "cpu" else 1
-    share = 1 if address else tasks.cores() // processes
-    items = [Task(*common, share, name, numbers) for name, numbers in todo]
+def jobs_of(params: Params, description: Description, device: str) -> list[Job]:
+    """Return what to train, the longest first: on a GPU all runs of a representation in one job, else each in one."""
+    recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
+    every = {"improved": False, "every": True}[params.snapshots]
+    together = params.runs if device == "gpu" else 1
+    jobs = [
+        Job(
+            name=name,
+            network=network_of(params, name, about.shape),
+            shape=about.shape,
+            hidden=params.hidden,
+            n_classes=len(description.classes),
+            recipe=recipe,
+            seed=params.seed,
+            runs=range(first, first + together),
+            keep_every=every,
+        )
+        for name, about in description.representations.items()
+        for first in range(0, params.runs, together)
+    ]
+    return sorted(jobs, key=lambda job: -job.multiply_adds())
+
+
+def firsts(jobs: list[Job]) -> list[Job]:
+    """Return the first job of each representation."""
+    return list({job.name: job for job in reversed(jobs)}.values())[::-1]
+
+
+def carry_out(jobs: list[Job], setting: Setting, params: Params, hear: Callable[[list], None]) -> Iterator[Trained]:
+    """Yield what came of each job as it is done: on a GPU here, else on all cores or a cluster."""
+    if setting.device == "gpu":
+        return tasks.in_this_process(partial(work, setting._replace(cores=tasks.cores())), jobs, hear)
+    address = tasks.cluster_address(params.scheduler)
     if address:
-        return tasks.on_cluster(train_task, items, address, told)
+        return tasks.on_cluster(partial(work, setting), jobs, address)
+    processes = min(tasks.cores(), len(jobs))
+    share = partial(work, setting._replace(cores=tasks.cores() // processes))
     if processes == 1:
-        return tasks.in_this_process(train_task, items, told)
-    return tasks.on_processes(train_task, items, processes, PRELOAD, told)
+        return tasks.in_this_process(share, jobs, hear)
+    return tasks.on_processes(share, jobs, processes, PRELOAD, hear)
 
 
-def teller(progress: tqdm) -> Callable[[Any], None]:
-    """Return what moves the bar as the runs tell of their epochs; one that a dying worker began is told of again."""
-    told: dict[tuple[str, int], int] = {}
+def work(setting: Setting, job: Job) -> Trained:
+    """Do a job; here, where no torch is imported before a worker does."""
+    from stages.training.worker import train_job
+
+    return train_job(setting, job)
+
+
+def teller(progress: tqdm) -> Callable[[list], None]:
+    """Return what moves the bar as jobs report; one that a dying worker began is reported again."""
+    so_far: dict[tuple[str, int], int] = {}
 
     def tell(said: list) -> None:
-        name, first, epochs, loss, f1 = said
-        told[name, first] = epochs
+        name, first, epochs, *scores = said
+        so_far[name, first] = epochs
         progress.set_description(f"{name} run {first + 1}", refresh=False)
-        progress.set_postfix(loss=f"{loss:.3f}", f1=f"{f1:.3f}", refresh=False)
-        progress.update(sum(told.values()) - progress.n)
+        if scores:
+            progress.set_postfix(loss=f"{scores[0]:.3f}", f1=f"{scores[1]:.3f}", refresh=False)
+        progress.update(sum(so_far.values()) - progress.n)
 
     return tell
 
 
-def times(done: dict[str, list[Done]], jobs: dict[str, Job], n_train: int, started: float) -> Timing:
+def times(done: dict[str, list[Trained]], n_train: int, started: float) -> Timing:
     """Return how long the runs took, on what; `started` is when the stage did, seconds since 1970."""
-    every = [each for all_runs in done.values() for each in all_runs]
-    hosts = sorted({each.host for each in every})
+    every = [each for own in done.values() for each in own]
+    hosts = sorted({each.process[0] for each in every})
     peak = max(each.peak_mib for each in every)
     return Timing(
         hardware=every[0].hardware | ({"hosts": hosts} if len(hosts) > 1 else {}),
-        start_seconds=min(each.trained.started for each in every) - started,
-        representations={
-            name: timed(job, [each.trained for each in done[name]], len({each.process for each in done[name]}), n_train)
-            for name, job in jobs.items()
-        },
+        start_seconds=min(each.started for each in every) - started,
+        representations={name: timed(own, n_train) for name, own in done.items()},
         **({"peak_mib": peak} if peak else {}),
     )
-
-
-def jobs_of(params: Params, description: Description) -> dict[str, Job]:
-    """Return what to train on each representation."""
-    jobs = {}
-    for name, about in description.representations.items():
-        recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
-        seeds = [params.seed + run for run in range(params.runs)]
-        network, every = network_of(params, name, about.shape), {"improved": False, "every": True}[params.snapshots]
-        jobs[name] = Job(network, about.shape, params.hidden, len(description.classes), recipe, seeds, every)
-    return jobs
 
 
 def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
@@ -197,4 +214,6 @@ def why_skipped(device: str) -> str | None:
 
 
 if __name__ == "__main__":
+    from stages.train import main  # by its own name, under which other processes find what they are to call
+
     run_stage(main)

@@ -358,7 +358,7 @@ def test_samples_that_do_not_fit_into_memory(workplace):
 
 @pytest.mark.parametrize("grouped", [True, False])
 def test_a_sample_takes_a_few_bytes_of_memory(workplace, grouped):
-    """Six million of them: some 45 bytes each, of which few are at once in use."""
+    """Six million of them."""
     n = 6_000_000
     track = np.arange(n, dtype=np.int32) // 30
     zeros(workplace / "data/mine/numbers/X.npy", (n, 1), "i1")

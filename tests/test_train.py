@@ -11,11 +11,12 @@ from conftest import ROOT, save_dataset, write_params
 from safetensors.torch import load_file
 
 from stages import prepare, train
-from stages.common.files import SNAPSHOTS, UserError, read_json
+from stages.common.files import DESCRIPTION, SNAPSHOTS, UserError, read_json
 from stages.common.fingerprints import of_training
 from stages.common.params import TRAINING, load_params
+from stages.common.records import Description
 from stages.common.results import PARTS_OF_TIME
-from stages.training import runs, timing, worker
+from stages.training import timing, worker
 from stages.training.devices import DeviceError
 from stages.training.job import Job, Recipe
 from stages.training.optimizer import OptimizerError
@@ -115,10 +116,11 @@ def test_seconds_are_from_a_runs_start_to_its_end_whoever_runs_beside_it(monkeyp
     write_params(epochs=3, runs=3, representations=["mfccs"], snapshots="every")
     prepare.main()
     ticks = Ticks()
-    for module, name in ((train, "time"), (runs, "time"), (runs, "perf_counter"), (timing, "perf_counter")):
+    for module, name in ((train, "time"), (worker, "time"), (worker, "perf_counter"), (timing, "perf_counter")):
         monkeypatch.setattr(module, name, ticks)
     if side_by_side:
-        monkeypatch.setattr(Job, "groups", lambda job, on_gpu: [range(len(job.seeds))])
+        real = train.jobs_of
+        monkeypatch.setattr(train, "jobs_of", lambda params, description, device: real(params, description, "gpu"))
     train_on("cpu", monkeypatch)
     written = read_json(Path("metrics/train_cpu.json"))
     timed = written["representations"]["mfccs"]
@@ -138,6 +140,18 @@ def test_seconds_are_from_a_runs_start_to_its_end_whoever_runs_beside_it(monkeyp
     assert written["start_seconds"] == 2 * (1 + 1 + 2 + 2 + 2) + 2 + 1
 
 
+@pytest.mark.parametrize(("device", "runs"), [("cpu", [[0], [1], [2]]), ("gpu", [[0, 1, 2]])])
+def test_a_gpu_trains_all_runs_of_a_representation_side_by_side(device, runs):
+    """The longest representation comes first."""
+    write_params(runs=3, seed=7)
+    prepare.main()
+    jobs = train.jobs_of(load_params(), Description.read(DESCRIPTION), device)
+    expected = [(name, own) for name in ("melgrams", "mfccs") for own in runs]
+    assert [(job.name, list(job.runs)) for job in jobs] == expected
+    assert [job.seeds for job in jobs[: len(runs)]] == [[7 + run for run in own] for own in runs]
+    assert [(job.name, job.runs.start) for job in train.firsts(jobs)] == [("melgrams", 0), ("mfccs", 0)]
+
+
 def test_both_networks_and_another_optimizer(workplace, monkeypatch):
     write_params(network={"mfccs": "mlp", "melgrams": "cnn"}, optimizer="Adam", optimizer_args={"weight_decay": 0.01})
     train_on("cpu", monkeypatch)
@@ -155,7 +169,7 @@ def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
 
 
 def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch, capsys):
-    real_fit = runs.fit
+    real_fit = worker.fit
 
     def diverging_fit(models, parts, recipe, seeds, clock):
         """Spoil the weights of the first run in its second epoch; a rehearsal is shorter."""
@@ -165,7 +179,7 @@ def test_divergence_of_a_run_keeps_its_earlier_snapshots(workplace, monkeypatch,
                 with torch.no_grad():
                     models[0][-1].weight.fill_(float("nan"))
 
-    monkeypatch.setattr(runs, "fit", diverging_fit)
+    monkeypatch.setattr(worker, "fit", diverging_fit)
     train_on("cpu", monkeypatch)
     assert "mfccs run 0 diverged in epoch 1" in capsys.readouterr().out
     history = read_json(SNAPSHOTS / "cpu" / "history.json")
@@ -225,10 +239,10 @@ def test_what_is_said_of_a_gpu_that_is_not_there_or_does_not_start(monkeypatch):
 def failing(error):
     """Let the training of `failures_as_one_line` fail; return what is said."""
     data = {"train_x": torch.zeros(2**18), "val_x": torch.zeros(2**17), "test_x": torch.zeros(2**20)}
-    recipe = Recipe("ASGD", {"alpha": 1000.0}, 0.1, 1, 16)
+    job = Job("", "mlp", (26,), [], 4, Recipe("ASGD", {"alpha": 1000.0}, 0.1, 1, 16), 0, range(1), False)
     with (
         pytest.raises(UserError) as refusal,
-        worker.failures_as_one_line(torch.device("cuda"), data, recipe),
+        worker.failures_as_one_line(job, data, torch.device("cuda")),
     ):
         raise error
     return str(refusal.value)

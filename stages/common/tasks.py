@@ -11,17 +11,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.common.files import UserError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 AHEAD = 256  # results of threads that wait to be read at most
-TOPIC = "stages"  # of what a cluster's workers report
 START = "forkserver" if sys.platform == "linux" else "spawn"  # macOS's own libraries may not survive a fork
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and of time
 
-_told = None  # who hears of a task's reports; None in a cluster's worker
+Task = Callable[[Any], Any]  # that can be imported by its name
+Hear = Callable[[Any], None]  # is called with what a task gives to `report`
+
+_hear: Hear | None = None  # of this process; a cluster's worker has none
 
 
 def cores() -> int:
@@ -38,17 +43,14 @@ def cluster_address(scheduler: str | None) -> str | None:
     return scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS") or None
 
 
-def in_this_process(
-    task: Callable[[Any], Any], items: Iterable[Any], told: Callable[[Any], None] | None = None
-) -> Iterator[Any]:
+def in_this_process(task: Task, items: Iterable[Any], hear: Hear | None = None) -> Iterator[Any]:
     """Yield the results of `task`, one after the other."""
-    global _told
-    for item in items:
-        _told = told or (lambda said: None)
-        yield task(item)
+    global _hear
+    _hear = hear
+    yield from map(task, items)
 
 
-def on_threads(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
     """Yield the results of `task` in the items' order, from a thread a core: for work that lets go of Python's lock.
 
     No more than AHEAD of them wait for whoever reads them.
@@ -68,39 +70,35 @@ def on_threads(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             raise
 
 
+def as_they_come(pool: "Executor", task: Task, items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the results of `task` as they come."""
+    from concurrent.futures import as_completed
+
+    for future in as_completed([pool.submit(task, item) for item in items]):
+        yield future.result()
+
+
 def on_processes(
-    task: Callable[[Any], Any],
-    items: Iterable[Any],
-    workers: int,
-    preload: list[str],
-    told: Callable[[Any], None] | None = None,
+    task: Task, items: Iterable[Any], workers: int, preload: list[str], hear: Hear | None = None
 ) -> Iterator[Any]:
-    """Yield the results of `task` as they come, from processes that take the items in order.
+    """Yield the results of `task` as they come, from so many processes, which take the items in order.
 
-    They end with this process, however it ends. On Linux they are forked from one that has imported `preload`, once for
-    all; elsewhere each imports it.
-
-    Args:
-        task: a function that can be imported by its name.
-        items: what to call it with.
-        workers: how many processes.
-        preload: modules.
-        told: called with whatever a task gives to `report`, in a thread of its own.
+    They end with this process, however it ends. On Linux they are forked from one that has imported `preload`, modules,
+    once for all; elsewhere each imports it. `hear` is called in a thread of its own.
     """
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from threading import Thread
 
     context = multiprocessing.get_context(START)
     context.set_forkserver_preload(preload)
     queue = context.SimpleQueue()
-    listener = Thread(target=_listen, args=(queue, told or (lambda said: None)))
+    listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)))
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()
         try:
-            for future in as_completed([pool.submit(task, item) for item in items]):
-                yield future.result()
+            yield from as_they_come(pool, task, items)
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps for want of memory; run this again") from None
         except BaseException:
@@ -112,17 +110,17 @@ def on_processes(
             listener.join()
 
 
-def _listen(queue: Any, told: Callable[[Any], None]) -> None:
+def _listen(queue: Any, hear: Hear) -> None:
     while (said := queue.get()) is not None:
-        told(said)
+        hear(said)
 
 
 def _start_worker(queue: Any) -> None:
     import signal
     from threading import Thread
 
-    global _told
-    _told = queue.put
+    global _hear
+    _hear = queue.put
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     Thread(target=_end_with_the_parent, daemon=True).start()
 
@@ -135,28 +133,18 @@ def _end_with_the_parent() -> None:
 
 
 def report(said: Any) -> None:
-    """Tell whoever handed out this task how it goes; `said` is something that JSON holds."""
-    if _told:
-        _told(said)
-    else:
-        from distributed import get_worker
-
-        get_worker().log_event(TOPIC, said)
+    """Let whoever handed out this task know how it goes; from a cluster nothing is heard until the task is done."""
+    if _hear:
+        _hear(said)
 
 
-def on_cluster(
-    task: Callable[[Any], Any], items: Iterable[Any], address: str, told: Callable[[Any], None] | None = None
-) -> Iterator[Any]:
+def on_cluster(task: Task, items: Iterable[Any], address: str) -> Iterator[Any]:
     """Yield the results of `task` as they come, from a Dask cluster; what a dying worker had to do another does again.
 
-    Args:
-        task: a function that the workers can import by its name.
-        items: what to call it with.
-        address: of the scheduler; with tls:// Dask's own settings say which certificates to use.
-        told: called with whatever a task gives to `report`, in a thread of its own.
+    The address is that of the scheduler; with tls:// Dask's own settings say which certificates to use.
     """
     try:
-        from distributed import Client, KilledWorker, as_completed
+        from distributed import Client, KilledWorker
     except ImportError:
         raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
     try:
@@ -165,14 +153,10 @@ def on_cluster(
         raise UserError(
             f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler, and the same TLS settings"
         ) from None
-    with client:
+    with client, client.get_executor(retries=3, pure=False) as pool:
         print(f"{len(client.scheduler_info()['workers'])} workers at {address}")
-        if told:
-            client.subscribe_topic(TOPIC, lambda event: told(event[1]))
-        futures = client.map(task, list(items), retries=3, pure=False, batch_size=1000)
         try:
-            for _, result in as_completed(futures, with_results=True):
-                yield result
+            yield from as_they_come(pool, task, items)
         except (ImportError, KilledWorker, RuntimeError) as error:
             raise UserError(
                 f"{address}: the cluster could not run the tasks ({' '.join(str(error).split())}); start its scheduler "

@@ -1,10 +1,12 @@
-"""What to train and how: what the closed form and autograd both take. No torch here: who hands out work needs none."""
+"""What to train and how, and what came of it. No torch here: the process that hands out the work needs none."""
 
 from collections.abc import Iterator
 from itertools import repeat
 from math import cos, pi
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stages.common.records import Description, Epoch
 from stages.models.network import build_network, multiply_adds
 
 if TYPE_CHECKING:
@@ -26,28 +28,55 @@ class Recipe(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What to train on one representation: a network from each seed."""
+    """Runs on one representation that train side by side in one process: a network from each seed."""
 
+    name: str  # of the representation
     network: str
     shape: tuple[int, ...]  # of one sample
     hidden: list[int]
     n_classes: int
     recipe: Recipe
-    seeds: list[int]
+    seed: int  # of run 0; run r has the seed behind it by r
+    runs: range
     keep_every: bool  # weights of every epoch, or only of those that improve validation macro F1
+
+    @property
+    def seeds(self) -> list[int]:
+        """Each run's seed."""
+        return [self.seed + run for run in self.runs]
 
     def new_model(self, seed: int) -> "nn.Sequential":
         """Return the network with the initial weights that `seed` draws."""
         return build_network(self.network, self.shape, self.hidden, self.n_classes, seed)
 
-    def groups(self, on_gpu: bool) -> list[range]:
-        """Return which runs train side by side in one process: all on a GPU, each alone on a CPU."""
-        runs = len(self.seeds)
-        return [range(runs)] if on_gpu else [range(run, run + 1) for run in range(runs)]
-
     def multiply_adds(self) -> int:
         """Return the multiplications of one sample's way through the network."""
         return multiply_adds(self.network, self.shape, self.hidden, self.n_classes)
+
+
+class Setting(NamedTuple):
+    """What all jobs of a training have in common."""
+
+    folder: Path  # where the project is
+    device: str  # "cpu" or "gpu"
+    description: Description
+    learns: str  # the fingerprint of what is learnt
+    cores: int  # for a process
+    rehearsed: list[Job]  # one of each representation: a little of them is trained before the first run
+
+
+class Trained(NamedTuple):
+    """What came of a job, and where."""
+
+    job: Job
+    epochs: list[list[Epoch]]  # of each run; fewer than asked for if it diverged
+    seconds: dict[str, float]  # of each run, by part; the total from start to end
+    started: float  # seconds since 1970, which hosts agree on
+    ended: float
+    threads: int
+    process: tuple[str, int]  # host and number
+    hardware: dict[str, Any]
+    peak_mib: float  # of a GPU's memory; 0 on a CPU
 
 
 def decays(recipe: Recipe, n: int) -> Iterator[float]:

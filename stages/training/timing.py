@@ -11,12 +11,11 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from stages.common.records import Epoch
 from stages.common.results import PARTS_OF_TIME, Spread, Timed
 from stages.common.tasks import cores
-from stages.training.job import Job
+from stages.training.job import Trained
 
 if TYPE_CHECKING:
     import torch
@@ -59,28 +58,18 @@ def spread(clocks: list[dict[str, float]]) -> dict[str, Spread]:
     }
 
 
-class Trained(NamedTuple):
-    """What came of a group of runs that trained side by side in one process."""
-
-    numbers: range  # of the runs, from 0
-    epochs: list[list[Epoch]]  # of each run; fewer than asked for if it diverged
-    seconds: dict[str, float]  # of each run, by part; the total from start to end
-    started: float  # seconds since 1970, which hosts agree on
-    ended: float
-    threads: int
-
-
-def timed(job: Job, groups: list[Trained], processes: int, n_train: int) -> Timed:
-    """Return how long the runs of a job took, whose groups trained in so many processes, on n_train samples."""
-    epochs = sum(len(own) for group in groups for own in group.epochs)
-    train_seconds = sum(group.seconds["train"] for group in groups) / processes
+def timed(done: list[Trained], n_train: int) -> Timed:
+    """Return how long the runs on a representation took, on n_train samples."""
+    epochs = sum(len(own) for each in done for own in each.epochs)
+    processes, at_once = len({each.process for each in done}), max(len(each.job.runs) for each in done)
+    train_seconds = sum(each.seconds["train"] for each in done) / processes
     return Timed(
-        seconds=spread([group.seconds for group in groups for _ in group.numbers]),
-        runs_at_once=min(processes * max(len(group.numbers) for group in groups), len(job.seeds)),
-        all_runs_seconds=max(group.ended for group in groups) - min(group.started for group in groups),
-        steps_per_second=epochs * -(-n_train // job.recipe.batch_size) / train_seconds,
+        seconds=spread([each.seconds for each in done for _ in each.job.runs]),
+        runs_at_once=min(processes * at_once, sum(len(each.job.runs) for each in done)),
+        all_runs_seconds=max(each.ended for each in done) - min(each.started for each in done),
+        steps_per_second=epochs * -(-n_train // done[0].job.recipe.batch_size) / train_seconds,
         samples_per_second=epochs * n_train / train_seconds,
-        threads=max(group.threads for group in groups),
+        threads=max(each.threads for each in done),
     )
 
 

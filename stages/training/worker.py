@@ -1,129 +1,194 @@
-"""trainer: what one process of a training does: some runs of one representation, their snapshots, how they go."""
+"""What one process of a training does: a job, that is, some runs side by side, their snapshots, and how they go.
+
+One run is one seed, which fixes the initial weights and the order of the batches.
+"""
 
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from time import perf_counter, time
+
+import torch
+from torch import nn
 
 from stages.common import tasks
 from stages.common.files import UserError, snapshot_path
-from stages.common.records import Description
+from stages.common.records import Epoch
 from stages.common.tensors import read_prepared
-from stages.training.job import Job, Recipe
-from stages.training.timing import Trained
+from stages.models.snapshots import best_epoch, save_snapshot
+from stages.training import devices
+from stages.training.job import Job, Setting, Trained
+from stages.training.loop import fit
+from stages.training.optimizer import OptimizerError
+from stages.training.timing import Clock, hardware
 
-if TYPE_CHECKING:
-    import torch
+Weights = dict[str, torch.Tensor]
 
-    from stages.training.runs import Hooks
-
-
-class Task(NamedTuple):
-    """A group of runs to train side by side in one process."""
-
-    folder: Path  # where the project is
-    device: str  # "cpu" or "gpu"
-    description: Description
-    jobs: dict[str, Job]  # by representation: all of them are rehearsed before the first run
-    learns: str  # the fingerprint of what is learnt
-    cores: int  # for this process
-    name: str  # of the representation
-    numbers: range  # of the runs
+# A step of fewer multiply-adds than this goes faster on one thread than on several; measured by bench/training.py (its
+# table "threads"). A rule rather than a race at every start: another number of threads may round differently.
+THREADS_PAY = 4_000_000
+MAX_THREADS = 4  # two were measured; a step of 16 samples has little to share out among many more
 
 
-class Done(NamedTuple):
-    """What came of a task, and where."""
+def train_job(setting: Setting, job: Job) -> Trained:
+    """Train a job's runs, save their snapshots, and report every epoch."""
+    place = torch.device("cuda" if setting.device == "gpu" else "cpu")
+    with contextlib.chdir(setting.folder):
+        rehearse(setting, place)
+        data = read_data(job, setting)
+        torch.set_num_threads(threads_for(job, setting.cores))
+        with failures_as_one_line(job, data, place):
+            started, clock = time(), Clock(place)
+            epochs = train_runs(job, data, clock, partial(save, setting, job.name), partial(report, job))
+            ended = time()
+    peak = torch.cuda.max_memory_allocated(place) / 2**20 if setting.device == "gpu" else 0.0
+    process, threads = (platform.node(), os.getpid()), torch.get_num_threads()
+    return Trained(job, epochs, clock.seconds, started, ended, threads, process, hardware(place), peak)
 
-    name: str
-    trained: Trained
-    host: str
-    process: tuple[str, int]
-    hardware: dict[str, Any]
-    peak_mib: float  # of a GPU's memory; 0 on a CPU
+
+def save(setting: Setting, name: str, run: int, epoch: int, weights: Weights) -> None:
+    """Save a run's weights after an epoch."""
+    save_snapshot(snapshot_path(setting.device, name, run, epoch), weights, setting.learns)
 
 
-def train_task(task: Task) -> Done:
-    """Train a group of runs, save their snapshots, and report every epoch."""
-    import torch
-
-    from stages.training import runs, timing
-
-    place = torch.device("cuda" if task.device == "gpu" else "cpu")
-    with contextlib.chdir(task.folder):
-        rehearse(task, place)
-        job, data = task.jobs[task.name], read_data(task.name, task.description)
-        torch.set_num_threads(runs.threads_for(job, task.cores))
-        with failures_as_one_line(place, data, job.recipe):
-            trained = runs.train_runs(job, task.numbers, data, place, hooks(task))
-    host = platform.node()
-    peak = torch.cuda.max_memory_allocated(place) / 2**20 if task.device == "gpu" else 0.0
-    return Done(task.name, trained, host, (host, os.getpid()), timing.hardware(place), peak)
+def report(job: Job, epochs: list[list[Epoch]]) -> None:
+    """Report how far the runs are, and how the first of them goes."""
+    told = next((own[-1] for own in epochs if own), None)
+    if told:
+        done = sum(map(len, epochs))
+        tasks.report([job.name, job.runs.start, done, told.train_loss, told.val_f1_macro])
 
 
 REHEARSED: set[tuple[str, str]] = set()  # what was to be learnt, and on what
 
 
-def rehearse(task: Task, place: "torch.device") -> None:
+def rehearse(setting: Setting, place: torch.device) -> None:
     """Start the device and train a little of every job, once a process: no run then pays for what comes first."""
-    if (task.learns, task.device) in REHEARSED:
+    if (setting.learns, setting.device) in REHEARSED:
         return
-    import torch
-
-    from stages.training import devices, runs
-
     devices.start(place)
-    for name, job in task.jobs.items():
-        data = read_data(name, task.description)
-        torch.set_num_threads(runs.threads_for(job, task.cores))
-        with failures_as_one_line(place, data, job.recipe):
-            runs.warm_up(job, data, place)
-    REHEARSED.add((task.learns, task.device))
+    for job in setting.rehearsed:
+        data = read_data(job, setting)
+        torch.set_num_threads(threads_for(job, setting.cores))
+        with failures_as_one_line(job, data, place):
+            warm_up(job, data, place)
+    REHEARSED.add((setting.learns, setting.device))
 
 
-def hooks(task: Task) -> "Hooks":
-    """Return what saves a task's snapshots and reports its epochs."""
-    from stages.models.snapshots import save_snapshot
-    from stages.training.runs import Hooks
-
-    def save(run: int, epoch: int, weights: dict[str, "torch.Tensor"]) -> None:
-        save_snapshot(snapshot_path(task.device, task.name, run, epoch), weights, task.learns)
-
-    def tick(runs: list) -> None:
-        last = runs[0].epochs[-1]
-        epochs = sum(len(run.epochs) for run in runs)
-        tasks.report([task.name, task.numbers.start, epochs, last.train_loss, last.val_f1_macro])
-
-    return Hooks(save, tick)
+def warm_up(job: Job, data: Weights, place: torch.device) -> None:
+    """Train as a job's runs will, but little: two epochs, in batches of either length that they will meet."""
+    size = job.recipe.batch_size
+    n = 4 * size + len(data["train_y"]) % size
+    few = {name: tensor[:n] for name, tensor in data.items()}
+    short = job._replace(recipe=job.recipe._replace(epochs=2), seed=0, keep_every=True)
+    train_runs(short, few, Clock(place), lambda *_: None, lambda _: None)
 
 
-def read_data(name: str, description: Description) -> dict[str, "torch.Tensor"]:
-    """Return a representation's training and validation parts, mapped into memory."""
-    return read_prepared(name, description, "pt", [f"{part}_{axis}" for part in ("train", "val") for axis in "xy"])
+def read_data(job: Job, setting: Setting) -> Weights:
+    """Return a job's training and validation samples, mapped into memory."""
+    wanted = [f"{part}_{axis}" for part in ("train", "val") for axis in "xy"]
+    return read_prepared(job.name, setting.description, "pt", wanted)
 
 
 @contextmanager
-def failures_as_one_line(device: "torch.device", data: dict[str, "torch.Tensor"], recipe: Recipe) -> Iterator[None]:
+def failures_as_one_line(job: Job, data: Weights, place: torch.device) -> Iterator[None]:
     """Turn what can go wrong in training into one line: an optimizer's objections, a GPU's lack of memory.
 
     The latter says how much was free and how much the samples alone take.
     """
-    import torch
-
-    from stages.training.optimizer import OptimizerError
-
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    free = torch.cuda.mem_get_info(place)[0] if place.type == "cuda" else 0
     try:
         yield
     except OptimizerError as error:
-        raise UserError(
-            f"params.yaml: optimizer_args: found {recipe.optimizer_args}, which {recipe.optimizer} refuses: {error}"
-        ) from None
+        found = f"params.yaml: optimizer_args: found {job.recipe.optimizer_args}"
+        raise UserError(f"{found}, which {job.recipe.optimizer} refuses: {error}") from None
     except torch.OutOfMemoryError as error:
         samples = sum(data[f"{part}_x"].nbytes for part in ("train", "val"))
         raise UserError(
             f"train_gpu: not enough GPU memory: found {free / 2**20:,.0f} MiB free; the samples alone take "
             f"{samples / 2**20:,.0f} MiB ({str(error).split('.')[0]}); free the GPU, or train fewer runs at once (runs)"
         ) from None
+
+
+def threads_for(job: Job, cores: int) -> int:
+    """Return how many threads a run on a CPU trains with: one for small steps, else as many of its cores as pay."""
+    small = job.recipe.batch_size * job.multiply_adds() < THREADS_PAY
+    return 1 if small else max(1, min(cores, MAX_THREADS))
+
+
+def train_runs(
+    job: Job,
+    data: Weights,
+    clock: Clock,
+    save: Callable[[int, int, Weights], None],
+    tick: Callable[[list[list[Epoch]]], None],
+) -> list[list[Epoch]]:
+    """Train a job's runs side by side and return each one's epochs.
+
+    Args:
+        job: what to train.
+        data: `train_x`, `train_y`, `val_x` and `val_y` on the CPU.
+        clock: of the device to train on; it gets the seconds that each run takes, the total from start to end.
+        save: called with a run, an epoch, and the weights to keep.
+        tick: called after each epoch with each run's epochs so far.
+    """
+    start, epochs = perf_counter(), [[] for _ in job.runs]
+    models = [job.new_model(seed) for seed in job.seeds]
+    with clock.part("transfer"):
+        models = [model.to(clock.device) for model in models]
+        parts = {part: tuple(data[f"{part}_{axis}"].to(clock.device) for axis in "xy") for part in ("train", "val")}
+    with beside(clock) as do:
+        for latest in fit(models, parts, job.recipe, job.seeds, clock):
+            with clock.part("snapshot"):
+                kept = []
+                for own, epoch, run, model in zip(epochs, latest, job.runs, models, strict=True):
+                    own.extend([epoch] if epoch else [])
+                    if epoch and (job.keep_every or best_epoch(own) == len(own) - 1):
+                        kept.append((run, len(own) - 1, model))
+                if kept:
+                    weights = on_the_host([model for *_, model in kept])
+                    do(partial(save_all, save, [(run, epoch) for run, epoch, _ in kept], weights))
+            tick(epochs)
+    clock.seconds["total"] = perf_counter() - start
+    return epochs
+
+
+def save_all(save: Callable[[int, int, Weights], None], places: list[tuple[int, int]], weights: list[Weights]) -> None:
+    """Save weights as what they are: of which run, after which epoch."""
+    for (run, epoch), own in zip(places, weights, strict=True):
+        save(run, epoch, own)
+
+
+@contextmanager
+def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Give what saves snapshots, or does any work: at once on a CPU, on a thread of its own while a GPU trains on.
+
+    The next work waits for the last, so that no more than two epochs' weights lie about, and raises what it raised.
+    """
+    if clock.device.type != "cuda":
+        yield lambda work: work()
+        return
+    with ThreadPoolExecutor(1) as thread:
+        last = thread.submit(lambda: None)
+
+        def hand_over(work: Callable[[], None]) -> None:
+            nonlocal last
+            last.result()
+            last = thread.submit(work)
+
+        yield hand_over
+        with clock.part("snapshot"):
+            last.result()
+
+
+def on_the_host(models: list[nn.Module]) -> list[Weights]:
+    """Return the models' weights on the host, brought there from their device by one copy of all together."""
+    states = [model.state_dict() for model in models]
+    weights = [tensor for state in states for tensor in state.values()]
+    together = torch.cat([tensor.reshape(-1) for tensor in weights]).cpu()
+    pieces = iter(together.split([tensor.numel() for tensor in weights]))
+    return [{name: next(pieces).view(tensor.shape) for name, tensor in state.items()} for state in states]
