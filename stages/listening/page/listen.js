@@ -1,8 +1,10 @@
 // From samples to probabilities: the page's worker. Resampling, windows, front end, network; no sound leaves it.
 //
-// The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied
-// by, pieces of it as {channels}, and {end: true}. The end is answered by {heard}, all else by {}, whatever goes wrong by
-// {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to the last bit.
+// The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied by,
+// pieces of it as {channels}, and {end: true}, which is answered by what was {heard}. Several workers share a song so:
+// each gets sections, which end with {part: true}; one gets what all heard, {parts}. All else is answered by {}, whatever
+// goes wrong by {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to the last
+// bit.
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
@@ -438,22 +440,29 @@ function makeModel(model) {
   };
 }
 
-// One song: pieces in, for each model the probabilities of every second and of the whole out, and which seconds are
-// silent: these have no vote.
-function makeSong(models, { rate, positive }) {
+// A song, or a section of one: pieces in, for each model the probabilities of every second out, and which seconds are
+// silent. With `lead` the first second is another section's; those after `seconds` are.
+function makeSong(models, { rate, positive, lead = false, seconds = Infinity }) {
   const heard = models.map(() => ({ seconds: [], silent: [] }));
   const rates = [...new Set(models.map((model) => model.rate))];
-  const ways = rates.map((to) => ({
-    resampler: makeResampler(rate, to),
-    windows: makeWindows(to, (clip) => {
-      const silent = isSilent(clip);
-      models.forEach((model, i) => {
-        if (model.rate !== to) return;
-        heard[i].seconds.push(model.hear(clip));
-        heard[i].silent.push(silent);
-      });
-    }),
-  }));
+  const ways = rates.map((to) => {
+    let number = lead ? -1 : 0;
+    const windows = makeWindows(to, (clip) => {
+      if (number >= 0 && number < seconds) listen(clip, to);
+      number++;
+    });
+    return { resampler: makeResampler(rate, to), windows };
+  });
+
+  function listen(clip, rate) {
+    const silent = isSilent(clip);
+    models.forEach((model, i) => {
+      if (model.rate !== rate) return;
+      heard[i].seconds.push(model.hear(clip));
+      heard[i].silent.push(silent);
+    });
+  }
+
   return {
     push(channels) {
       const mono = average(channels, positive);
@@ -464,20 +473,26 @@ function makeSong(models, { rate, positive }) {
         windows.push(resampler.end());
         windows.end();
       }
-      if (!heard[0].seconds.length) throw new Error("is shorter than half a second");
-      return heard.map(({ seconds, silent }) => {
-        const voters = seconds.filter((_, i) => !silent[i]);
-        if (!voters.length) throw new Error("is silent throughout");
-        return { seconds, silent, whole: verdict(voters) };
-      });
+      return heard;
     },
   };
+}
+
+// What each model heard in a song, from what it heard in its sections, and of the whole: silent seconds have no vote.
+function conclude(sections) {
+  return models.map((_, i) => {
+    const [seconds, silent] = ["seconds", "silent"].map((key) => sections.flatMap((section) => section[i][key]));
+    if (!seconds.length) throw new Error("is shorter than half a second");
+    const voters = seconds.filter((_, i) => !silent[i]);
+    if (!voters.length) throw new Error("is silent throughout");
+    return { seconds, silent, whole: verdict(voters) };
+  });
 }
 
 function average(channels, positive) {
   const mono = new Float32Array(channels[0].length);
   for (const channel of channels) {
-    for (let i = 0; i < mono.length; i++) mono[i] += channel[i] > 0 ? channel[i] * positive : channel[i];
+    for (let i = 0; i < mono.length; i++) mono[i] += Math.max(channel[i], 0) * positive + Math.min(channel[i], 0);
   }
   for (let i = 0; i < mono.length; i++) {
     mono[i] /= channels.length;
@@ -492,7 +507,8 @@ onmessage = ({ data }) => {
     if (data.models) models = data.models.map(makeModel);
     if (data.rate) song = makeSong(models, data);
     if (data.channels) song.push(data.channels);
-    postMessage(data.end ? { heard: song.end() } : {});
+    const sections = data.parts ?? (data.part || data.end ? [song.end()] : null);
+    postMessage(sections ? { heard: data.part ? sections[0] : conclude(sections) } : {});
   } catch (error) {
     postMessage({ error: error.message });
   }
