@@ -1,7 +1,6 @@
 // What is seen: the songs that come in, the table of them, the one that is shown, and the models.
 "use strict";
 
-const SONGS_AT_ONCE = 2; // one is decoded while another one is heard
 const SOUND = /\.(aac|flac|m4a|mp3|oga|ogg|opus|wav)$/i; // what is taken from a folder
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]; // seconds between marks on the time axis
 const MOST_TICKS = 7;
@@ -53,25 +52,29 @@ async function add(files) {
   $("#list").hidden = false;
   $("main").ariaBusy = "true";
   hearing = hearing.then(async () => {
-    const left = added.values(); // shared: each song is taken once
-    await Promise.all(Array.from({ length: SONGS_AT_ONCE }, () => hearAll(left)));
+    let next = start(added[0]);
+    for (const [i, entry] of added.entries()) {
+      const heard = next;
+      next = start(added[i + 1]); // is decoded while this one is heard
+      try {
+        Object.assign(entry, await heard);
+        if (!shown) show(entry);
+      } catch (error) {
+        entry.error = error.message;
+      }
+      fillRow(entry);
+      sortRows();
+    }
     finish();
   });
   return hearing;
 }
 
-async function hearAll(added) {
-  for (const entry of added) {
-    showProgress(entry, 0);
-    try {
-      Object.assign(entry, await hear(entry.file, entry.url, (done) => showProgress(entry, done)));
-      if (!shown) show(entry);
-    } catch (error) {
-      entry.error = error.message;
-    }
-    fillRow(entry);
-    sortRows();
-  }
+function start(entry) {
+  if (!entry) return null;
+  const heard = hear(entry.file, entry.url, (done) => showProgress(entry, done));
+  heard.catch(() => {}); // its turn comes later
+  return heard;
 }
 
 function waiting() {
@@ -79,8 +82,8 @@ function waiting() {
 }
 
 function showProgress(entry, done) {
-  const left = waiting();
   entry.done = done;
+  const left = waiting();
   $("#progress").hidden = false;
   Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + left.reduce((sum, { done = 0 }) => sum + done, 0) });
   say(`Hearing song ${entries.length - left.length + 1} of ${entries.length}: ${left[0].name}`);
