@@ -9,6 +9,7 @@
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
 const SILENCE = -70; // dBFS of a second: as stages/audio/silence.py has it
+const AT_ONCE = 2 ** 16; // samples, which the processor's cache holds
 const LEAST = 1e-30; // of a probability, before its logarithm: as stages/models/scoring.py has it
 
 function decodeBase64(text, kind) {
@@ -465,8 +466,10 @@ function makeSong(models, { rate, positive, lead = false, seconds = Infinity }) 
 
   return {
     push(channels) {
-      const mono = average(channels, positive);
-      for (const { resampler, windows } of ways) windows.push(resampler.push(mono));
+      for (let at = 0; at < channels[0].length; at += AT_ONCE) {
+        const mono = average(channels.map((channel) => channel.subarray(at, at + AT_ONCE)), positive);
+        for (const { resampler, windows } of ways) windows.push(resampler.push(mono));
+      }
     },
     end() {
       for (const { resampler, windows } of ways) {
@@ -490,12 +493,13 @@ function conclude(sections) {
 }
 
 function average(channels, positive) {
-  const mono = new Float32Array(channels[0].length);
+  const [mono, share] = [new Float32Array(channels[0].length), 1 / channels.length];
   for (const channel of channels) {
-    for (let i = 0; i < mono.length; i++) mono[i] += Math.max(channel[i], 0) * positive + Math.min(channel[i], 0);
+    if (positive === 1) for (let i = 0; i < mono.length; i++) mono[i] += channel[i];
+    else for (let i = 0; i < mono.length; i++) mono[i] += channel[i] * (channel[i] > 0 ? positive : 1);
   }
   for (let i = 0; i < mono.length; i++) {
-    mono[i] /= channels.length;
+    mono[i] *= share;
     if (!(Math.abs(mono[i]) <= LOUDEST)) throw new Error("holds NaN or infinity, or numbers far beyond full scale");
   }
   return mono;
