@@ -54,7 +54,7 @@ def all_songs():
     loud = np.tile(stereo("blues", 44100), (13, 1)) + np.random.default_rng(0).normal(0, 0.1, (13 * 233730, 2))
     names += [write(f"long.{suffix}", loud, 44100) for suffix in ("wav", "flac")]  # of several pieces and sections
     names.append(write("long.mp3", loud, 44100, compression_level=0, bitrate_mode="CONSTANT"))
-    names.append(write("8 bits.wav", 0.1 * music("rock", 8000), 8000, subtype="PCM_U8"))
+    names.append(write("8 bits.wav", 0.03 * music("rock", 8000), 8000, subtype="PCM_U8"))
     names.append(write("3 seconds.flac", music("rock", 44100, 3), 44100))
     return names
 
@@ -83,6 +83,9 @@ def bad_files():
         "holds NaN or infinity, or numbers far beyond full scale"
     )
     said[long_song("long.ogg")] = "lasts 3:00:00; this page hears such a file up to 1:33:12: cut it in pieces"
+    said[webm("long.webm", "long.ogg", 300_000)] = (
+        "lasts 4:10:00; this page hears such a file up to 1:33:12: cut it in pieces"
+    )
     return said
 
 
@@ -119,8 +122,14 @@ def ogg_checksum(page):
     return crc
 
 
-def webm(name, opus):
-    """Write the Opus of an OGG as WebM such as browsers record: it does not say how long it is."""
+def webm(name, opus, step=20):
+    """Write the Opus of an OGG as WebM such as browsers record: it does not say how long it is.
+
+    Args:
+        name: the file's.
+        opus: the OGG's.
+        step: milliseconds from one packet to the next one.
+    """
     packets, rest = [], b""
     for page in ogg_pages(opus):
         at = 27 + page[26]
@@ -137,8 +146,8 @@ def webm(name, opus):
     kind = b"".join(ebml(*each) for each in (*versions, ("4282", b"webm"), ("4287", b"\4"), ("4285", b"\2")))
     content = ebml("1a45dfa3", kind) + bytes.fromhex("18538067 01ffffffffffffff")  # a segment of unknown size
     content += ebml("1549a966", ebml("2ad7b1", (1_000_000).to_bytes(3, "big"))) + ebml("1654ae6b", ebml("ae", track))
-    for number, block in enumerate(blocks):  # of 20 ms
-        clock = ebml("e7", (20 * number).to_bytes(4, "big"))
+    for number, block in enumerate(blocks):
+        clock = ebml("e7", (step * number).to_bytes(4, "big"))
         content += ebml("1f43b675", clock + ebml("a3", b"\x81\0\0\x80" + block))
     Path(name).write_bytes(content)
     return name

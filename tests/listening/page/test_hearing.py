@@ -62,6 +62,23 @@ def test_it_hears_what_predict_hears(anywhere, expected):
                 assert song["probabilities"] == pytest.approx(other["probabilities"], abs=1e-3), where
 
 
+def test_pieces_are_decoded_as_the_whole_is(tab, hear, expected):
+    """In Chromium, sample by sample."""
+    names = ["long.wav", "long.flac", "long.mp3"]
+    hear(*names)
+    found = tab.evaluate("""Promise.all(entries.map(async ({ file, url }) => {
+      const whole = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(await file.arrayBuffer());
+      let [pieces, at, difference] = [0, 0, 0];
+      for await (const { sound, from, to } of (await decode(file, url)).sounds) {
+        const [expected, found] = [whole, sound].map((each) => each.getChannelData(1));
+        for (let i = from; i < to; i++, at++) difference = Math.max(difference, Math.abs(found[i] - expected[at]));
+        pieces++;
+      }
+      return [pieces > 1, whole.length - at, difference];
+    }))""")
+    assert found == [[True, 0, 0]] * 3
+
+
 def test_a_file_without_a_length_is_heard(anywhere):
     hear, _ = anywhere
     content = bytearray(Path(write("known.flac", stereo("rock", 44100), 44100)).read_bytes())
