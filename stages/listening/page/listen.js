@@ -133,12 +133,15 @@ function makeSteepFilter(power, scale, attenuation) { // scale: samples of the l
   const gains = Float64Array.from(
     there(Float64Array.from({ length }, (_, i) => at(Math.min(i, length - i) * scale)), new Float64Array(length))[0]);
   const bins = Math.floor((length * scale) / 2); // beyond the lower Nyquist frequency nothing passes
-  const [x, y] = Array.from({ length: 2 }, () => new Float64Array(length * 2 ** power));
+  const [first, second] = Array.from({ length: 2 }, () => new Float64Array(length)); // blocks
+  const [x, y] = Array.from({ length: 2 }, () => new Float64Array(length * 2 ** power)); // their spectrum, then filtered
   const advance = length - 2 * reach;
   let kept = new Float32Array(reach); // what came and is still needed; before the song there is silence
 
   function filter(samples) { // two blocks
-    const [fromX, fromY] = there(Float64Array.from(samples.subarray(0, length)), Float64Array.from(samples.subarray(advance)));
+    first.set(samples.subarray(0, length));
+    second.set(samples.subarray(advance));
+    const [fromX, fromY] = there(first, second);
     x.fill(0);
     y.fill(0);
     for (let bin = -bins; bin <= bins; bin++) {
@@ -147,9 +150,8 @@ function makeSteepFilter(power, scale, attenuation) { // scale: samples of the l
       x[to] = fromX[from] * gain;
       y[to] = fromY[from] * gain;
     }
-    const [second, first] = back(y, x);
     const inside = [reach * 2 ** power, (length - reach) * 2 ** power];
-    return [first.slice(...inside), second.slice(...inside)];
+    return back(y, x).reverse().map((block) => block.slice(...inside));
   }
 
   return (piece) => {
