@@ -64,7 +64,8 @@ def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:
         models: what `describe` returns of each; the first is the one that listens unless another is chosen.
         fingerprint: of all of them.
     """
-    script, style = read("decode.js") + read("page.js"), read("style.css")
+    script = "".join(map(read, ("containers.js", "decode.js", "workers.js", "page.js")))
+    style = read("style.css")
     policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src blob:; worker-src blob:"
     policy += f"; script-src {hashed(script)}; style-src {hashed(style)}"
     data = json.dumps({"models": models, "colours": COLOURS}, allow_nan=False).replace("<", "\\u003c")  # no </script>

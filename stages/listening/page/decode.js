@@ -2,126 +2,102 @@
 // its own, coarser means.
 "use strict";
 
-const LIKELY = { rate: 48000, channels: 2, bits: 0 }; // of a file whose header tells nothing
-const [LEAST_RATE, MOST_RATE] = [3000, 768000]; // Hz, between which WebAudio works
-const M4A_RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]; // a video's time scale is none of them
-const MOST_BYTES = 2 ** 31; // of a song's samples in memory: browsers hold no more in one piece
+const MOST_BYTES = 2 ** 31; // of samples in memory that are decoded at once: browsers hold no more in one piece
+const LONGEST_BLOCK = 8192; // samples that an OGG may decode to beyond its end
+const MOST_PADDING = 2 * 4096; // samples of silence at an MP3's end
 
-// Returns {rate, channels} as the header of a WAV, FLAC, OGG, MP3 or M4A file has them, or likely ones, and of a WAV or
-// a FLAC the {bits} of a sample.
-async function readHeader(file) {
-  const at = async (offset, length) => new DataView(await file.slice(offset, offset + length).arrayBuffer());
-  const text = (view, offset, length) =>
-    String.fromCharCode(...new Uint8Array(view.buffer).subarray(offset, offset + length));
-  const start = await skipTag(at);
-  const view = await at(start, 2 ** 16);
-  const flac = (offset) => ({
-    rate: view.getUint32(offset + 18) >>> 12,
-    channels: ((view.getUint8(offset + 20) >> 1) & 7) + 1,
-    bits: ((view.getUint16(offset + 20) >> 4) & 31) + 1,
-  });
-  let found = null;
-  if (/^(RIFF|RF64)/.test(text(view, 0, 4))) found = await wav();
-  else if (text(view, 0, 4) === "fLaC") found = flac(0);
-  else if (text(view, 0, 4) === "OggS") found = ogg();
-  else if (text(view, 4, 4) === "ftyp") found = await m4a(0, file.size);
-  else found = mp3();
-  const usable = found && found.rate >= LEAST_RATE && found.rate <= MOST_RATE && found.channels > 0;
-  return usable ? found : LIKELY;
+// Returns a file's {rate}, what its {positive} samples are to be multiplied by, how many samples are {claimed}, if that
+// is known, and its {sounds}, one after the other: {sound: an AudioBuffer, from, to: what counts of it, done: the share
+// of the file that has been read}. An Error's message says why there is none.
+async function decode(file, url) {
+  if (!file.size) throw new Error("is empty");
+  const header = await readHeader(file).catch(() => LIKELY); // say of a file that ends in its header
+  const { rate, bits, claimed } = header;
+  const positive = bits <= 16 ? await measurePositive(bits > 8 || header.kind !== "wav" ? 16 : 8) : 1;
+  const sounds = CUTTERS[header.kind] ? decodePieces(file, header) : decodeWhole(file, url, header);
+  return { rate, positive, claimed, sounds };
+}
 
-  async function wav() {
-    for (let offset = 12; offset + 24 <= file.size; ) {
-      const chunk = await at(offset, 24);
-      if (text(chunk, 0, 4) === "fmt ") {
-        const [channels, rate, bits] = [chunk.getUint16(10, true), chunk.getUint32(12, true), chunk.getUint16(22, true)];
-        return { rate, channels, bits };
-      }
-      offset += 8 + chunk.getUint32(4, true) + (chunk.getUint32(4, true) % 2);
-    }
+async function* decodePieces(file, header) {
+  const pieces = CUTTERS[header.kind](file, header);
+  let taken = -(header.skip ?? 0);
+  const read = async () => {
+    const { value: piece } = await pieces.next();
+    return piece && { ...piece, sound: await decodeBytes(piece.bytes.buffer, header.rate) };
+  };
+  let next = read();
+  for (let piece; (piece = await next.catch((error) => stop(error))); ) {
+    next = read(); // while this one is heard
+    next.catch(() => {}); // that is seen above, or nobody waits for it any more
+    const { sound, samples = sound.length, end } = piece;
+    const from = sound.length - samples + Math.max(0, -taken);
+    taken += samples;
+    const surplus = header.kind === "mp3" && header.claimed && end === file.size ? taken - header.claimed : 0;
+    const to = surplus > 0 && surplus < MOST_PADDING ? sound.length - surplus : sound.length;
+    if (from < to) yield { sound, from: Math.max(0, from), to, done: end / file.size };
   }
 
-  function ogg() {
-    const offset = 27 + view.getUint8(26);
-    if (text(view, offset, 7) === "\x01vorbis") {
-      return { rate: view.getUint32(offset + 12, true), channels: view.getUint8(offset + 11) };
-    }
-    if (text(view, offset, 8) === "OpusHead") return { rate: 48000, channels: view.getUint8(offset + 9) };
-    if (text(view, offset, 5) === "\x7fFLAC") return flac(offset + 9);
-  }
-
-  function mp3() {
-    for (let i = 0; i + 4 <= view.byteLength; i++) {
-      const bits = view.getUint32(i);
-      const [version, layer, bitrate, rate] = [(bits >> 19) & 3, (bits >> 17) & 3, (bits >> 12) & 15, (bits >> 10) & 3];
-      if (bits >>> 21 !== 0x7ff || version === 1 || layer === 0 || bitrate === 15 || rate === 3) continue;
-      return { rate: [44100, 48000, 32000][rate] / [4, 0, 2, 1][version], channels: ((bits >> 6) & 3) === 3 ? 1 : 2 };
-    }
-  }
-
-  async function m4a(offset, end) { // the time scale of the first track that has one of sound
-    while (offset + 32 <= end) {
-      const box = await at(offset, 32);
-      const [size, name] = [box.getUint32(0), text(box, 4, 4)];
-      const rate = name === "mdhd" && box.getUint32(box.getUint8(8) ? 28 : 20);
-      if (M4A_RATES.includes(rate)) return { rate, channels: 2 };
-      const inside = /^(moov|trak|mdia)$/.test(name) && (await m4a(offset + 8, Math.min(end, offset + size)));
-      if (inside) return inside;
-      if (size < 8) return;
-      offset += size;
-    }
+  function stop(error) { // at what cannot be decoded, unless it is the start
+    if (taken <= 0) throw error;
   }
 }
 
-async function skipTag(at) { // ID3v2 before an MP3, sometimes before a FLAC
-  const view = await at(0, 10);
-  if (view.byteLength < 10 || view.getUint32(0) >>> 8 !== 0x494433) return 0;
-  return [6, 7, 8, 9].reduce((size, i) => (size << 7) | (view.getUint8(i) & 127), 0) + 10;
+async function* decodeWhole(file, url, { kind, rate, channels, before }) {
+  const seconds = await readSeconds(url);
+  const most = Math.floor(MOST_BYTES / (4 * rate * channels));
+  if (seconds > most && seconds < Infinity) {
+    throw new Error(`lasts ${clock(seconds)}; this page hears such a file up to ${clock(most)}: cut it in pieces`);
+  }
+  const bytes = await readBytes(file, 0, file.size);
+  const end = kind === "ogg" ? lastPosition(bytes) - before : 0;
+  const sound = await decodeBytes(bytes.buffer, rate);
+  const surplus = sound.length - end; // browsers cut an OGG that ends within a block at its end, or not at all
+  yield { sound, from: surplus > 0 && surplus < LONGEST_BLOCK ? surplus : 0, to: sound.length, done: 1 };
 }
 
-// Returns how many seconds a file lasts as the browser's player has it, or NaN if that cannot play it.
+async function decodeBytes(buffer, rate) {
+  try {
+    return await new OfflineAudioContext(1, 1, rate).decodeAudioData(buffer);
+  } catch {
+    throw new Error("is no sound that this browser can decode");
+  }
+}
+
+// Returns how many samples an OGG has, and an Opus some before its start, as its last page says.
+function lastPosition(bytes) {
+  const view = new DataView(bytes.buffer);
+  for (let i = bytes.length - 27; i >= 0; i--) {
+    if (view.getUint32(i) === 0x4f676753) return Number(view.getBigInt64(i + 6, true)); // "OggS"
+  }
+}
+
+// Returns how many seconds a file lasts as the browser's player has it: NaN if that cannot play it, Infinity if the file
+// does not say. A player that is sent to the end of such a file finds out.
 function readSeconds(url) {
   return new Promise((resolve) => {
     const player = new Audio();
-    player.onloadedmetadata = player.onerror = () => {
+    const leave = () => {
       resolve(player.duration);
       player.removeAttribute("src"); // browsers keep no more than some dozen players
+    };
+    player.onerror = player.onseeked = leave;
+    player.onloadedmetadata = () => {
+      if (player.duration < Infinity) leave();
+      else player.currentTime = 1e9;
     };
     player.preload = "metadata";
     player.src = url;
   });
 }
 
-// Returns what positive samples of 16 bits are to be multiplied by so that all are in one scale: Chromium divides them
-// by 32767, negative ones by 32768, which is heard where music is 80 dB below its loudest. The smallest WAV tells.
-async function measurePositive() {
+// Returns what positive samples of 8 or 16 bits are to be multiplied by so that all are in one scale: Chromium divides
+// them by 127 or 32767, negative ones by 128 or 32768, which is heard where music is soft. The smallest WAV tells.
+async function measurePositive(bits) {
   const [riff, wave, format, data] = [0x46464952, 0x45564157, 0x20746d66, 0x61746164];
-  const half = Int32Array.of(riff, 40, wave, format, 16, 0x10001, 48000, 96000, 0x100002, data, 4, 0x40004000);
-  const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(half.buffer);
+  const [bytes, half] = [bits / 8, bits === 8 ? 0xc0c0c0c0 : 0x40004000];
+  const file = Int32Array.of(riff, 40, wave, format, 16, 0x10001, 48000, 48000 * bytes, (bits << 16) | bytes, data, 4, half);
+  const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(file.buffer);
   return 0.5 / sound.getChannelData(0)[0];
-}
-
-// Returns a file's {sound} as an AudioBuffer at its own rate, and what its {positive} samples are to be multiplied by.
-// An Error's message says why there is none.
-async function decode(file, url) {
-  if (!file.size) throw new Error("is empty");
-  const { rate, channels, bits } = await readHeader(file).catch(() => LIKELY); // say of a file that ends in its header
-  const seconds = await readSeconds(url);
-  const most = Math.floor(MOST_BYTES / (4 * rate * channels));
-  if (seconds > most) {
-    throw new Error(`lasts ${clock(seconds)}; this page hears such a file up to ${clock(most)}: cut it in pieces`);
-  }
-  let bytes;
-  try {
-    bytes = await file.arrayBuffer();
-  } catch {
-    throw new Error("cannot be read");
-  }
-  try {
-    const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
-    return { sound, positive: bits === 16 ? await measurePositive() : 1 };
-  } catch {
-    throw new Error("is no sound that this browser can decode");
-  }
 }
 
 function clock(seconds) { // 3:07, 1:03:07

@@ -1,11 +1,15 @@
 // From samples to probabilities: the page's worker. Resampling, windows, front end, network; no sound leaves it.
 //
-// The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied
-// by, pieces of it as {channels}, and {end: true}. The end is answered by {heard}, all else by {}, whatever goes wrong by
-// {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to the last bit.
+// The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied by,
+// pieces of it as {channels}, and {end: true}, which is answered by what was {heard}. Several workers share a song so:
+// each gets sections, which end with {part: true}; one gets what all heard, {parts}. All else is answered by {}, whatever
+// goes wrong by {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to the last
+// bit.
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
+const GATE = 1e-7, EDGE = 50; // of a silent second: as stages/audio/silence.py has them
+const AT_ONCE = 2 ** 16; // samples, which the processor's cache holds
 const LEAST = 1e-30; // of a probability, before its logarithm: as stages/models/scoring.py has it
 
 function decodeBase64(text, kind) {
@@ -15,21 +19,98 @@ function decodeBase64(text, kind) {
   return new kind(bytes.buffer);
 }
 
-// Resampling: a windowed sinc, as soxr's quality HQ has it, by which training heard its songs. Frequencies are shares
-// of the lower rate's Nyquist frequency, times are samples of the lower rate. Kaiser's formulas (Oppenheim and Schafer,
-// Discrete-Time Signal Processing, section 7.5.3) give the window's shape and half width; they match soxr's gain to
-// 0.05 dB, from 0 dB to -55, at the ratios below.
-const [EDGE, TRANSITION] = [0.95686, 0.08628]; // the middle of the transition and its width
+// The Fourier transform of any length, a pass for each factor, by Stockham's algorithm (Van Loan, Computational
+// Frameworks for the Fast Fourier Transform, section 1.7). Given real and imaginary parts it returns them transformed,
+// in arrays that the next call uses again. With the two exchanged, in and out, it is the inverse, times the length.
+function makeFourier(length) {
+  const [cosine, sine] = [Math.cos, Math.sin].map((wave) =>
+    Float64Array.from({ length }, (_, i) => wave((2 * Math.PI * i) / length)));
+  const buffers = Array.from({ length: 2 }, () => [new Float64Array(length), new Float64Array(length)]);
+  const passes = [];
+  for (let n = length, factor = 4; n > 1; ) {
+    if (n % factor) {
+      factor = factor === 4 ? 2 : factor === 2 ? 3 : factor + 2;
+    } else {
+      n /= factor;
+      passes.push({ factor, n, stride: length / n / factor });
+    }
+  }
+
+  function byFour(n, stride, x, y, toX, toY) {
+    const part = n * stride;
+    for (let k = 0; k < n; k++) {
+      const at = k * stride;
+      const c1 = cosine[at], c2 = cosine[2 * at], c3 = cosine[3 * at];
+      const s1 = sine[at], s2 = sine[2 * at], s3 = sine[3 * at];
+      for (let i = at, to = 4 * at; i < at + stride; i++, to++) {
+        const evenX = x[i] + x[i + 2 * part], evenY = y[i] + y[i + 2 * part];
+        const lessX = x[i] - x[i + 2 * part], lessY = y[i] - y[i + 2 * part];
+        const oddX = x[i + part] + x[i + 3 * part], oddY = y[i + part] + y[i + 3 * part];
+        const turnX = y[i + part] - y[i + 3 * part], turnY = x[i + 3 * part] - x[i + part]; // times -i
+        const aX = lessX + turnX, aY = lessY + turnY;
+        const bX = evenX - oddX, bY = evenY - oddY;
+        const cX = lessX - turnX, cY = lessY - turnY;
+        toX[to] = evenX + oddX;
+        toY[to] = evenY + oddY;
+        toX[to + stride] = aX * c1 + aY * s1;
+        toY[to + stride] = aY * c1 - aX * s1;
+        toX[to + 2 * stride] = bX * c2 + bY * s2;
+        toY[to + 2 * stride] = bY * c2 - bX * s2;
+        toX[to + 3 * stride] = cX * c3 + cY * s3;
+        toY[to + 3 * stride] = cY * c3 - cX * s3;
+      }
+    }
+  }
+
+  function byAny(factor, n, stride, x, y, toX, toY) {
+    const [part, root] = [n * stride, length / factor];
+    for (let k = 0; k < n; k++) {
+      for (let t = 0; t < factor; t++) {
+        const c = cosine[k * t * stride], s = sine[k * t * stride];
+        for (let i = k * stride, to = (factor * k + t) * stride; i < (k + 1) * stride; i++, to++) {
+          let sumX = x[i], sumY = y[i];
+          for (let r = 1, from = i + part; r < factor; r++, from += part) {
+            const angle = ((r * t) % factor) * root;
+            sumX += x[from] * cosine[angle] + y[from] * sine[angle];
+            sumY += y[from] * cosine[angle] - x[from] * sine[angle];
+          }
+          toX[to] = sumX * c + sumY * s;
+          toY[to] = sumY * c - sumX * s;
+        }
+      }
+    }
+  }
+
+  return (x, y) => {
+    passes.forEach(({ factor, n, stride }, i) => {
+      const [toX, toY] = buffers[i % 2];
+      if (factor === 4) byFour(n, stride, x, y, toX, toY);
+      else byAny(factor, n, stride, x, y, toX, toY);
+      [x, y] = [toX, toY];
+    });
+    return [x, y];
+  };
+}
+
+// Resampling in two steps, in all a windowed sinc as soxr's quality HQ has it, by which training heard its songs: first
+// a steep filter, by Fourier transforms, to a rate that is a power of two times the source's and has room to spare, then
+// a short one to the rate wanted. Kaiser's formulas (Oppenheim and Schafer, Discrete-Time Signal Processing, section
+// 7.5.3) give the window's shape and half width; they match soxr's gain to 0.05 dB, from 0 dB to -55, at the ratios
+// below.
+const [EDGE, TRANSITION] = [0.95686, 0.08628]; // the middle of the transition and its width, of the lower Nyquist frequency
 const ATTENUATIONS = { // dB, measured, by the ratio of the rates; soxr builds its filter in stages, each with a margin
   1.38: 135.1, 1.5: 128.9, 1.84: 136.6, 2: 130.1, 2.76: 135.1, 3: 128.9, 4: 136.5, 5.51: 141.7, 6: 134.3, 11.03: 145.3,
   12: 139.2, 24: 141.6,
 };
-const ATTENUATION = 135; // of any other ratio
+const ATTENUATION = 135; // of any other ratio, and of the short filter
+const SPARE = 1.25; // the rate between the two steps is at least so many times the lower one
+const BLOCK = 8; // lengths of the steep filter that a Fourier transform holds, at least
 const MOST_PHASES = 1024; // of rates with a longer common period the nearest of so many is taken
 
-function kaiserSinc(attenuation) {
+// A low-pass filter at time t, by the middle and the width of its transition in shares of the Nyquist frequency.
+function kaiserSinc(attenuation, edge, transition) {
   const beta = 0.1102 * (attenuation - 8.7);
-  const half = (attenuation - 7.95) / (2 * 2.285 * Math.PI * TRANSITION);
+  const half = (attenuation - 7.95) / (2 * 2.285 * Math.PI * transition);
   const bessel = (x) => { // I0, by its series; its scale does not matter
     let [sum, term] = [1, 1];
     for (let k = 1; term > 1e-17 * sum; k++) sum += term *= (x / (2 * k)) ** 2;
@@ -37,57 +118,133 @@ function kaiserSinc(attenuation) {
   };
   const sinc = (x) => (x === 0 ? 1 : Math.sin(x) / x);
   const at = (t) =>
-    Math.abs(t) < half ? sinc(Math.PI * EDGE * t) * bessel(beta * Math.sqrt(1 - (t / half) ** 2)) : 0;
+    Math.abs(t) < half ? sinc(Math.PI * edge * t) * bessel(beta * Math.sqrt(1 - (t / half) ** 2)) : 0;
   return { half, at };
 }
 
-function makeResampler(from, to) {
+// The steep filter, from a rate to 2 ** power times that. Blocks overlap by its length (overlap-save; Oppenheim and
+// Schafer, section 8.7.3); two at a time are one transform's real and imaginary part, since the filter mixes neither.
+function makeSteepFilter(power, scale, attenuation) { // scale: samples of the lower rate for one of the source
+  const { half, at } = kaiserSinc(attenuation, EDGE, TRANSITION);
+  const grain = Math.max(2, 2 ** -power); // of the source, to which blocks are aligned
+  const reach = grain * Math.ceil(half / scale / grain);
+  const length = 2 ** Math.ceil(Math.log2(BLOCK * 2 * reach));
+  const [there, back] = [length, length * 2 ** power].map(makeFourier);
+  const gains = Float64Array.from(
+    there(Float64Array.from({ length }, (_, i) => at(Math.min(i, length - i) * scale)), new Float64Array(length))[0]);
+  const bins = Math.floor((length * scale) / 2); // beyond the lower Nyquist frequency nothing passes
+  const [first, second] = Array.from({ length: 2 }, () => new Float64Array(length)); // blocks
+  const [x, y] = Array.from({ length: 2 }, () => new Float64Array(length * 2 ** power)); // their spectrum, then filtered
+  const advance = length - 2 * reach;
+  let kept = new Float32Array(reach); // what came and is still needed; before the song there is silence
+
+  function filter(samples) { // two blocks
+    first.set(samples.subarray(0, length));
+    second.set(samples.subarray(advance));
+    const [fromX, fromY] = there(first, second);
+    x.fill(0);
+    y.fill(0);
+    for (let bin = -bins; bin <= bins; bin++) {
+      const [from, to] = [bin < 0 ? bin + length : bin, bin < 0 ? bin + x.length : bin];
+      const gain = gains[Math.abs(bin)] / gains[0] / length;
+      x[to] = fromX[from] * gain;
+      y[to] = fromY[from] * gain;
+    }
+    const inside = [reach * 2 ** power, (length - reach) * 2 ** power];
+    return back(y, x).reverse().map((block) => block.slice(...inside));
+  }
+
+  return (piece) => {
+    const samples = join([kept, piece]);
+    const result = [];
+    let start = 0;
+    for (; start + length + advance <= samples.length; start += 2 * advance) {
+      result.push(...filter(samples.subarray(start, start + length + advance)));
+    }
+    kept = samples.slice(start);
+    return join(result);
+  };
+}
+
+// The short filter, from a rate with nothing above half of `low` to another, sample by sample.
+function makeShortFilter(from, to, low) {
   const divisor = (a, b) => (b ? divisor(b, a % b) : a);
   const phases = Math.min(to / divisor(from, to), MOST_PHASES);
-  const scale = Math.min(1, to / from); // samples of the lower rate for one of the source
-  const filter = kaiserSinc(ATTENUATIONS[Math.round((100 * from) / to) / 100] ?? ATTENUATION);
-  const reach = 2 * Math.ceil(filter.half / scale / 2); // samples of the source on either side, an even number
+  const { half, at } = kaiserSinc(ATTENUATION, 1, (2 * (from - low)) / from);
+  const reach = 2 * Math.ceil(half / 2); // samples of the source on either side, an even number
   const taps = Array.from({ length: phases }, (_, phase) => {
-    const row = Float64Array.from({ length: 2 * reach }, (_, i) => filter.at((phase / phases + reach - 1 - i) * scale));
+    const row = Float64Array.from({ length: 2 * reach }, (_, i) => at(phase / phases + reach - 1 - i));
     const sum = row.reduce((a, b) => a + b);
     return row.map((tap) => tap / sum);
   });
-  // What came and is still needed; it begins `start` samples after the song does. Before it there is silence.
-  let [kept, start, taken, given] = [new Float32Array(reach), -reach, 0, 0];
+  let [kept, start, given] = [new Float32Array(reach), -reach, 0]; // `kept` begins `start` samples after the song does
 
-  function resample(piece, total) {
-    const samples = new Float32Array(kept.length + piece.length);
-    samples.set(kept);
-    samples.set(piece, kept.length);
-    const result = [];
-    for (; given < total; given++) {
+  return (piece) => {
+    const samples = join([kept, piece]);
+    const result = new Float32Array(Math.ceil((samples.length * to) / from));
+    let n = 0;
+    for (; ; given++, n++) {
       const step = Math.round(((given * from) / to) * phases);
       const first = Math.floor(step / phases) - reach + 1 - start;
-      if (first + 2 * reach > samples.length) break;
-      const row = taps[step % phases];
-      let [a, b, c, d] = [0, 0, 0, 0]; // four sums side by side: each addition waits for the last one of its own alone
-      for (let i = 0, at = first; i < row.length; i += 4, at += 4) {
-        a += row[i] * samples[at];
-        b += row[i + 1] * samples[at + 1];
-        c += row[i + 2] * samples[at + 2];
-        d += row[i + 3] * samples[at + 3];
+      if (first + 2 * reach > samples.length) {
+        kept = samples.slice(first);
+        start += first;
+        return result.subarray(0, n);
       }
-      result.push(a + b + c + d);
+      result[n] = multiplySum(samples, first, taps[step % phases]);
     }
-    const next = Math.floor(Math.round(((given * from) / to) * phases) / phases) - reach + 1 - start;
-    kept = samples.slice(Math.min(next, samples.length));
-    start += samples.length - kept.length;
-    return Float32Array.from(result);
+  };
+}
+
+function makeResampler(from, to) {
+  if (from === to) return { push: (piece) => piece, end: () => new Float32Array(0) };
+  const low = Math.min(from, to);
+  let power = Math.ceil(Math.log2((SPARE * low) / from));
+  if (from * 2 ** (power - 1) === to) power--; // with nothing to spare, and no second step
+  const between = from * 2 ** power;
+  const steep = makeSteepFilter(power, low / from, ATTENUATIONS[Math.round((100 * from) / to) / 100] ?? ATTENUATION);
+  const short = between === to ? (piece) => piece : makeShortFilter(between, to, low);
+  let [taken, given] = [0, 0];
+
+  function push(piece) {
+    taken += piece.length;
+    const result = short(steep(piece));
+    given += result.length;
+    return result;
   }
 
-  if (from === to) return { push: (piece) => piece, end: () => new Float32Array(0) };
-  return {
-    push(piece) {
-      taken += piece.length;
-      return resample(piece, Infinity);
-    },
-    end: () => resample(new Float32Array(2 * reach), Math.round((taken * to) / from)),
-  };
+  function end() { // silence pushes out what is left
+    const total = Math.round((taken * to) / from);
+    const rest = [];
+    while (given < total) rest.push(push(new Float32Array(from)));
+    return join(rest).subarray(0, join(rest).length - (given - total));
+  }
+
+  return { push, end };
+}
+
+// The sum of the products of single-precision numbers, from one on, and double-precision ones. Four sums side by side:
+// each addition waits for the last one of its own alone.
+function multiplySum(singles, start, doubles) {
+  let a = 0, b = 0, c = 0, d = 0, i = 0;
+  for (; i + 4 <= doubles.length; i += 4) {
+    a += singles[start + i] * doubles[i];
+    b += singles[start + i + 1] * doubles[i + 1];
+    c += singles[start + i + 2] * doubles[i + 2];
+    d += singles[start + i + 3] * doubles[i + 3];
+  }
+  for (; i < doubles.length; i++) a += singles[start + i] * doubles[i];
+  return a + b + c + d;
+}
+
+function join(pieces) {
+  const result = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    result.set(piece, at);
+    at += piece.length;
+  }
+  return result;
 }
 
 // Windows of a second, one after the other. The rest is one too if it lasts half a second; zeros fill it up.
@@ -111,46 +268,35 @@ function makeWindows(rate, hear) {
   };
 }
 
-// The magnitudes of a frame's Fourier transform, squared, from bin 0 to the middle; Cooley and Tukey, of any length.
+// The magnitudes of a frame's Fourier transform, squared, from bin 0 to the middle. A frame of even length is taken for
+// a complex one of half the length, and what comes out unravelled (Oppenheim and Schafer, problem 8.32, and many others).
 function makePowers(length) {
-  const [cosine, sine] = [Math.cos, Math.sin].map((wave) =>
-    Float64Array.from({ length }, (_, i) => wave((2 * Math.PI * i) / length)));
-  const [real, imaginary, a, b] = Array.from({ length: 4 }, () => new Float64Array(length));
   const powers = new Float64Array(Math.floor(length / 2) + 1);
-
-  function smallestFactor(n) {
-    for (let factor = 2; factor * factor <= n; factor++) if (n % factor === 0) return factor;
-    return n;
+  const half = length / 2;
+  if (half % 1) {
+    const [transform, silence] = [makeFourier(length), new Float64Array(length)];
+    return (frame) => {
+      const [x, y] = transform(frame, silence);
+      return powers.map((_, bin) => x[bin] ** 2 + y[bin] ** 2);
+    };
   }
-
-  function transform(frame, start, stride, n, at) {
-    if (n === 1) {
-      [real[at], imaginary[at]] = [frame[start], 0];
-      return;
-    }
-    const factor = smallestFactor(n);
-    const part = n / factor;
-    for (let r = 0; r < factor; r++) transform(frame, start + r * stride, stride * factor, part, at + r * part);
-    for (let k = 0; k < part; k++) {
-      for (let r = 0; r < factor; r++) {
-        a[r] = real[at + r * part + k];
-        b[r] = imaginary[at + r * part + k];
-      }
-      for (let bin = k; bin < n; bin += part) {
-        let [x, y] = [0, 0];
-        for (let r = 0; r < factor; r++) {
-          const angle = ((r * bin) % n) * stride;
-          x += a[r] * cosine[angle] + b[r] * sine[angle];
-          y += b[r] * cosine[angle] - a[r] * sine[angle];
-        }
-        [real[at + bin], imaginary[at + bin]] = [x, y];
-      }
-    }
-  }
-
+  const [transform, even, odd] = [makeFourier(half), new Float64Array(half), new Float64Array(half)];
+  const [cosine, sine] = [Math.cos, Math.sin].map((wave) => powers.map((_, i) => wave((2 * Math.PI * i) / length)));
   return (frame) => {
-    transform(frame, 0, 1, length, 0);
-    return powers.map((_, bin) => real[bin] ** 2 + imaginary[bin] ** 2);
+    for (let i = 0; i < half; i++) {
+      even[i] = frame[2 * i];
+      odd[i] = frame[2 * i + 1];
+    }
+    const [x, y] = transform(even, odd);
+    for (let bin = 0; bin <= half; bin++) {
+      const i = bin % half, j = (half - bin) % half;
+      const evenX = (x[i] + x[j]) / 2, evenY = (y[i] - y[j]) / 2; // the even samples' transform, and the odd ones'
+      const oddX = (y[i] + y[j]) / 2, oddY = (x[j] - x[i]) / 2;
+      const realPart = evenX + oddX * cosine[bin] + oddY * sine[bin];
+      const imaginaryPart = evenY + oddY * cosine[bin] - oddX * sine[bin];
+      powers[bin] = realPart * realPart + imaginaryPart * imaginaryPart;
+    }
+    return powers;
   };
 }
 
@@ -165,7 +311,12 @@ function decodeColumns({ rows, numbers }) {
 }
 
 function multiply(row, columns) {
-  return columns.map(({ first, numbers }) => numbers.reduce((sum, number, i) => sum + number * row[first + i], 0));
+  const result = new Float64Array(columns.length);
+  for (let i = 0; i < columns.length; i++) {
+    const { first, numbers } = columns[i];
+    for (let k = 0; k < numbers.length; k++) result[i] += numbers[k] * row[first + k];
+  }
+  return result;
 }
 
 // The front ends, given a clip: the operations of stages/audio/front_end.py, which made the constants.
@@ -174,12 +325,13 @@ const FRONT_ENDS = {
     const [bank, transform] = [decodeColumns(filters), decodeColumns(dct)];
     const length = Math.floor(rate / frames); // the last samples of a second may be left over
     const powers = makePowers(length);
+    const frame = new Float64Array(length);
     return (clip) => {
       const mean = clip.reduce((a, b) => a + b, 0) / rate;
       const peak = clip.reduce((most, sample) => Math.max(most, Math.abs(sample - mean)), 0) + 1e-10;
       const coefficients = Array.from({ length: frames }, (_, i) => {
         // A constant changes bin 0 alone, which no filter uses; without it a silent frame is silent.
-        const frame = Float64Array.from(clip.subarray(i * length, (i + 1) * length), (x) => (x - clip[i * length]) / peak);
+        for (let k = 0, start = i * length; k < length; k++) frame[k] = (clip[start + k] - clip[start]) / peak;
         const magnitudes = powers(frame).subarray(firstBin).map(Math.sqrt);
         return multiply(multiply(magnitudes, bank).map((energy) => Math.log(energy + Number.EPSILON)), transform);
       });
@@ -194,13 +346,15 @@ const FRONT_ENDS = {
     const length = Math.floor(rate / frames); // the last samples of a second may be left over
     const powers = makePowers(length);
     const padded = new Float64Array((frames + 1) * length); // centred frames: zeros beyond either end
+    const [frame, mel] = [new Float64Array(length), new Float64Array((frames + 1) * bank.length)];
     return (clip) => {
       padded.set(clip, Math.floor(length / 2));
-      const mel = Array.from({ length: frames + 1 }, (_, i) =>
-        multiply(powers(hann.map((weight, k) => weight * padded[i * length + k])), bank),
-      ).flat().map((energy) => Math.max(energy, 1e-10));
-      const most = mel.reduce((a, b) => Math.max(a, b));
-      return mel.map((energy) => Math.max(10 * Math.log10(energy / most), -80));
+      for (let i = 0; i <= frames; i++) {
+        for (let k = 0; k < length; k++) frame[k] = hann[k] * padded[i * length + k];
+        mel.set(multiply(powers(frame), bank), i * bank.length);
+      }
+      const most = mel.reduce((a, b) => Math.max(a, b), 1e-10);
+      return mel.map((energy) => Math.max(10 * Math.log10(Math.max(energy, 1e-10) / most), -80));
     };
   },
 };
@@ -211,10 +365,7 @@ const LAYERS = {
 
   linear({ inputs, outputs }, take) {
     const [weights, bias] = [take(inputs * outputs), take(outputs)];
-    return (x) => Float64Array.from(bias, (sum, unit) => {
-      for (let i = 0, at = unit * inputs; i < inputs; i++, at++) sum += weights[at] * x[i];
-      return sum;
-    });
+    return (x) => Float64Array.from(bias, (start, unit) => start + multiplySum(weights, unit * inputs, x));
   },
 
   convolution({ channels, height, width, outputs, kernel }, take) {
@@ -278,6 +429,13 @@ function verdict(seconds) {
   return softmax(seconds[0].map((_, i) => mean(i)));
 }
 
+// Whether a second's mean square without its edges, where a resampler rings, is below GATE.
+function isSilent(clip) {
+  const edge = Math.floor(clip.length / EDGE);
+  const inside = clip.subarray(edge, clip.length - edge);
+  return inside.reduce((sum, sample) => sum + sample * sample, 0) / inside.length < GATE;
+}
+
 function makeModel(model) {
   const [frontEnd, network] = [FRONT_ENDS[model.name](model), makeNetwork(model)];
   const [mean, std] = [model.mean, model.std].map((text) => decodeBase64(text, Float64Array));
@@ -287,43 +445,68 @@ function makeModel(model) {
   };
 }
 
-// One song: pieces in, for each model the probabilities of every second and of the whole out.
-function makeSong(models, { rate, positive }) {
-  const seconds = models.map(() => []);
+// A song, or a section of one: pieces in, for each model the probabilities of every second out, and which seconds are
+// silent. With `lead` the first second is another section's; those after `seconds` are.
+function makeSong(models, { rate, positive, lead = false, seconds = Infinity }) {
+  const heard = models.map(() => ({ seconds: [], silent: [] }));
   const rates = [...new Set(models.map((model) => model.rate))];
-  const ways = rates.map((to) => ({
-    resampler: makeResampler(rate, to),
-    windows: makeWindows(to, (clip) =>
-      models.forEach((model, i) => model.rate === to && seconds[i].push(model.hear(clip)))),
-  }));
-  let silent = true;
+  const ways = rates.map((to) => {
+    let number = lead ? -1 : 0;
+    const windows = makeWindows(to, (clip) => {
+      if (number >= 0 && number < seconds) listen(clip, to);
+      number++;
+    });
+    return { resampler: makeResampler(rate, to), windows };
+  });
+
+  function listen(clip, rate) {
+    const silent = isSilent(clip);
+    models.forEach((model, i) => {
+      if (model.rate !== rate) return;
+      heard[i].seconds.push(model.hear(clip));
+      heard[i].silent.push(silent);
+    });
+  }
+
   return {
     push(channels) {
-      const mono = average(channels, positive);
-      if (!mono.every((sample) => Math.abs(sample) <= LOUDEST)) {
-        throw new Error("holds NaN or infinity, or numbers far beyond full scale");
+      for (let at = 0; at < channels[0].length; at += AT_ONCE) {
+        const mono = average(channels.map((channel) => channel.subarray(at, at + AT_ONCE)), positive);
+        for (const { resampler, windows } of ways) windows.push(resampler.push(mono));
       }
-      silent &&= mono.every((sample) => sample === 0);
-      for (const { resampler, windows } of ways) windows.push(resampler.push(mono));
     },
     end() {
-      if (silent) throw new Error("is silent throughout");
       for (const { resampler, windows } of ways) {
         windows.push(resampler.end());
         windows.end();
       }
-      if (!seconds[0].length) throw new Error("is shorter than half a second");
-      return seconds.map((each) => ({ seconds: each, whole: verdict(each) }));
+      return heard;
     },
   };
 }
 
+// What each model heard in a song, from what it heard in its sections, and of the whole: silent seconds have no vote.
+function conclude(sections) {
+  return models.map((_, i) => {
+    const [seconds, silent] = ["seconds", "silent"].map((key) => sections.flatMap((section) => section[i][key]));
+    if (!seconds.length) throw new Error("is shorter than half a second");
+    const voters = seconds.filter((_, i) => !silent[i]);
+    if (!voters.length) throw new Error("is silent throughout");
+    return { seconds, silent, whole: verdict(voters) };
+  });
+}
+
 function average(channels, positive) {
-  const sums = new Float32Array(channels[0].length);
+  const [mono, share] = [new Float32Array(channels[0].length), 1 / channels.length];
   for (const channel of channels) {
-    for (let i = 0; i < sums.length; i++) sums[i] += channel[i] > 0 ? channel[i] * positive : channel[i];
+    if (positive === 1) for (let i = 0; i < mono.length; i++) mono[i] += channel[i];
+    else for (let i = 0; i < mono.length; i++) mono[i] += channel[i] * (channel[i] > 0 ? positive : 1);
   }
-  return sums.map((sum) => sum / channels.length);
+  for (let i = 0; i < mono.length; i++) {
+    mono[i] *= share;
+    if (!(Math.abs(mono[i]) <= LOUDEST)) throw new Error("holds NaN or infinity, or numbers far beyond full scale");
+  }
+  return mono;
 }
 
 let [models, song] = [[], null];
@@ -332,7 +515,8 @@ onmessage = ({ data }) => {
     if (data.models) models = data.models.map(makeModel);
     if (data.rate) song = makeSong(models, data);
     if (data.channels) song.push(data.channels);
-    postMessage(data.end ? { heard: song.end() } : {});
+    const sections = data.parts ?? (data.part || data.end ? [song.end()] : null);
+    postMessage(sections ? { heard: data.part ? sections[0] : conclude(sections) } : {});
   } catch (error) {
     postMessage({ error: error.message });
   }

@@ -1,7 +1,6 @@
 // What is seen: the songs that come in, the table of them, the one that is shown, and the models.
 "use strict";
 
-const PIECE = 2 ** 20; // samples that the worker gets at once: the page stays responsive, the progress moves
 const SOUND = /\.(aac|flac|m4a|mp3|oga|ogg|opus|wav)$/i; // what is taken from a folder
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]; // seconds between marks on the time axis
 const MOST_TICKS = 7;
@@ -43,32 +42,7 @@ function heard(entry) {
   return { seconds, whole, genre: models[model].classes[largest(whole)], sure: Math.max(...whole), length: seconds.length };
 }
 
-// Listening: one song after the other.
-
-const worker = new Worker(URL.createObjectURL(new Blob([$("#listener").textContent], { type: "text/javascript" })));
-
-function ask(message, transfer = []) {
-  return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.heard));
-    worker.onerror = (event) => reject(new Error(event.message));
-    worker.postMessage(message, transfer);
-  });
-}
-
-async function listen(entry) {
-  const { sound, positive } = await decode(entry.file, entry.url);
-  await ask({ rate: sound.sampleRate, positive });
-  for (let start = 0; start < sound.length; start += PIECE) {
-    const channels = Array.from({ length: sound.numberOfChannels }, (_, i) => {
-      const piece = new Float32Array(Math.min(PIECE, sound.length - start));
-      sound.copyFromChannel(piece, i, start);
-      return piece;
-    });
-    await ask({ channels }, channels.map((piece) => piece.buffer));
-    showProgress(Math.min(1, (start + PIECE) / sound.length));
-  }
-  return ask({ end: true });
-}
+// Listening: song after song, in the order in which they came.
 
 async function add(files) {
   const added = files.map((file) => ({ file, name: nameOf(file), url: URL.createObjectURL(file) }));
@@ -78,10 +52,12 @@ async function add(files) {
   $("#list").hidden = false;
   $("main").ariaBusy = "true";
   hearing = hearing.then(async () => {
-    for (const entry of added) {
-      showProgress(0);
+    let next = start(added[0]);
+    for (const [i, entry] of added.entries()) {
+      const heard = next;
+      next = start(added[i + 1]); // is decoded while this one is heard
       try {
-        entry.heard = await listen(entry);
+        Object.assign(entry, await heard);
         if (!shown) show(entry);
       } catch (error) {
         entry.error = error.message;
@@ -94,14 +70,22 @@ async function add(files) {
   return hearing;
 }
 
+function start(entry) {
+  if (!entry) return null;
+  const heard = hear(entry.file, entry.url, (done) => showProgress(entry, done));
+  heard.catch(() => {}); // its turn comes later
+  return heard;
+}
+
 function waiting() {
   return entries.filter((entry) => !entry.heard && !entry.error);
 }
 
-function showProgress(part) {
+function showProgress(entry, done) {
+  entry.done = done;
   const left = waiting();
   $("#progress").hidden = false;
-  Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + part });
+  Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + left.reduce((sum, { done = 0 }) => sum + done, 0) });
   say(`Hearing song ${entries.length - left.length + 1} of ${entries.length}: ${left[0].name}`);
 }
 
@@ -194,7 +178,7 @@ function show(entry) {
   $("#song").hidden = false;
   $("#title").textContent = entry.name;
   const mostly = seconds.filter((row) => classes[largest(row)] === genre).length;
-  const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}`;
+  const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}${entry.cutShort && `; but the file ${entry.cutShort}`}`;
   $("#verdict").replaceChildren(element("strong", { textContent: genre }), rest);
   $("#legend").replaceChildren(...classes.map((name, i) => {
     const swatch = element("span", { className: "swatch" });
@@ -324,7 +308,7 @@ document.ondrop = async (event) => {
 $("#csv").onclick = () => download("songs.csv", "text/csv", asCsv());
 $("#json").onclick = () => download("songs.json", "application/json", `${JSON.stringify(songs, null, 2)}\n`);
 
-hearing = ask({ models }).catch((error) => say(`This browser cannot run the page: ${error.message}`));
+hearing = takeWorker().then(giveWorker).catch((error) => say(`This browser cannot run the page: ${error.message}`));
 $("#switch").hidden = models.length < 2;
 $("#switch").append(...models.map((each, i) => {
   const radio = element("input", { type: "radio", name: "model", checked: i === 0, onchange: () => choose(i) });

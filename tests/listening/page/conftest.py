@@ -1,25 +1,39 @@
 """The page in a real browser, the system's."""
 
 import shutil
+from pathlib import Path
 
 import pytest
+from listening.page.marionette import Firefox
+from listening.page.songs import REPRESENTATIONS
+from small_models import judge, make_model
 
+import stages.listening.page.build as page
+from stages import cli
+from stages.common.files import read_json
 from stages.listening.exports import PAGE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FIREFOXES = ("firefox", "firefox-esr")
+
+
+def program(names):
+    """Return the path of the first of these programs that is installed, or skip the test."""
+    found = [path for name in names if (path := shutil.which(name))]
+    if not found:
+        pytest.skip(f"found no browser here, expected one of {', '.join(names)}")
+    return found[0]
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A browser without a window, or a skip that says why."""
-    found = [path for name in BROWSERS if (path := shutil.which(name))]
-    if not found:
-        pytest.skip(f"found no browser here, expected one of {', '.join(BROWSERS)}")
+    path = program(BROWSERS)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=found[0], args=["--disable-gpu", "--disable-software-rasterizer"]
+            executable_path=path, args=["--disable-gpu", "--disable-software-rasterizer"]
         )
         yield browser
         browser.close()
@@ -64,3 +78,46 @@ def hear(tab):
         return tab.evaluate("window.songs")
 
     return hear
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
+    """Another browser, or a skip that says why."""
+    firefox = Firefox(program(FIREFOXES), tmp_path_factory.mktemp("firefox"))
+    yield firefox
+    firefox.close()
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+def anywhere(request):
+    """Functions that let each browser hear files, and evaluate an expression in the page."""
+    if request.param == "chromium":
+        return request.getfixturevalue("hear"), request.getfixturevalue("tab").evaluate
+    firefox = request.getfixturevalue("firefox")
+    return lambda *paths: firefox.hear(PAGE, paths), firefox.evaluate
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with models and their page."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "data").mkdir()
+        for representation in REPRESENTATIONS:
+            make_model(representation)
+        judge(*REPRESENTATIONS)
+        page.write_page()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask_predict():
+    """A function that returns what predict writes of songs, as a model of a representation hears them."""
+
+    def ask_predict(paths, representation):
+        options = ["--representation", representation, "--json", "out.json", "--csv", "out.csv"]
+        cli.run(["predict", *map(str, paths), *options])
+        return read_json(Path("out.json"))
+
+    return ask_predict

@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from torch import nn
 
-from stages.audio import decode, timbre
+from stages.audio import decode, silence, timbre
 from stages.audio.front_end import FRONT_ENDS, dct_matrix, hann, mel_filters, mfcc_filters
 from stages.listening.page import model
 from stages.models import scoring
@@ -33,8 +33,10 @@ def test_the_page_has_what_python_has():
         r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
     )
     assert keys("LAYERS") == set(kinds)
-    constants = {name: float(value) for name, value in re.findall(r"const (LOUDEST|LEAST) = (\S+);", LISTENER)}
-    assert constants == {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST}
+    written = re.findall(r"\b(LOUDEST|LEAST|GATE|EDGE) = ([\w.+-]+)", LISTENER)
+    constants = {name: float(value) for name, value in written}
+    ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "EDGE": silence.EDGE}
+    assert constants == ours
     constants = {
         name: json.loads(value)
         for name, value in re.findall(r"const (SOFT|ROLLOFF|SPEEDS) = (.+?);", TIMBRE.replace("Infinity", "null"))

@@ -1,0 +1,98 @@
+// Songs cut in sections, and workers that hear them, one a core.
+"use strict";
+
+const MOST_WORKERS = 8;
+const SECTION = 30; // seconds that a worker gets at once, and one more on either side, which resampling looks into
+const SHORT_SECONDS = 0.2; // by which the length that a file claims may differ from what is there
+
+const idle = []; // a function `ask` of each worker that has nothing to do
+const queue = []; // who waits for one
+let started = 0;
+
+// Returns a function that sends a worker a message and returns what it has heard. It is to be given back.
+async function takeWorker() {
+  if (idle.length) return idle.pop();
+  if (started < Math.min(navigator.hardwareConcurrency || 1, MOST_WORKERS)) return startWorker();
+  return new Promise((resolve) => queue.push(resolve));
+}
+
+function giveWorker(ask) {
+  const next = queue.shift();
+  if (next) next(ask);
+  else idle.push(ask);
+}
+
+async function startWorker() {
+  started++;
+  const script = document.getElementById("listener").textContent;
+  const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  const ask = (message, transfer = []) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.heard));
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.postMessage(message, transfer);
+    });
+  await ask({ models });
+  return ask;
+}
+
+// Returns what each model heard in a file, {heard}, and where it breaks off, {cutShort}, if it does.
+async function hear(file, url, showProgress) {
+  const { rate, positive, claimed, sounds } = await decode(file, url);
+  const parts = [];
+  let taken = 0;
+  for await (const { channels, done, samples, ...section } of cut(sounds, rate)) {
+    const ask = await takeWorker();
+    taken += samples;
+    parts.push(hearSection(ask, { rate, positive, ...section }, channels));
+    parts.at(-1).catch(() => {}); // that is seen below
+    showProgress(done);
+  }
+  const message = { parts: await Promise.all(parts) };
+  const ask = await takeWorker();
+  const heard = await ask(message).finally(() => giveWorker(ask));
+  const short = claimed - taken > SHORT_SECONDS * rate;
+  return { heard, cutShort: short ? `breaks off after ${clock(taken / rate)} of ${clock(claimed / rate)}` : "" };
+}
+
+async function hearSection(ask, section, channels) {
+  try {
+    await ask(section);
+    await ask({ channels }, channels.map((channel) => channel.buffer));
+    return await ask({ part: true });
+  } finally {
+    giveWorker(ask);
+  }
+}
+
+// Cut sounds; yield sections' {channels}, whether the first second is another section's, {lead}, and how many {seconds}
+// are the section's own, then how many {samples} of the song these are, and the share of it that is {done}.
+async function* cut(sounds, rate) {
+  let kept = []; // of the sounds that came what is still needed, each with where it starts in the song
+  let [came, first] = [0, 0]; // samples, and the second that the next section starts with
+  for await (const sound of sounds) {
+    kept.push({ ...sound, start: came });
+    came += sound.to - sound.from;
+    for (; came >= (first + SECTION + 1) * rate; first += SECTION) {
+      yield section(SECTION, (first + SECTION + 1) * rate, SECTION * rate);
+    }
+    kept = kept.filter(({ start, from, to }) => start + to - from > (first - 1) * rate);
+  }
+  if (came) yield section(SECTION + 1, came, came - first * rate);
+
+  function section(seconds, end, samples) {
+    const begin = Math.max(0, first - 1) * rate;
+    const channels = Array.from({ length: kept[0].sound.numberOfChannels }, (_, i) => {
+      const channel = new Float32Array(end - begin);
+      for (const { sound, from, to, start } of kept) {
+        const skip = Math.max(0, begin - start);
+        const at = start + skip - begin;
+        if (at < channel.length && from + skip < to) {
+          sound.copyFromChannel(channel.subarray(at, at + to - from - skip), i, from + skip);
+        }
+      }
+      return channel;
+    });
+    return { channels, lead: first > 0, seconds, samples, done: kept.at(-1).done };
+  }
+}
