@@ -8,7 +8,7 @@
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
-const GATE = 1e-7, EDGE = 50; // of a silent second: as stages/audio/silence.py has them
+const GATE = 1e-7, MARGIN = 50; // of a silent second: as stages/audio/silence.py has them
 const AT_ONCE = 2 ** 16; // samples, which the processor's cache holds
 const LEAST = 1e-30; // of a probability, before its logarithm: as stages/models/scoring.py has it
 
@@ -431,7 +431,7 @@ function verdict(seconds) {
 
 // Whether a second's mean square without its edges, where a resampler rings, is below GATE.
 function isSilent(clip) {
-  const edge = Math.floor(clip.length / EDGE);
+  const edge = Math.floor(clip.length / MARGIN);
   const inside = clip.subarray(edge, clip.length - edge);
   return inside.reduce((sum, sample) => sum + sample * sample, 0) / inside.length < GATE;
 }

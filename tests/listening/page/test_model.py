@@ -33,9 +33,9 @@ def test_the_page_has_what_python_has():
         r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
     )
     assert keys("LAYERS") == set(kinds)
-    written = re.findall(r"\b(LOUDEST|LEAST|GATE|EDGE) = ([\w.+-]+)", LISTENER)
+    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", LISTENER)
     constants = {name: float(value) for name, value in written}
-    ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "EDGE": silence.EDGE}
+    ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "MARGIN": silence.MARGIN}
     assert constants == ours
     constants = {
         name: json.loads(value)
