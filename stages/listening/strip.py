@@ -24,7 +24,7 @@ def describe(song: "Song", every_second: bool) -> str:
     span = f"{clock(song.starts[-1] + 1)}, {hop * len(song.starts) / len(drawn):.3g} s a letter"
     told = zip(letters, names, strict=True)
     legend = few_of([f"{letter}={name}" for letter, name in told if len(names) <= FEW or letter in drawn], " ")
-    but = f" (but the file {song.cut_short})" if song.cut_short else ""
+    but = f" (but the file {song.problem})" if song.problem else ""
     lines = [f"{shown(song.path)}: {verdict_of(song)}{but}", f"  {drawn}  {span}  {legend}"]
     if every_second:
         lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))

@@ -1,0 +1,253 @@
+"""ffmpeg: an audio file's own samples, decoded by FFmpeg (through PyAV), and what was wrong with it on the way.
+
+The file is handed over open, and nothing else can be opened: formats that name other files or addresses, such as
+playlists, are not among FORMATS, and FFmpeg may use no protocol. Memory is bounded whatever a file claims. One thread
+decodes a song.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from stages.common.files import few_of, open_regular
+
+if TYPE_CHECKING:
+    from av import AudioFifo, AudioFrame
+    from av.container import InputContainer
+
+# FFmpeg's demuxers of files that may hold music, by the first of their names; none of these opens another file.
+FORMATS = (
+    "aac,ac3,adx,aea,aiff,amr,ape,asf,au,avi,avr,bonk,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,"
+    "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,osq,pvf,qcp,qoa,rm,rso,sds,shn,sox,tak,truehd,tta,voc,vqf,"
+    "w64,wav,wsd,wv,wve,xwma"
+)
+PIECE_SAMPLES = 2**15  # of all channels together: they stay in the processor's cache
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
+MAX_CHANNELS = 64
+LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
+PACKET_SAMPLES = 2**22  # of all channels together, in one packet
+LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that less is no sign of anything
+# Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
+GAPS = {"ogg": LONG, "flac": LONG, "matroska": 1.0}
+PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
+ENDING = ("ogg", "mpegts", "mpeg")  # which say how long they are at their end alone: it cannot be missing
+UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
+SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "none",
+    "max_pixels": "1",  # covers and video are not decoded
+    "max_probe_packets": "1",  # or it takes a megabyte of 16-bit WAV to see that it is no DTS
+    "max_size": "65536",  # bytes in a packet of WAV: fewer packets are faster
+}
+
+Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
+
+
+class DecodeError(Exception):
+    """An audio file that cannot be used; the message says why, without the file's name."""
+
+
+@contextmanager
+def open_sound(path: Path) -> Iterator["Sound"]:
+    """Open an audio file.
+
+    Raises:
+        DecodeError: if it holds no audio, or its header claims what no audio file has.
+        OSError: if it cannot be opened, or is no file but a pipe, say.
+    """
+    with open_regular(path) as file, _opened(file) as container:
+        yield Sound(file, container)
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator["InputContainer"]:
+    try:
+        container = _library().open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+    except _library().FFmpegError as error:
+        why = "the file is empty" if not file.seek(0, os.SEEK_END) else error.strerror.lower()
+        raise DecodeError(f"is no sound that can be decoded ({why})") from None
+    with container:
+        yield container
+
+
+@cache
+def _library():
+    """Return PyAV; FFmpeg then refuses to ask for more memory at once than LARGEST."""
+    import av
+
+    ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(LARGEST))
+    return av
+
+
+class Sound:
+    """An open audio file: its first audio stream; once that is read, what was wrong with it."""
+
+    def __init__(self, file: BinaryIO, container: "InputContainer") -> None:
+        """Check what the header claims."""
+        av = _library()
+        self._file, self._container, self._format = file, container, container.format.name.split(",")[0]
+        if not container.streams.audio:
+            raise DecodeError("is no sound that can be decoded (it holds no audio)")
+        self._stream = container.streams.audio[0]
+        self._codec = self._stream.codec_context
+        if not self._codec:
+            raise DecodeError("is no sound that can be decoded (its codec is unknown, or it is encrypted)")
+        self.rate = self._codec.sample_rate
+        check_form(self.rate, self._codec.channels)
+        for stream in container.streams:
+            if stream is not self._stream:
+                stream.discard = av.stream.Discard.all
+        container.flags &= ~av.container.Flags.gen_pts.value  # it could keep many packets
+        self._codec.thread_count = 1
+        self._codec.options = {
+            "err_detect": "crccheck+explode"
+            if self._codec.codec.lossless
+            else "crccheck",  # else noise stands for damage
+            "max_samples": str(PACKET_SAMPLES // self._codec.channels),
+        }
+        self._start = 0  # where the first packet is, in bytes
+        self.decoded = self.lost = 0.0  # seconds
+        self._damaged: dict[str, None] = {}  # when
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound is by its container's word, or else by FFmpeg's guess; 0 if that has none."""
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        alone = len(self._container.streams) == 1  # else it is the length of the longest
+        return (self._container.duration or 0) / 1e6 if alone else 0.0
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the samples in pieces; rate, type and number of channels may change on the way.
+
+        What cannot be decoded is left out, as players do; `problem` then says so.
+        """
+        queue, form, size = None, None, 0
+        for frame in self._frames():
+            found = frame.sample_rate, frame.layout.nb_channels, frame.format.name
+            if found != form:
+                if queue:
+                    yield from _emptied(queue, size)
+                check_form(*found[:2])
+                queue, form, size = _library().AudioFifo(), found, piece_samples(*found[:2])
+            frame.pts = None  # the queue would compare it with what it expects
+            queue.write(frame)
+            while queue.samples >= size + PADDED:
+                yield _samples(queue.read(size))
+        if queue:
+            yield from _emptied(queue, size, self._padding())
+
+    def _frames(self) -> Iterator["AudioFrame"]:
+        """Yield what can be decoded; count what cannot."""
+        longest = GAPS.get(self._format, np.inf)
+        due = 0.0  # when the next frame should start
+        read = failed = 0  # bytes of packets that were decoded, and of those that were not, since
+        for packet in self._packets():
+            try:
+                frames = self._codec.decode(packet)
+            except _library().FFmpegError:
+                failed += packet.size if packet else 0
+                continue
+            if packet and frames:
+                at = frames[0].time
+                gap = 0.0 if at is None else at - due
+                if (failed and read) or gap > longest:
+                    self._count_lost(max(gap, failed * self.decoded / max(1, read)))
+                due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
+                read, failed = read + packet.size, 0
+            for frame in frames:
+                self.decoded += frame.samples / frame.sample_rate
+                yield frame
+        if not self.decoded:
+            raise DecodeError("is no sound that can be decoded (there is no whole frame in it)")
+
+    def _count_lost(self, seconds: float) -> None:
+        when = round(self.decoded + self.lost)
+        self._damaged[f"{when // 60}:{when % 60:02}"] = None
+        self.lost += seconds
+
+    def _packets(self) -> Iterator:
+        """Yield the stream's packets, then None; an error ends them only if nothing follows it."""
+        found = True
+        while found:
+            found = False
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:
+                        found, self._start = True, self._start or packet.pos or 0
+                        yield packet
+                break
+            except (_library().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
+                pass
+        yield None
+
+    def _padding(self) -> int:
+        """Return how many samples at the end are the encoder's: FFmpeg leaves those of an M4A's last frame there."""
+        extra = round((self.decoded - self.seconds) * self.rate)
+        return extra if self._format == "mov" and 0 < extra <= PADDED else 0
+
+    def problem(self) -> str:
+        """Return what was wrong with a sound that has been read, or "".
+
+        "is damaged at 0:03, 0:07; 0.4 s lost", "breaks off after 12.3 s of 30.0 s", or both.
+        """
+        found = []
+        if self._damaged:
+            found = [f"is damaged at {few_of(self._damaged)}", f"{self.lost:.1f} s lost"]
+        heard, claimed = self.decoded + self.lost, self._claimed()
+        if claimed - heard > max(LONG, self.lost):
+            found.append(f"breaks off after {heard:.1f} s of {claimed:.1f} s")
+        return "; ".join(found)
+
+    def _claimed(self) -> float:
+        """Return how long the sound is by its container's own word; 0 if that says nothing."""
+        if self._format in ENDING:
+            return 0.0
+        size, rate = self._file.seek(0, os.SEEK_END), (self._codec.bit_rate or np.inf) / 8
+        if not (size - self._start) / rate - LONG < self.seconds < size / rate + LONG:
+            return self.seconds  # else it is FFmpeg's guess, by the file's size and the first frames' bit rate
+        return _bytes_of_wav(self._file) / rate if self._format == "wav" else 0.0
+
+
+def _bytes_of_wav(file: BinaryIO) -> int:
+    """Return how many bytes of samples a WAV claims, or 0: FFmpeg keeps it to itself if the file is shorter."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return size if size < UNKNOWN else 0
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return 0
+
+
+def check_form(rate: int, channels: int) -> None:
+    """Check that there are as many samples a second, and as many channels, as a sound may have."""
+    if not (MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS):
+        raise DecodeError(
+            f"claims {channels} channels at {rate} Hz, expected 1 to {MAX_CHANNELS} at {MIN_RATE} to {MAX_RATE} Hz"
+        )
+
+
+def piece_samples(rate: int, channels: int) -> int:
+    """Return how many samples of each channel are a piece."""
+    return min(rate // 2, PIECE_SAMPLES // channels)
+
+
+def _samples(frame: "AudioFrame") -> Piece:
+    form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
+    if frame.format.is_planar:
+        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in frame.planes]).T, frame.sample_rate
+    return np.frombuffer(frame.planes[0], form, frame.samples * channels).reshape(-1, channels), frame.sample_rate
+
+
+def _emptied(queue: "AudioFifo", size: int, but: int = 0) -> Iterator[Piece]:
+    """Yield what is in a queue, but for so many samples at its end."""
+    while (left := min(size, queue.samples - but)) > 0:
+        yield _samples(queue.read(left))
