@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
-from stages.audio.ffmpeg import DecodeError, Piece
+from stages.audio.container import DecodeError
+from stages.audio.ffmpeg import Piece
 
 BLOCK_SECONDS = 4  # of a sound that are analysed together
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block

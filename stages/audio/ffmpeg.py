@@ -1,36 +1,26 @@
-"""ffmpeg: an audio file's own samples, decoded by FFmpeg (through PyAV), and what was wrong with it on the way.
+"""ffmpeg: the samples of an audio file, decoded by FFmpeg, and what was wrong with it on the way.
 
-The file is handed over open, and nothing else can be opened: formats that name other files or addresses, such as
-playlists, are not among FORMATS, and FFmpeg may use no protocol. Memory is bounded whatever a file claims. One thread
-decodes a song.
+Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
-import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from stages.common.files import few_of, open_regular
+from stages.audio.container import DecodeError, no_sound, open_container, pyav
+from stages.common.files import few_of
 
 if TYPE_CHECKING:
     from av import AudioFifo, AudioFrame
     from av.container import InputContainer
 
-# FFmpeg's demuxers of files that may hold music, by the first of their names; none of these opens another file.
-FORMATS = (
-    "aac,ac3,adx,aea,aiff,amr,ape,asf,au,avi,avr,bonk,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,"
-    "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,osq,pvf,qcp,qoa,rm,rso,sds,shn,sox,tak,truehd,tta,voc,vqf,"
-    "w64,wav,wsd,wv,wve,xwma"
-)
 PIECE_SAMPLES = 2**15  # of all channels together: they stay in the processor's cache
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 MAX_CHANNELS = 64
-LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
 PACKET_SAMPLES = 2**22  # of all channels together, in one packet
 LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that less is no sign of anything
 # Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
@@ -39,19 +29,8 @@ PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding:
 ENDING = ("ogg", "mpegts", "mpeg")  # which say how long they are at their end alone: it cannot be missing
 UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-OPTIONS = {
-    "format_whitelist": FORMATS,
-    "protocol_whitelist": "none",
-    "max_pixels": "1",  # covers and video are not decoded
-    "max_probe_packets": "1",  # or it takes a megabyte of 16-bit WAV to see that it is no DTS
-    "max_size": "65536",  # bytes in a packet of WAV: fewer packets are faster
-}
 
 Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
-
-
-class DecodeError(Exception):
-    """An audio file that cannot be used; the message says why, without the file's name."""
 
 
 @contextmanager
@@ -62,54 +41,32 @@ def open_sound(path: Path) -> Iterator["Sound"]:
         DecodeError: if it holds no audio, or its header claims what no audio file has.
         OSError: if it cannot be opened, or is no file but a pipe, say.
     """
-    with open_regular(path) as file, _opened(file) as container:
-        yield Sound(file, container)
-
-
-@contextmanager
-def _opened(file: BinaryIO) -> Iterator["InputContainer"]:
-    try:
-        container = _library().open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
-    except _library().FFmpegError as error:
-        why = "the file is empty" if not file.seek(0, os.SEEK_END) else error.strerror.lower()
-        raise DecodeError(f"is no sound that can be decoded ({why})") from None
-    with container:
-        yield container
-
-
-@cache
-def _library():
-    """Return PyAV; FFmpeg then refuses to ask for more memory at once than LARGEST."""
-    import av
-
-    ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(LARGEST))
-    return av
+    with open_container(path) as (container, file):
+        yield Sound(container, file)
 
 
 class Sound:
-    """An open audio file: its first audio stream; once that is read, what was wrong with it."""
+    """The first audio stream of an open file; once it has been read, what was wrong with it."""
 
-    def __init__(self, file: BinaryIO, container: "InputContainer") -> None:
+    def __init__(self, container: "InputContainer", file: BinaryIO) -> None:
         """Check what the header claims."""
-        av = _library()
-        self._file, self._container, self._format = file, container, container.format.name.split(",")[0]
+        self._container, self._file, self._format = container, file, container.format.name.split(",")[0]
         if not container.streams.audio:
-            raise DecodeError("is no sound that can be decoded (it holds no audio)")
+            raise no_sound("it holds no audio")
         self._stream = container.streams.audio[0]
         self._codec = self._stream.codec_context
         if not self._codec:
-            raise DecodeError("is no sound that can be decoded (its codec is unknown, or it is encrypted)")
+            raise no_sound("its codec is unknown, or it is encrypted")
         self.rate = self._codec.sample_rate
         check_form(self.rate, self._codec.channels)
         for stream in container.streams:
             if stream is not self._stream:
-                stream.discard = av.stream.Discard.all
-        container.flags &= ~av.container.Flags.gen_pts.value  # it could keep many packets
+                stream.discard = pyav().stream.Discard.all
+        container.flags &= ~pyav().container.Flags.gen_pts.value  # it could keep many packets
+        exact = "+explode" if self._codec.codec.lossless else ""  # or noise stands for what is damaged
         self._codec.thread_count = 1
         self._codec.options = {
-            "err_detect": "crccheck+explode"
-            if self._codec.codec.lossless
-            else "crccheck",  # else noise stands for damage
+            "err_detect": f"crccheck{exact}",
             "max_samples": str(PACKET_SAMPLES // self._codec.channels),
         }
         self._start = 0  # where the first packet is, in bytes
@@ -136,7 +93,7 @@ class Sound:
                 if queue:
                     yield from _emptied(queue, size)
                 check_form(*found[:2])
-                queue, form, size = _library().AudioFifo(), found, piece_samples(*found[:2])
+                queue, form, size = pyav().AudioFifo(), found, piece_samples(*found[:2])
             frame.pts = None  # the queue would compare it with what it expects
             queue.write(frame)
             while queue.samples >= size + PADDED:
@@ -152,7 +109,7 @@ class Sound:
         for packet in self._packets():
             try:
                 frames = self._codec.decode(packet)
-            except _library().FFmpegError:
+            except pyav().FFmpegError:
                 failed += packet.size if packet else 0
                 continue
             if packet and frames:
@@ -166,7 +123,7 @@ class Sound:
                 self.decoded += frame.samples / frame.sample_rate
                 yield frame
         if not self.decoded:
-            raise DecodeError("is no sound that can be decoded (there is no whole frame in it)")
+            raise no_sound("there is no whole frame in it")
 
     def _count_lost(self, seconds: float) -> None:
         when = round(self.decoded + self.lost)
@@ -184,7 +141,7 @@ class Sound:
                         found, self._start = True, self._start or packet.pos or 0
                         yield packet
                 break
-            except (_library().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
+            except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
                 pass
         yield None
 

@@ -5,7 +5,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from stages.audio.ffmpeg import FORMATS
+from stages.audio.container import FORMATS
 from stages.common.files import TABLE, few_of
 
 # What FFmpeg calls the same formats when it writes them for some purpose or other, each with suffixes of its own.

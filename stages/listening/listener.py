@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.audio.container import DecodeError
 from stages.audio.decode import read_blocks, why_unusable, windows
-from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, DecodeError, Piece, open_sound, piece_samples
+from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_sound, piece_samples
 from stages.audio.front_end import FRONT_ENDS, SHAPES, settings
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown

@@ -1,0 +1,75 @@
+"""container: an audio file opened by FFmpeg (through PyAV), safely whatever is in it.
+
+The file is handed over open, and nothing else can be opened: formats that name other files or addresses, such as
+playlists, are not among FORMATS, and FFmpeg may use no protocol. It may not ask for much memory at once either.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from stages.common.files import open_regular
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# FFmpeg's demuxers of files that may hold music, by the first of their names; none of these opens another file.
+FORMATS = (
+    "aac,ac3,adx,aea,aiff,amr,ape,asf,au,avi,avr,bonk,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,"
+    "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,osq,pvf,qcp,qoa,rm,rso,sds,shn,sox,tak,truehd,tta,voc,vqf,"
+    "w64,wav,wsd,wv,wve,xwma"
+)
+OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "none",
+    "max_pixels": "1",  # covers and video are not decoded
+    "max_probe_packets": "1",  # or it takes a megabyte of 16-bit WAV to see that it is no DTS
+    "max_size": "65536",  # bytes in a packet of WAV: fewer packets are faster
+}
+LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
+REASONS = {  # by PyAV's name of what FFmpeg says
+    "InvalidDataError": "it is of no known format, or too little of it is left",
+    "ArgumentError": "it is of no format of audio",
+    "MemoryError": "it asks for too much memory",
+}
+
+
+class DecodeError(Exception):
+    """An audio file that cannot be used; the message says why, without the file's name."""
+
+
+@cache
+def pyav():
+    """Return PyAV, whose FFmpeg then refuses to ask for more memory at once than LARGEST."""
+    import av
+
+    ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(LARGEST))
+    return av
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[tuple["InputContainer", BinaryIO]]:
+    """Open an audio file; the file itself is there for those who want to read it, too.
+
+    Raises:
+        DecodeError: if FFmpeg does not know what it is.
+        OSError: if it cannot be opened, or is no file but a pipe, say.
+    """
+    av = pyav()
+    with open_regular(path) as file:
+        try:
+            container = av.open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+        except av.FFmpegError as error:
+            why = REASONS.get(type(error).__name__, error.strerror) if file.seek(0, os.SEEK_END) else "it is empty"
+            raise no_sound(why) from None
+        with container:
+            yield container, file
+
+
+def no_sound(why: str) -> DecodeError:
+    """Return the error that a file holds no sound."""
+    return DecodeError(f"is no sound that can be decoded ({why})")
