@@ -6,13 +6,8 @@ playlists, are not among FORMATS, and FFmpeg may use no protocol. It may not ask
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-
-from stages.common.files import open_regular
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,25 +46,36 @@ def pyav():
     return av
 
 
-@contextmanager
-def open_container(path: Path) -> Iterator[tuple["InputContainer", BinaryIO]]:
-    """Open an audio file; the file itself is there for those who want to read it, too.
+def open_container(file: BinaryIO) -> "InputContainer":
+    """Open what is in an open file.
 
     Raises:
         DecodeError: if FFmpeg does not know what it is.
-        OSError: if it cannot be opened, or is no file but a pipe, say.
     """
-    av = pyav()
-    with open_regular(path) as file:
-        try:
-            container = av.open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
-        except av.FFmpegError as error:
-            why = REASONS.get(type(error).__name__, error.strerror) if file.seek(0, os.SEEK_END) else "it is empty"
-            raise no_sound(why) from None
-        with container:
-            yield container, file
+    try:
+        return pyav().open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+    except pyav().FFmpegError as error:
+        why = REASONS.get(type(error).__name__, error.strerror) if file.seek(0, os.SEEK_END) else "it is empty"
+        raise no_sound(why) from None
 
 
 def no_sound(why: str) -> DecodeError:
     """Return the error that a file holds no sound."""
     return DecodeError(f"is no sound that can be decoded ({why})")
+
+
+class Rest:
+    """What follows a place in an open file, as a file of its own."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        """Begin there, in bytes."""
+        self._file, self._start, self.read = file, start, file.read
+        file.seek(start)
+
+    def tell(self) -> int:
+        """Return how far it has been read."""
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start

@@ -20,7 +20,7 @@ SCALES = {
     "int32": (2**31, 0),
     "int64": (2**63, 0),
 }  # full scale, and where zero is
-CANCELLED = 1e-4  # of the channels' energy is left in their mean: 40 dB less, what rounding and encoders leave
+CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean: encoders leave less than that
 
 
 def why_unusable(error: Exception) -> str:
@@ -61,7 +61,7 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
         DecodeError: if it holds NaN, infinity or what is no sound, is silent throughout, or its channels cancel out.
     """
     stream, rate, n, block = None, 0, 0, []
-    before = after = 0.0  # energy of a channel, and of their mean
+    before = unrelated = after = 0.0  # energy of a channel, of a mean of as many unrelated ones, and of their mean
     try:
         for samples, own in pieces:
             mono, energy = _mono(samples)
@@ -69,6 +69,7 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
             if not left <= LOUDEST**2 * len(mono):
                 raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
             before, after, n = before + energy, after + left, n + len(mono)
+            unrelated += energy / samples.shape[1]
             if own != rate:
                 if stream:
                     block.append(stream.resample_chunk(mono[:0], last=True))
@@ -83,7 +84,7 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
         del stream  # or an error keeps it, with this frame, and it is told at the end of the program that it leaks
     if not before:
         raise DecodeError("is silent throughout")
-    if after < CANCELLED * before:
+    if after < CANCELLED * unrelated:
         raise DecodeError(
             f"has channels that cancel each other out: {_decibels(before, n)} before they are averaged, "
             f"{_decibels(after, n)} after"

@@ -5,18 +5,18 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from stages.audio.container import DecodeError, no_sound, open_container, pyav
-from stages.common.files import few_of
+from stages.audio.container import DecodeError, Rest, no_sound, open_container, pyav
+from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
     from av import AudioFifo, AudioFrame
-    from av.container import InputContainer
 
 PIECE_SAMPLES = 2**15  # of all channels together: they stay in the processor's cache
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
@@ -41,24 +41,32 @@ def open_sound(path: Path) -> Iterator["Sound"]:
         DecodeError: if it holds no audio, or its header claims what no audio file has.
         OSError: if it cannot be opened, or is no file but a pipe, say.
     """
-    with open_container(path) as (container, file):
-        yield Sound(container, file)
+    with open_regular(path) as file, closing(Sound(file)) as sound:
+        yield sound
 
 
 class Sound:
     """The first audio stream of an open file; once it has been read, what was wrong with it."""
 
-    def __init__(self, container: "InputContainer", file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         """Check what the header claims."""
-        self._container, self._file, self._format = container, file, container.format.name.split(",")[0]
+        self._file, self._begin = file, 0  # of the stream that is read, in bytes
+        self.decoded = self.lost = 0.0  # seconds
+        self._damaged: dict[str, None] = {}  # when
+        self._open(0)
+        self.rate = self._codec.sample_rate
+
+    def _open(self, begin: int) -> None:
+        """Open what begins at a place in the file."""
+        container = open_container(Rest(self._file, begin) if begin else self._file)
+        self._container, self._format, self._begin = container, container.format.name.split(",")[0], begin
         if not container.streams.audio:
             raise no_sound("it holds no audio")
         self._stream = container.streams.audio[0]
         self._codec = self._stream.codec_context
         if not self._codec:
             raise no_sound("its codec is unknown, or it is encrypted")
-        self.rate = self._codec.sample_rate
-        check_form(self.rate, self._codec.channels)
+        check_form(self._codec.sample_rate, self._codec.channels)
         for stream in container.streams:
             if stream is not self._stream:
                 stream.discard = pyav().stream.Discard.all
@@ -70,8 +78,10 @@ class Sound:
             "max_samples": str(PACKET_SAMPLES // self._codec.channels),
         }
         self._start = 0  # where the first packet is, in bytes
-        self.decoded = self.lost = 0.0  # seconds
-        self._damaged: dict[str, None] = {}  # when
+
+    def close(self) -> None:
+        """Let go of what FFmpeg holds; the file stays open."""
+        self._container.close()
 
     @property
     def seconds(self) -> float:
@@ -132,18 +142,30 @@ class Sound:
 
     def _packets(self) -> Iterator:
         """Yield the stream's packets, then None; an error ends them only if nothing follows it."""
-        found = True
-        while found:
-            found = False
+        going_on = True
+        while going_on:
+            place = None  # of the last packet
             try:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
-                        found, self._start = True, self._start or packet.pos or 0
+                        place = packet.pos or 0
+                        self._start = self._start or place
                         yield packet
                 break
             except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
-                pass
+                going_on = self._open_next(place or 0) or place is not None
         yield None
+
+    def _open_next(self, place: int) -> bool:
+        """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""
+        if self._format != "ogg":
+            return False
+        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as content:
+            begin = content.find(b"OggS\0\2", self._begin + place + 1)
+        if begin < 0:
+            return False
+        self._open(begin)
+        return True
 
     def _padding(self) -> int:
         """Return how many samples at the end are the encoder's: FFmpeg leaves those of an M4A's last frame there."""
@@ -159,7 +181,8 @@ class Sound:
         if self._damaged:
             found = [f"is damaged at {few_of(self._damaged)}", f"{self.lost:.1f} s lost"]
         heard, claimed = self.decoded + self.lost, self._claimed()
-        if claimed - heard > max(LONG, self.lost):
+        frame = (self._codec.frame_size or 0) / self.rate
+        if claimed - heard > max(LONG, self.lost, frame):
             found.append(f"breaks off after {heard:.1f} s of {claimed:.1f} s")
         return "; ".join(found)
 
