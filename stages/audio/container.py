@@ -28,6 +28,7 @@ OPTIONS = {
 LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
+    "EOFError": "it ends before there is any",
     "ArgumentError": "it is of no format of audio",
     "MemoryError": "it asks for too much memory",
 }
@@ -46,17 +47,18 @@ def pyav():
     return av
 
 
-def open_container(file: BinaryIO) -> "InputContainer":
-    """Open what is in an open file.
+def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
+    """Open what begins at a place in an open file.
 
     Raises:
         DecodeError: if FFmpeg does not know what it is.
     """
+    if not file.seek(0, os.SEEK_END):
+        raise no_sound("it is empty")
     try:
-        return pyav().open(file, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+        return pyav().open(Rest(file, begin), options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
     except pyav().FFmpegError as error:
-        why = REASONS.get(type(error).__name__, error.strerror) if file.seek(0, os.SEEK_END) else "it is empty"
-        raise no_sound(why) from None
+        raise no_sound(REASONS.get(type(error).__name__, error.strerror)) from None
 
 
 def no_sound(why: str) -> DecodeError:
@@ -65,17 +67,19 @@ def no_sound(why: str) -> DecodeError:
 
 
 class Rest:
-    """What follows a place in an open file, as a file of its own."""
+    """What follows a place in an open file, as a file of its own, for FFmpeg."""
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        """Begin there, in bytes."""
-        self._file, self._start, self.read = file, start, file.read
-        file.seek(start)
+    def __init__(self, file: BinaryIO, begin: int) -> None:
+        """Start there, in bytes."""
+        self._file, self._begin, self.read = file, begin, file.read
+        file.seek(begin)
 
     def tell(self) -> int:
         """Return how far it has been read."""
-        return self._file.tell() - self._start
+        return self._file.tell() - self._begin
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
-        return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+        """Go to a place; -1 if there is none. (What Python raises would end more than this.)"""
+        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell()}
+        place = offset + starts[whence] if whence in starts else self._file.seek(0, os.SEEK_END) + offset
+        return self._file.seek(place) - self._begin if place >= self._begin else -1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from stages.audio.container import DecodeError, Rest, no_sound, open_container, pyav
+from stages.audio.container import DecodeError, no_sound, open_container, pyav
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MAX_CHANNELS = 64
 PACKET_SAMPLES = 2**22  # of all channels together, in one packet
 LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that less is no sign of anything
 # Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
-GAPS = {"ogg": LONG, "flac": LONG, "matroska": 1.0}
+GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
 ENDING = ("ogg", "mpegts", "mpeg")  # which say how long they are at their end alone: it cannot be missing
 UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
@@ -58,7 +58,7 @@ class Sound:
 
     def _open(self, begin: int) -> None:
         """Open what begins at a place in the file."""
-        container = open_container(Rest(self._file, begin) if begin else self._file)
+        container = open_container(self._file, begin)
         self._container, self._format, self._begin = container, container.format.name.split(",")[0], begin
         if not container.streams.audio:
             raise no_sound("it holds no audio")

@@ -42,17 +42,21 @@ def music(seconds, rate, seed=0):
     return 0.3 * np.sin(2 * np.pi * 220 * t) * (0.6 + 0.4 * np.sin(4 * np.pi * t)) + 0.05 * noise
 
 
-def write(path, sound, rate, kind=None, **options):
+def write(path, sound, kind=None, **options):
     """Write a sound, shape (n,) or (n, channels), as the kind of file that its name, or `kind`, says."""
-    codec, form, _ = KINDS[kind or path.name]
+    codec, form, rate = KINDS[kind or path.name]
     if form == "OGG":
         soundfile.write(path, sound, rate, format=form, subtype=codec)
         return
     samples = np.ascontiguousarray(np.atleast_2d(sound.T), np.float32)
-    frame = av.AudioFrame.from_ndarray(samples, "fltp", {1: "mono", 2: "stereo"}[len(samples)])
-    frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
     with av.open(str(path), "w", format=form, options=options) as container:
         stream = container.add_stream(codec, rate=rate)
-        stream.layout, stream.bit_rate = frame.layout, 128_000
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
+        stream.layout, stream.bit_rate = {1: "mono", 2: "stereo"}[len(samples)], 128_000
+        if "s16" in [each.name for each in stream.codec.audio_formats]:
+            stream.format = "s16"
+        for start in range(0, samples.shape[1], 10 * rate):
+            block = np.ascontiguousarray(samples[:, start : start + 10 * rate])
+            frame = av.AudioFrame.from_ndarray(block, "fltp", stream.layout.name)
+            frame.rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
