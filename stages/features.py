@@ -158,16 +158,11 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
         print(f"features: goes on where it stopped: {standing / 60:.1f} minutes of music stand")
     address = tasks.cluster_address(scheduler)
     progress = tqdm(None, "features", sum(seconds.values()) / 60, disable=None, bar_format=BAR, initial=standing / 60)
-    if address:
-        done = tasks.on_cluster(analyse, todo, address)
-    else:  # processes: PyAV takes Python's lock for every packet
-        done = (
-            tasks.on_processes(analyse, todo, min(tasks.cores(), len(todo)), ["av", "stages.audio.tracks"])
-            if todo
-            else ()
-        )
+    # A process a core: threads would wait for each other, as PyAV takes Python's lock for every packet.
+    workers = min(tasks.cores(), len(todo))
+    here = tasks.on_processes(analyse, todo, workers, ["av", "stages.audio.tracks"]) if todo else []
     with progress:
-        for files in done:
+        for files in tasks.on_cluster(analyse, todo, address) if address else here:
             progress.update(sum(seconds[file] for file in files) / 60)
 
 

@@ -20,7 +20,7 @@ SCALES = {
     "int32": (2**31, 0),
     "int64": (2**63, 0),
 }  # full scale, and where zero is
-CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean: encoders leave less than that
+CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean; all encoders but Vorbis leave less
 
 
 def why_unusable(error: Exception) -> str:
