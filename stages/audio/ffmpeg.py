@@ -182,7 +182,7 @@ class Sound:
             found = [f"is damaged at {few_of(self._damaged)}", f"{self.lost:.1f} s lost"]
         heard, claimed = self.decoded + self.lost, self._claimed()
         frame = (self._codec.frame_size or 0) / self.rate
-        if claimed - heard > max(LONG, self.lost, frame):
+        if claimed - heard > max(LONG, frame, self.lost / 2):  # as what is lost is guessed
             found.append(f"breaks off after {heard:.1f} s of {claimed:.1f} s")
         return "; ".join(found)
 
