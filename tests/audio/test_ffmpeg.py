@@ -9,13 +9,23 @@ import numpy as np
 import pytest
 import soundfile
 from audio.written import KINDS, music, write
+from conftest import ROOT
 from memory import runs_within
 from scipy.signal import correlate
 
 from stages.audio.container import DecodeError
 from stages.audio.ffmpeg import open_sound
+from stages.audio.sounds import sound_suffixes
 
-SILENT_ON_DELAY = ("a.aac", "a.mp2", "a.ac3", "a.wma")  # formats that do not say how much their encoder added
+SILENT_ON_DELAY = (
+    "a.aac",
+    "a.mp2",
+    "a.ac3",
+    "a.eac3",
+    "a.mpg",
+    "a.ts",
+    "a.wma",
+)  # formats that do not say how much their encoder added
 
 
 def decoded(path):
@@ -42,6 +52,26 @@ def test_every_kind_gives_the_samples_that_went_in(tmp_path, kind):
     errors = [np.square(heard[rate + lag : 2 * rate + lag] - 0.75 * sound[middle]).mean() for lag in range(-50, 51)]
     assert np.argmin(errors) == 50
     assert errors[50] < 0.06 * np.square(sound).mean()
+
+
+LIKE = {".mpga": ".mp3", ".m4b": ".m4a", ".oga": ".ogg", ".weba": ".webm", ".mkv": ".mka", ".mpeg": ".mpg"}
+LIKE |= {".wave": ".wav", ".bwf": ".wav", ".rf64": ".wav", ".aif": ".aiff", ".snd": ".au"}
+
+
+def test_the_formats_that_the_guide_names_are_decoded(tmp_path):
+    text = (ROOT / "docs" / "own-music.md").read_text(encoding="utf-8")
+    table = text[text.index("| format |") :].partition("\n\n")[0]
+    suffixes = re.findall(r"[` ](\.[a-z0-9]+)", table)
+    assert len(suffixes) > 30
+    assert set(suffixes) <= sound_suffixes()
+    for suffix in suffixes:
+        kind = f"a{LIKE.get(suffix, suffix)}"
+        write(
+            tmp_path / f"a{suffix}", music(1, KINDS[kind][2]), kind, **({"rf64": "always"} if suffix == ".rf64" else {})
+        )
+        heard, problem = decoded(tmp_path / f"a{suffix}")
+        assert (suffix, problem) == (suffix, "")
+        assert len(heard) / KINDS[kind][2] == pytest.approx(1, abs=0.08), suffix
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
@@ -250,6 +280,7 @@ SETUP = """
 from pathlib import Path
 from stages.audio.container import pyav
 from stages.audio.ffmpeg import open_sound
+from stages.audio.sounds import sound_suffixes
 pyav()
 import os, numpy
 def threads():

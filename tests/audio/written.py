@@ -32,6 +32,10 @@ KINDS = {
     "a.aac": ("aac", "adts", 44100),
     "a.mp2": ("mp2", "mp2", 44100),
     "a.ac3": ("ac3", "ac3", 44100),
+    "a.eac3": ("eac3", "eac3", 44100),
+    "a.mov": ("alac", "mov", 44100),
+    "a.mpg": ("mp2", "mpeg", 44100),
+    "a.ts": ("aac", "mpegts", 44100),
 }
 
 
