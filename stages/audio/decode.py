@@ -13,13 +13,9 @@ from stages.audio.ffmpeg import Piece
 
 BLOCK_SECONDS = 4  # of a sound that are analysed together
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
-LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
-SCALES = {
-    "uint8": (2**7, 2**7),
-    "int16": (2**15, 0),
-    "int32": (2**31, 0),
-    "int64": (2**63, 0),
-}  # full scale, and where zero is
+LOUDEST = 1e6  # the root mean square of some moments; full scale is 1, and squares of more soon leave float32
+# Of the types of samples that are integers: full scale, and where zero is.
+SCALES = {"uint8": (2**7, 2**7), "int16": (2**15, 0), "int32": (2**31, 0), "int64": (2**63, 0)}
 CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean; all encoders but Vorbis leave less
 
 
@@ -81,7 +77,7 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
         if stream:  # it must know what is the last
             yield np.concatenate([*block, stream.resample_chunk(np.zeros(0, np.float32), last=True)])
     finally:
-        del stream  # or an error keeps it, with this frame, and it is told at the end of the program that it leaks
+        del stream  # else an error keeps it, and soxr complains of it when the program ends
     if not before:
         raise DecodeError("is silent throughout")
     if after < CANCELLED * unrelated:
@@ -94,7 +90,8 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
 def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:
     """Average the channels of (n, channels) samples; return (n,) float32 in [-1, 1], and their mean energy."""
     full_scale, middle = SCALES.get(samples.dtype.name, (1, 0))
-    floats = samples.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # infinity is refused later
+        floats = samples.astype(np.float32, copy=False)
     if middle:
         floats -= middle
     every, channels = floats.ravel(order="K"), floats.T

@@ -125,8 +125,8 @@ class Sound:
             if packet and frames:
                 at = frames[0].time
                 gap = 0.0 if at is None else at - due
-                if (failed and read) or gap > longest:
-                    self._count_lost(max(gap, failed * self.decoded / max(1, read)))
+                if read and (failed or gap > longest):
+                    self._count_lost(max(gap, failed * self.decoded / read))
                 due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
                 read, failed = read + packet.size, 0
             for frame in frames:
@@ -199,9 +199,9 @@ class Sound:
 def _bytes_of_wav(file: BinaryIO) -> int:
     """Return how many bytes of samples a WAV claims, or 0: FFmpeg keeps it to itself if the file is shorter."""
     file.seek(12)
-    while len(head := file.read(8)) == 8:
-        size = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
+    for _ in range(100):  # chunks
+        name, size = file.read(4), int.from_bytes(file.read(4), "little")
+        if name == b"data":
             return size if size < UNKNOWN else 0
         file.seek(size + size % 2, os.SEEK_CUR)
     return 0

@@ -131,9 +131,7 @@ def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
     """Yield an array, shape (n, channels), in pieces as those of a file."""
     n = piece_samples(sample_rate, samples.shape[1])
     for start in range(0, len(samples), n):
-        piece = samples[start : start + n]
-        with np.errstate(over="ignore"):  # infinity is refused later
-            yield (piece if piece.dtype.kind == "i" else piece.astype(np.float32)), sample_rate
+        yield samples[start : start + n], sample_rate
 
 
 def choose_card(representation: str | None) -> Path:

@@ -173,6 +173,18 @@ def whole_files(folder):
         yield f"{codec}, chained, unlike.ogg", links[0] + links[2], 6
 
 
+def test_a_recording_of_a_stream_may_start_at_any_time(tmp_path):
+    """Ogg's pages of a station that has been on the air for an hour tell so."""
+    with av.open(str(tmp_path / "a.opus"), "w") as container:
+        stream = container.add_stream("libopus", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(music(3, 48000).astype(np.float32)[None], "flt", "mono")
+        frame.rate, frame.pts, frame.time_base = 48000, 3600 * 48000, Fraction(1, 48000)
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    heard, problem = decoded(tmp_path / "a.opus")
+    assert len(heard) / 48000 == pytest.approx(3, abs=0.03)
+    assert problem == ""
+
+
 def test_whole_files_are_heard_whole_and_nothing_is_said_of_them(tmp_path):
     for name, content, seconds in whole_files(tmp_path):
         path = tmp_path / name
