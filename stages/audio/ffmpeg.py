@@ -70,7 +70,6 @@ class Sound:
         for stream in container.streams:
             if stream is not self._stream:
                 stream.discard = pyav().stream.Discard.all
-        container.flags &= ~pyav().container.Flags.gen_pts.value  # it could keep many packets
         exact = "+explode" if self._codec.codec.lossless else ""  # or noise stands for what is damaged
         self._codec.thread_count = 1
         self._codec.options = {

@@ -124,15 +124,12 @@ try:
     with open_sound(Path(sys.argv[1])) as sound:
         list(read_blocks(sound.pieces(), 8000))
 except Exception as error:
-    kept = error
-print(kept, file=sys.stderr)
+    sys.exit(str(error))
 """
 
 
 def test_a_refusal_is_one_line(tmp_path):
     """The resampler's library complains at the end of the program about what an error has kept."""
     soundfile.write(tmp_path / "a.wav", np.zeros(20000), 8000)
-    done = subprocess.run(
-        [sys.executable, "-c", LEAKY, tmp_path / "a.wav"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", LEAKY, tmp_path / "a.wav"], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == "is silent throughout\n"

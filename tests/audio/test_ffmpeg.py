@@ -155,6 +155,7 @@ def whole_files(folder):
     yield "constant.mp3", without_head(constant), 6
     yield "variable.mp3", without_head(rising), 6
     yield "cover.mp3", tag(100_000) + without_head(constant), 6
+    yield "cover, variable.mp3", tag(50_000) + without_head(rising), 6
     junk = {"zeros": bytes(215), "break": b"\r\n", "html": b"<html><p>Not found</html>" * 99, "many": bytes(99_999)}
     for name, before in junk.items():
         yield f"{name}.mp3", before + constant, 6
@@ -244,6 +245,20 @@ def test_damage_is_left_out_and_told_and_what_follows_is_heard(tmp_path, kind):
     assert alike == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("kind", ["a.flac", "a.wv"])
+def test_what_is_lossless_is_checked_to_the_bit(tmp_path, kind):
+    """Noise would stand for the block in which one bit is wrong."""
+    path = tmp_path / kind
+    write(path, music(5, 44100))
+    expected, _ = decoded(path)
+    content = path.read_bytes()
+    at = len(content) // 2
+    path.write_bytes(with_bytes(content, {at: bytes([content[at] ^ 1])}))
+    heard, problem = decoded(path)
+    assert re.fullmatch(r"is damaged at 0:0[23]; (0\.[1-9]|1\.0) s lost", problem)
+    assert set(np.unique(heard)) <= set(np.unique(expected))
+
+
 def test_the_first_audio_stream_is_heard_and_covers_and_video_are_not(tmp_path):
     path, tones = tmp_path / "a.mka", {}
     with av.open(str(path), "w", format="matroska") as container:
@@ -301,6 +316,7 @@ def threads():
 WORK = """
 with open_sound(Path({path!r})) as sound:
     before, n = threads(), 0
+    assert sound._codec.thread_count == 1
     for piece, _ in sound.pieces():
         n += len(piece)
         assert threads() == before
