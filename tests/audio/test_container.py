@@ -74,7 +74,7 @@ def test_even_a_format_that_would_follow_them_may_use_no_protocol(tmp_path, serv
 
 
 def test_covers_are_not_decoded(tmp_path):
-    """Or FFmpeg would know more of them than their size."""
+    """Or FFmpeg would know how their pixels are stored."""
     with av.open(str(tmp_path / "a.mov"), "w", format="mov") as written:
         cover, sound = written.add_stream("png", rate=1), written.add_stream("pcm_s16le", rate=8000, layout="mono")
         cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
@@ -83,8 +83,9 @@ def test_covers_are_not_decoded(tmp_path):
         written.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
         written.mux([*sound.encode(frame), *sound.encode(None), *cover.encode(None)])
     with (tmp_path / "a.mov").open("rb") as file:
-        (video,) = open_container(file).streams.video
-        assert (video.codec_context.width, video.codec_context.pix_fmt) == (64, None)
+        opened = open_container(file)
+        assert len(opened.streams.audio) == 1
+        assert opened.streams.video[0].codec_context.pix_fmt is None
 
 
 def test_a_movie_whose_samples_are_in_another_file_does_not_reach_it(tmp_path):
