@@ -1,10 +1,10 @@
 """From sound files to features, against pyAudioAnalysis and librosa: the same clips from the same files, on two cores.
 
 The peers decode and resample with `librosa.load` and take each clip by their own calls, in two processes; this project
-does what its stage `features` does, in two threads. Songs are 64 s of the demo corpus each: WAV as in GTZAN (22,050 Hz,
-mono) and as on a CD, OGG and MP3 as they are sold. Median of the rounds, in seconds of music a second. Beside it what
-`predict` makes of the same songs with the best model of `make repro`. Prints a table and writes
-bench/results/front_end.json.
+does what its stage `features` does, in two as well. Songs are 64 s of the demo corpus each: WAV as in GTZAN (22,050 Hz,
+mono) and as on a CD, OGG and MP3 as they are sold, M4A, which the peers do not read, and Opus. Median of the rounds, in
+seconds of music a second. Beside it what `predict` makes of the same songs with the best model of `make repro`, in two
+threads. Prints a table and writes bench/results/front_end.json.
 
     .ci/install bench/requirements.txt requirements-torch.txt && python -m bench.front_end        (about 5 minutes)
 """
@@ -16,19 +16,21 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two worke
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from threading import get_ident
 from time import perf_counter
 
+import av
 import numpy as np
 import soundfile
 import soxr
 from tqdm import tqdm
 
 from stages import demo
-from stages.audio.decode import open_sound, read_blocks, to_clips
+from stages.audio.decode import read_blocks, to_clips
+from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.tracks import Piece, Track, analyse
 from stages.common.files import read_json
@@ -42,7 +44,10 @@ FORMATS = {  # suffix, sampling rate, channels
     "wav, 44 kHz stereo": ("wav", 44100, 2),
     "ogg, 44 kHz stereo": ("ogg", 44100, 2),
     "mp3, 44 kHz stereo": ("mp3", 44100, 2),
+    "m4a, 44 kHz stereo": ("m4a", 44100, 2),
+    "opus, 48 kHz stereo": ("opus", 48000, 2),
 }
+CODECS = {"m4a": "aac", "opus": "libopus"}  # which libsndfile does not write, or not as others do
 SONGS = 4  # of each format: one a genre
 TRACKS = 8  # of the demo corpus in a song
 ROUNDS = 7
@@ -57,11 +62,26 @@ def write_songs(folder: Path) -> dict[str, list[Path]]:
         for name, (suffix, rate, channels) in FORMATS.items():
             sound = soxr.resample(composed, demo.RATE, rate).astype(np.float32)
             songs[name].append(folder / f"{genre}_{rate}.{suffix}")
-            with soundfile.SoundFile(songs[name][-1], "w", rate, channels) as file:
-                for start in range(0, len(sound), rate):  # in pieces: libsndfile's OGG encoder fails on long ones
-                    piece = sound[start : start + rate]
-                    file.write(np.stack([piece, 0.8 * piece][:channels], axis=1))
+            stereo = np.stack([sound, 0.8 * sound][:channels], axis=1)
+            (write_by_ffmpeg if suffix in CODECS else write_by_libsndfile)(songs[name][-1], stereo, rate)
     return songs
+
+
+def write_by_libsndfile(path: Path, sound: np.ndarray, rate: int) -> None:
+    """Write a sound, shape (n, channels)."""
+    with soundfile.SoundFile(path, "w", rate, sound.shape[1]) as file:
+        for start in range(0, len(sound), rate):  # in pieces: libsndfile's OGG encoder fails on long ones
+            file.write(sound[start : start + rate])
+
+
+def write_by_ffmpeg(path: Path, sound: np.ndarray, rate: int) -> None:
+    """Write a sound, shape (n, 2)."""
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T), "fltp", "stereo")
+    frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(CODECS[path.suffix[1:]], rate=rate, layout="stereo")
+        stream.bit_rate = 160_000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
 
 
 def peers(path: Path) -> int:
@@ -82,7 +102,7 @@ def peers(path: Path) -> int:
 
 def ours(path: Path) -> int:
     """Analyse a song as the stage does; return the number of clips."""
-    place = path.with_name(f"{path.stem} {get_ident()}")
+    place = path.with_name(f"{path.stem} {os.getpid()}")
     piece = Piece([path.name], path.parent, place, SAMPLE_RATE, tuple(FRONT_ENDS))
     analyse(piece)
     return Track(*read_json(piece.done())[0]).clips
@@ -98,9 +118,9 @@ def predicted(listener: Listener, songs: list[Path]) -> float:
 def parts(path: Path) -> dict[str, float]:
     """Return the seconds that decoding, resampling and the front ends take of a song, one after the other."""
     times = [perf_counter()]
-    rate = soundfile.info(path).samplerate
     with open_sound(path) as opened:  # at its own rate there is nothing to resample
-        sound = np.concatenate(list(read_blocks(opened, rate)))
+        rate = opened.rate
+        sound = np.concatenate(list(read_blocks(opened.pieces(), rate)))
     times.append(perf_counter())
     clips = to_clips(sound, rate, SAMPLE_RATE)
     times.append(perf_counter())
@@ -123,34 +143,35 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(2, get_context("spawn")) as processes,
-        ThreadPoolExecutor(2) as threads,
     ):
         songs = write_songs(Path(folder))
-        list(processes.map(peers, songs["wav, 22 kHz mono"]))  # untimed: imports and what numba compiles
+        for work in (peers, ours):  # untimed: imports and what numba compiles
+            list(processes.map(work, songs["wav, 22 kHz mono"]))
         result = {}
         for name in tqdm(FORMATS, "features", disable=None):
             rounds = [
                 (
-                    timed(processes.map, peers, songs[name]),
-                    timed(threads.map, ours, TIMES * songs[name]),
+                    None if "m4a" in name else timed(processes.map, peers, songs[name]),
+                    timed(processes.map, ours, TIMES * songs[name]),
                     predicted(listener, TIMES * songs[name]),
                 )
                 for _ in range(ROUNDS)
             ]
             shares = [parts(path) for path in songs[name]]
             seconds = {part: sum(share[part] for share in shares) for part in shares[0]}
+            read = [(theirs, mine) for theirs, mine, _ in rounds if theirs]
             result[name] = {
-                "pyAudioAnalysis and librosa": statistics.median(theirs for theirs, _, _ in rounds),
+                "pyAudioAnalysis and librosa": statistics.median(theirs for theirs, _ in read) if read else None,
                 "ours": statistics.median(mine for _, mine, _ in rounds),
-                "ratio": statistics.median(mine / theirs for theirs, mine, _ in rounds),
+                "ratio": statistics.median(mine / theirs for theirs, mine in read) if read else None,
                 "predict": statistics.median(heard for _, _, heard in rounds),
                 "predict_to_ours": statistics.median(heard / mine for _, mine, heard in rounds),
                 "shares": {part: value / sum(seconds.values()) for part, value in seconds.items()},
             }
     for name, row in result.items():
         print(
-            f"{name:18}: peers {row['pyAudioAnalysis and librosa']:7.0f} x real time, ours {row['ours']:7.0f} x, "
-            f"ratio {row['ratio']:5.1f}; predict {row['predict_to_ours']:.2f} of ours; of ours "
+            f"{name:19}: peers {row['pyAudioAnalysis and librosa'] or 0:7.0f} x real time, ours {row['ours']:7.0f} x, "
+            f"ratio {row['ratio'] or 0:5.1f}; predict {row['predict_to_ours']:.2f} of ours; of ours "
             + ", ".join(f"{k} {v:.0%}" for k, v in row["shares"].items())
         )
     write_json(RESULTS, result)

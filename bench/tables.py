@@ -145,13 +145,13 @@ def change() -> str:
 def front_end() -> str:
     """Return a table of bench/results/front_end.json: from sound to features, against the libraries behind them."""
     measured = read_json(Path("bench/results/front_end.json"))
-    rows = [
-        [who, *(f"{row[who]:,.0f}" for row in measured.values())] for who in ("pyAudioAnalysis and librosa", "ours")
-    ]
-    rows.append(["ratio", *(f"x {row['ratio']:.1f}" for row in measured.values())])
+    peers = "pyAudioAnalysis and librosa"
+    rows = [[peers, *(f"{row[peers]:,.0f}" if row[peers] else "does not read it" for row in measured.values())]]
+    rows.append(["ours", *(f"{row['ours']:,.0f}" for row in measured.values())])
+    rows.append(["ratio", *(f"x {row['ratio']:.1f}" if row["ratio"] else "" for row in measured.values())])
     rows.append(["`predict`, of ours", *(f"{row['predict_to_ours']:.0%}" for row in measured.values())])
-    floor = "ratio, if all but decoding took no time"
-    rows.append([floor, *(f"x {row['ratio'] / row['shares']['decode']:.1f}" for row in measured.values())])
+    floors = (f"x {row['ratio'] / row['shares']['decode']:.1f}" if row["ratio"] else "" for row in measured.values())
+    rows.append(["ratio, if all but decoding took no time", *floors])
     for part in ("decode", "resample", "features"):
         rows.append([f"of ours: {part}", *(f"{row['shares'][part]:.0%}" for row in measured.values())])
     return "\n".join(table(["seconds of music a second, two cores", *measured], rows)) + "\n"

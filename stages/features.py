@@ -24,7 +24,6 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stages.arrays.npy import stream_array, write_array
-from stages.audio.decode import quiet_codecs
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, find_songs
@@ -44,7 +43,6 @@ TRACKS_A_PIECE = 16  # on average
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music [{elapsed}<{remaining}]"
 
 
-@quiet_codecs()
 def main() -> None:
     """Analyse every track, put the arrays together, and replace data/features as a whole."""
     params = load_params()
@@ -149,8 +147,6 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
 
     A cluster's workers read the songs and write the pieces at the same paths.
     """
-    from threadpoolctl import threadpool_limits
-
     PIECES.mkdir(parents=True, exist_ok=True)
     todo = [piece for piece in pieces if not tracks_of(piece)]
     standing = sum(seconds.values()) - sum(seconds[file] for piece in todo for file in piece.files)
@@ -158,9 +154,11 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
         print(f"features: goes on where it stopped: {standing / 60:.1f} minutes of music stand")
     address = tasks.cluster_address(scheduler)
     progress = tqdm(None, "features", sum(seconds.values()) / 60, disable=None, bar_format=BAR, initial=standing / 60)
-    # One thread a core works through the tracks: threads of the linear algebra would only get in their way.
-    with progress, threadpool_limits(1):
-        for files in tasks.on_cluster(analyse, todo, address) if address else tasks.on_threads(analyse, todo):
+    # A process a core: threads would wait for each other, as PyAV takes Python's lock for every packet.
+    workers = min(tasks.cores(), len(todo))
+    here = tasks.on_processes(analyse, todo, workers, ["av", "stages.audio.tracks"]) if todo else []
+    with progress:
+        for files in tasks.on_cluster(analyse, todo, address) if address else here:
             progress.update(sum(seconds[file] for file in files) / 60)
 
 

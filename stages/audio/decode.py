@@ -1,38 +1,22 @@
-"""From sound files to clips of one second at one sampling rate, as the front end wants them.
+"""From audio files to clips of one second at one sampling rate, as the front end wants them.
 
 A file is read, averaged to mono, resampled and cut in blocks: memory stays flat however long it is.
 """
 
-import os
-import re
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-from stages.common.files import open_regular
+from stages.audio.container import DecodeError
+from stages.audio.ffmpeg import Piece
 
-if TYPE_CHECKING:
-    import soundfile
-
-BLOCK_SECONDS = 4  # a block of stereo at 44.1 kHz stays in the processor's cache
-BLOCK_BYTES = 2**22  # at most, whatever the header claims
+BLOCK_SECONDS = 4  # of a sound that are analysed together
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
-MAX_CHANNELS = 64
-CLAIM = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be ([1-9]\d*)\)", re.MULTILINE)
-MORE = re.compile(rb"\xff[\xe0-\xff]|ID3")  # where one frame of an MP3 ends, another one, or another song, begins
-UNKNOWN = 2**31 - 2**16  # bytes that a header claims, and more, where whoever wrote it did not know
-SHORT_SECONDS = 0.2  # an MP3 that does not say its length may differ by less from the one that follows from its size
-LOUDEST = 1e6  # full scale is 1; squares of more than this soon leave float32
-
-
-class DecodeError(Exception):
-    """A sound file that cannot be used; the message says why, without the file's name."""
+LOUDEST = 1e6  # the root mean square of some moments; full scale is 1, and squares of more soon leave float32
+# Of the types of samples that are integers: full scale, and where zero is.
+SCALES = {"uint8": (2**7, 2**7), "int16": (2**15, 0), "int32": (2**31, 0), "int64": (2**63, 0)}
+CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean; all encoders but Vorbis leave less
 
 
 def why_unusable(error: Exception) -> str:
@@ -60,121 +44,66 @@ def to_clips(sound: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     return resampled[: n * sample_rate].reshape(n, sample_rate)
 
 
-@contextmanager
-def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
-    """Open a sound file.
+def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarray]:
+    """Yield a sound as mono float32 at `sample_rate`, in blocks of any length.
+
+    float32 holds 16 and 24 bits exactly.
+
+    Args:
+        pieces: samples, shape (n, channels), integers or floating point in [-1, 1], and their rate in Hz.
+        sample_rate: the blocks' sampling rate in Hz.
 
     Raises:
-        DecodeError: if it is no sound file, or its header claims what no sound file has.
-        OSError: if it cannot be opened, or is no file but a pipe, say.
+        DecodeError: if it holds NaN, infinity or what is no sound, is silent throughout, or its channels cancel out.
     """
-    import soundfile
-
-    with open_regular(path) as file:
-        try:
-            # A descriptor of libsndfile's own: it would call Python again and again to read a Python file, and version
-            # 1.2.0 closes even one that it is only lent.
-            with soundfile.SoundFile(os.dup(file.fileno())) as sound:
-                if not (MIN_RATE <= sound.samplerate <= MAX_RATE and 1 <= sound.channels <= MAX_CHANNELS):
-                    raise DecodeError(
-                        f"claims {sound.channels} channels at {sound.samplerate} Hz, expected 1 to {MAX_CHANNELS} at "
-                        f"{MIN_RATE} to {MAX_RATE} Hz"
-                    )
-                yield sound
-        except soundfile.LibsndfileError as error:
-            why = error.error_string.rstrip(".").lower()
-            raise DecodeError(f"is no sound that can be decoded ({why})") from None
-
-
-def read_blocks(sound: "soundfile.SoundFile", sample_rate: int) -> Iterator[np.ndarray]:
-    """Read an open sound of any rate and yield it as mono float32 at `sample_rate`, in blocks.
-
-    float32 holds 16 and 24 bits exactly. Where it breaks off or is damaged it ends; `cut_short` says so then.
-
-    Raises:
-        DecodeError: if it holds NaN, infinity or what is no sound, or turns out to be silent throughout.
-        soundfile.LibsndfileError: if not even its start can be decoded.
-    """
-    silent = more = True
-    stream = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-    # What is stored as 16 bits is read as such, eight times faster than as floating point.
-    dtype = np.dtype(np.int16 if sound.subtype == "PCM_16" else np.float32)
-    frames = min(BLOCK_SECONDS * sound.samplerate, BLOCK_BYTES // (dtype.itemsize * sound.channels))
-    buffer = np.empty((frames, sound.channels), dtype)
-    while more:
-        read, more = _read(sound, buffer)
-        samples = _mono(read)
-        if len(samples) and not (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):
-            raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
-        silent = silent and not samples.any()
-        # The stream must know which block is the last; it may be empty.
-        yield stream.resample_chunk(samples, last=not more)
-    if silent:
-        raise DecodeError("is silent throughout")
-
-
-def _read(sound: "soundfile.SoundFile", buffer: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Read the next samples into a buffer, up to what cannot be decoded; return them, and whether more may follow."""
-    import soundfile
-
-    before = sound.tell()
+    stream, rate, n, block = None, 0, 0, []
+    before = unrelated = after = 0.0  # energy of a channel, of a mean of as many unrelated ones, and of their mean
     try:
-        samples = sound.read(out=buffer)
-    except soundfile.LibsndfileError:
-        if sound.tell() == 0:
-            raise
-        return buffer[: max(0, sound.tell() - before)], False
-    return samples, len(samples) > 0
-
-
-def cut_short(sound: "soundfile.SoundFile") -> str:
-    """Return where an open sound that has been read ends before its time, "breaks off after 12.3 s of 30.0 s"; or "".
-
-    Of FLAC and MP3 libsndfile believes the header; of WAV and the like it counts what is there, and its log tells what
-    the header claims. OGG's does not say. Of an MP3 of no known length it takes the first frame's bit rate for that of
-    all, and of several in one file it hears the first.
-    """
-    seconds, claimed = sound.tell() / sound.samplerate, sound.frames / sound.samplerate
-    if (told := CLAIM.search(sound.extra_info)) and int(told[1]) < UNKNOWN:
-        claimed *= int(told[1]) / int(told[2])
-    if claimed - seconds > SHORT_SECONDS:
-        return f"breaks off after {seconds:.1f} s of {claimed:.1f} s"
-    if sound.format == "MP3" and MORE.match(os.pread(sound.name, 3, os.lseek(sound.name, 0, os.SEEK_CUR))):
-        return f"is longer than the {seconds:.1f} s that its start tells of: no more was read"
-    return ""
-
-
-@contextmanager
-def quiet_codecs() -> Iterator[None]:
-    """Keep what C libraries print on stderr from the user, as libmpg123 does of broken MP3s, but not what Python does.
-
-    For the whole work of a command, from its main thread: the descriptor is one for all threads.
-    """
-    if not sys.stderr:
-        yield
-        return
-    stderr, kept = sys.stderr, os.dup(2)
-    if stderr is sys.__stderr__:
-        sys.stderr = os.fdopen(kept, "w", 1, stderr.encoding, stderr.errors, closefd=False)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
+        for samples, own in pieces:
+            mono, energy = _mono(samples)
+            left = float(mono @ mono)
+            if not left <= LOUDEST**2 * len(mono):
+                raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
+            before, after, n = before + energy, after + left, n + len(mono)
+            unrelated += energy / samples.shape[1]
+            if own != rate:
+                if stream:
+                    block.append(stream.resample_chunk(mono[:0], last=True))
+                stream, rate = soxr.ResampleStream(own, sample_rate, 1, dtype="float32", quality="HQ"), own
+            block.append(stream.resample_chunk(mono))
+            if sum(map(len, block)) >= BLOCK_SECONDS * sample_rate:
+                yield np.concatenate(block)
+                block = []
+        if stream:  # it must know what is the last
+            yield np.concatenate([*block, stream.resample_chunk(np.zeros(0, np.float32), last=True)])
     finally:
-        sys.stderr.flush()
-        sys.stderr = stderr
-        os.dup2(kept, 2)
-        os.close(kept)
+        del stream  # else an error keeps it, and soxr complains of it when the program ends
+    if not before:
+        raise DecodeError("is silent throughout")
+    if after < CANCELLED * unrelated:
+        raise DecodeError(
+            f"has channels that cancel each other out: {_decibels(before, n)} before they are averaged, "
+            f"{_decibels(after, n)} after"
+        )
 
 
-def _mono(samples: np.ndarray) -> np.ndarray:
-    """Average the channels of (n, channels) float32 or int16 samples; return (n,) float32 in [-1, 1]."""
-    mono = samples[:, 0].astype(np.float32)
-    for channel in range(1, samples.shape[1]):  # 30 times faster than mean(axis=1)
-        mono += samples[:, channel]
-    full_scale = 32768 if samples.dtype == np.int16 else 1
-    mono *= np.float32(1 / (full_scale * samples.shape[1]))
-    return mono
+def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:
+    """Average the channels of (n, channels) samples; return (n,) float32 in [-1, 1], and their mean energy."""
+    full_scale, middle = SCALES.get(samples.dtype.name, (1, 0))
+    with np.errstate(over="ignore"):  # infinity is refused later
+        floats = samples.astype(np.float32, copy=False)
+    if middle:
+        floats -= middle
+    every, channels = floats.ravel(order="K"), floats.T
+    mono = channels[0].copy() if len(channels) == 1 else channels[0] + channels[1]
+    for channel in channels[2:]:  # 30 times faster than mean(axis=1)
+        mono += channel
+    mono *= np.float32(1 / (full_scale * len(channels)))
+    return mono, float(every @ every) / (full_scale**2 * len(channels))
+
+
+def _decibels(energy: float, n: int) -> str:
+    return f"{10 * np.log10(energy / n):.0f} dB" if energy else "nothing"
 
 
 def windows(blocks: Iterable[np.ndarray], sample_rate: int, hop: int, keep_rest: bool = True) -> Iterator[np.ndarray]:

@@ -8,7 +8,9 @@ K-weighting, its offset of -0.691 dB and its blocks of 400 ms.
 import numpy as np
 
 GATE = 1e-7  # mean square: 10 log10(1e-7) = -70 dBFS
-MARGIN = 50  # the first and last 1/50 of a clip, 20 ms, where a resampler rings with the neighbouring sound (to -56 dBFS)
+MARGIN = (
+    50  # the first and last 1/50 of a clip, 20 ms, where a resampler rings with the neighbouring sound (to -56 dBFS)
+)
 
 
 def is_silent(clips: np.ndarray) -> np.ndarray:

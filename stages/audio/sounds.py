@@ -1,31 +1,28 @@
-"""Which files are sounds: those with a suffix of a form that libsndfile reads."""
+"""Which files are sounds: those with a suffix of a format that FFmpeg reads."""
 
 import os
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
+from stages.audio.container import FORMATS
 from stages.common.files import TABLE, few_of
 
-# Of libsndfile's formats, the suffixes that are not the format's name.
-OTHER_SUFFIXES = {
-    "AIFF": ("aif", "aifc"),
-    "AU": ("snd",),
-    "IRCAM": ("sf",),
-    "MP3": ("mp1", "mp2"),
-    "NIST": ("sph",),
-    "OGG": ("oga", "opus"),
-    "SVX": ("8svx", "iff"),
-}
+# What FFmpeg calls the same formats when it writes them for some purpose or other, each with suffixes of its own.
+WRITTEN = "adts,ipod,latm,mp2,oga,opus,spx"
+USUAL = (  # suffixes that FFmpeg knows a file without
+    "3ga,8svx,adts,awb,bwf,bw64,caff,dsf,fla,iff,loas,m4p,m4r,mp1,mpga,mpp,nist,qcp,qt,rf64,snd,svx,wave,weba,wve,xwma"
+)
+NO_AUDIO = "avif,heic,heif,ism,mj2,mks"  # pictures, a list of other files and subtitles, which FFmpeg reads alike
 
 
 @cache
 def sound_suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of what libsndfile says it reads; not of raw samples, of no known form."""
-    import soundfile
+    """Return the suffixes, in lower case, of what FFmpeg reads here."""
+    from av.format import ContainerFormat
 
-    formats = soundfile.available_formats().keys() - {"RAW"}
-    return frozenset(f".{suffix}" for name in formats for suffix in (name.lower(), *OTHER_SUFFIXES.get(name, ())))
+    known = {suffix for name in f"{FORMATS},{WRITTEN}".split(",") for suffix in ContainerFormat(name).extensions}
+    return frozenset(f".{suffix}" for suffix in (known | set(USUAL.split(","))) - set(NO_AUDIO.split(",")))
 
 
 def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:

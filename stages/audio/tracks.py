@@ -9,7 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from stages.audio.decode import cut_short, open_sound, read_blocks, why_unusable, windows
+from stages.audio.decode import read_blocks, why_unusable, windows
+from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, shape_of
 from stages.audio.silence import is_silent
 from stages.common.writing import write_json
@@ -54,7 +55,7 @@ def read_header(place: tuple[Path, str]) -> Track:
     rate, seconds, problem = 0, 0.0, ""
     try:
         with open_sound(folder / name) as sound:
-            rate, seconds = sound.samplerate, sound.frames / sound.samplerate
+            rate, seconds = sound.rate, sound.seconds
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem = why_unusable(error)
     return Track(name, seconds, 0, 0, rate, problem)
@@ -90,14 +91,14 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
 
     try:
         with open_sound(piece.folder / file) as sound:
-            rate = sound.samplerate
-            blocks = counted(read_blocks(sound, piece.sample_rate))
+            rate = sound.rate
+            blocks = counted(read_blocks(sound.pieces(), piece.sample_rate))
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 kept = ~is_silent(heard)
                 write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
                 clips += int(kept.sum())
                 silent += int((~kept).sum())
-            problem = cut_short(sound)
+            problem = sound.problem()
     except NotWrittenError as error:  # a full disk is no problem of the track's
         raise error.__cause__ from None
     except Exception as error:  # whatever is wrong with one track, the others go on

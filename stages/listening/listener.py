@@ -8,23 +8,15 @@ A song's verdict is the mean of its seconds' log-probabilities, made to add up t
 silent ones (stages/audio/silence.py) have no vote.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.audio.decode import (
-    MAX_CHANNELS,
-    MAX_RATE,
-    MIN_RATE,
-    DecodeError,
-    cut_short,
-    open_sound,
-    read_blocks,
-    why_unusable,
-    windows,
-)
+from stages.audio.container import DecodeError
+from stages.audio.decode import read_blocks, why_unusable, windows
+from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_sound, piece_samples
 from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
 from stages.common import tasks
@@ -46,7 +38,7 @@ class Song(NamedTuple):
     starts: np.ndarray  # where each window of a second starts, in seconds, shape (n,)
     seconds: np.ndarray  # each window's probabilities, shape (n, classes); NaN where it is silent
     silent: np.ndarray  # whether each window is, shape (n,), bool
-    cut_short: str = ""  # where a file breaks off before its time
+    problem: str = ""  # what of a file could not be decoded
 
     @property
     def silent_seconds(self) -> float:
@@ -90,7 +82,7 @@ class Listener:
         """Hear a sound file."""
         try:
             with open_sound(Path(path)) as sound:
-                return self._hear(sound, Path(path))._replace(cut_short=cut_short(sound))
+                return self._hear(sound.pieces(), Path(path))._replace(problem=sound.problem())
         except (DecodeError, OSError) as error:
             raise UserError(f"{path}: {why_unusable(error)}") from None
 
@@ -112,16 +104,16 @@ class Listener:
                 f"sample_rate: found {sample_rate}, expected a whole number of Hz from {MIN_RATE} to {MAX_RATE}"
             )
         try:
-            return self._hear(Samples(columns, int(sample_rate)), None)
+            return self._hear(pieces_of(columns, int(sample_rate)), None)
         except DecodeError as error:
             raise UserError(f"samples: {error}") from None
 
-    def _hear(self, sound, path: Path | None) -> Song:
+    def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
         import torch
 
         front_end, heard, quiet = FRONT_ENDS[self.card.representation], [], []
         with torch.inference_mode():
-            for clips in windows(read_blocks(sound, self.sample_rate), self.sample_rate, self.hop):
+            for clips in windows(read_blocks(pieces, self.sample_rate), self.sample_rate, self.hop):
                 x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
                 heard.append(torch.softmax(self.model(x).double(), dim=1).numpy())
                 quiet.append(is_silent(clips))
@@ -138,24 +130,11 @@ class Listener:
         return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds, silent)
 
 
-class Samples:
-    """An array, shape (n, channels), where `read_blocks` expects an open sound file."""
-
-    def __init__(self, samples: np.ndarray, samplerate: int) -> None:
-        """Start at its beginning."""
-        self.samples, self.at, self.samplerate, self.channels = samples, 0, samplerate, samples.shape[1]
-        self.subtype = "PCM_16" if samples.dtype.kind == "i" else "FLOAT"
-
-    def tell(self) -> int:
-        """Return how many samples have been read."""
-        return self.at
-
-    def read(self, out: np.ndarray) -> np.ndarray:
-        """Return as many samples as `out` has room for, of its dtype, or what is left."""
-        samples = self.samples[self.at : self.at + len(out)]
-        self.at += len(samples)
-        with np.errstate(over="ignore"):  # infinity is refused later
-            return samples.astype(out.dtype)
+def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
+    """Yield an array, shape (n, channels), in pieces as those of a file."""
+    n = piece_samples(sample_rate, samples.shape[1])
+    for start in range(0, len(samples), n):
+        yield samples[start : start + n], sample_rate
 
 
 def choose_card(representation: str | None) -> Path:

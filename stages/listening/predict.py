@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.audio.decode import quiet_codecs
 from stages.audio.sounds import count_others, find_sounds
 from stages.common.files import UserError, few_of, kind, shown
 from stages.common.records import few_songs
@@ -42,7 +41,6 @@ def predict(arguments: argparse.Namespace) -> None:
     failures, minutes, several = [], 0.0, len(paths) > 1
     with ExitStack() as stack:
         takers = [stack.enter_context(each) for each in wanted(arguments, paths, listener)]
-        stack.enter_context(quiet_codecs())
         progress = tqdm(None, "predict", len(paths), disable=None if several else True, bar_format=BAR)
         stack.enter_context(progress)
         for _, heard in listen_to_all(listener, paths):

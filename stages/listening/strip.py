@@ -30,7 +30,7 @@ def describe(song: "Song", every_second: bool) -> str:
         legend += f" {SILENT}=silent"
     mostly = song.silent_seconds > length / 2
     silent = f" ({clock(song.silent_seconds)} of {clock(length)} is silent)" if mostly else ""
-    but = f" (but the file {song.cut_short})" if song.cut_short else ""
+    but = f" (but the file {song.problem})" if song.problem else ""
     lines = [f"{shown(song.path)}: {verdict_of(song)}{silent}{but}", f"  {drawn}  {span}  {legend}"]
     if every_second:
         lines.append("  " + " ".join(["start   ", *(f"{name:>10.10}" for name in names)]))

@@ -1,36 +1,25 @@
-"""Decoding: any rate, mono or stereo, in blocks as in one piece, and every bad file told by its reason."""
+"""Decoding: any rate, mono or stereo, in blocks as in one piece, and every bad sound told by its reason."""
 
 import re
-import subprocess
-import sys
+import traceback
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from conftest import ROOT
+from audio.written import KINDS, music, write
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.audio.decode import (
-    DecodeError,
-    cut_short,
-    open_sound,
-    read_blocks,
-    to_clips,
-    windows,
-)
+from stages.audio.container import DecodeError
+from stages.audio.decode import read_blocks, to_clips, windows
+from stages.audio.ffmpeg import open_sound
 
 
 def heard_in(path):
     """Return the blocks of a sound file at 8 kHz."""
     with open_sound(path) as sound:
-        return list(read_blocks(sound, 8000))
-
-
-def music(seconds, rate):
-    t = np.arange(int(seconds * rate)) / rate
-    return 0.4 * np.sin(2 * np.pi * 220 * t) + 0.2 * np.sin(2 * np.pi * 1500 * t) * np.sin(2 * np.pi * 2 * t)
+        return list(read_blocks(sound.pieces(), 8000))
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100])
@@ -47,15 +36,6 @@ def test_files_come_in_blocks_as_in_one_piece(tmp_path, rate, suffix):
     np.testing.assert_allclose(
         np.concatenate(list(windows(blocks, 8000, 8000)))[:70], to_clips(stored.mean(axis=1), rate, 8000), atol=1e-6
     )
-
-
-@pytest.mark.parametrize("suffix", ["ogg", "mp3"])
-def test_compressed_files_keep_their_pitch_and_level(tmp_path, suffix):
-    path = tmp_path / f"naïve song.{suffix}"
-    soundfile.write(path, music(3, 44100).astype(np.float32), 44100)
-    heard = np.concatenate(heard_in(path))[8000:16000]
-    assert np.abs(np.fft.rfft(heard)).argmax() == 220
-    assert heard.std() == pytest.approx(music(3, 8000)[8000:16000].std(), rel=0.05)
 
 
 @settings(max_examples=60)
@@ -79,139 +59,65 @@ def test_windows_do_not_depend_on_the_blocks(length, hop, cuts):
         np.testing.assert_array_equal(clips[-1], np.pad(rest, (0, 8000 - len(rest))))
 
 
-def bad_file(path, kind):
-    if kind == "text":
-        path.write_text("no sound")
-    elif kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "silent":
-        soundfile.write(path, np.zeros(20000), 8000)
-    else:
-        soundfile.write(path, np.where(np.arange(9000) == 50, np.nan, 0.1), 8000, subtype="FLOAT")
-
-
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("sound", "says"),
     [
-        ("text", "can be decoded"),
-        ("empty", "can be decoded"),
-        ("silent", "is silent throughout"),
-        ("nan", "holds NaN or infinity"),
+        (np.zeros(20000), "is silent throughout"),
+        (np.where(np.arange(9000) == 50, np.nan, 0.1), "holds NaN or infinity, or numbers far beyond full scale"),
+        (np.where(np.arange(9000) == 50, np.inf, 0.1), "holds NaN or infinity, or numbers far beyond full scale"),
+        (np.full(9000, 2e6), "holds NaN or infinity, or numbers far beyond full scale"),
     ],
 )
-def test_bad_files_say_why(tmp_path, kind, says):
-    bad_file(tmp_path / "a.wav", kind)
-    with pytest.raises(DecodeError, match=says):
+def test_bad_sounds_say_why(tmp_path, sound, says):
+    soundfile.write(tmp_path / "a.wav", sound, 8000, subtype="FLOAT")
+    with pytest.raises(DecodeError) as refusal:
         heard_in(tmp_path / "a.wav")
+    assert str(refusal.value) == says
 
 
-CUT = ("aiff", "au", "flac", "mp3", "rf64", "w64", "wav")
+def test_samples_of_another_scale_are_heard(tmp_path):
+    """Floating point as large as 16 bits: not in the rules, but there."""
+    soundfile.write(tmp_path / "a.wav", 32768 * music(2, 8000), 8000, subtype="FLOAT")
+    np.testing.assert_allclose(np.concatenate(heard_in(tmp_path / "a.wav")), 32768 * music(2, 8000), rtol=1e-5)
 
 
-@pytest.mark.parametrize("suffix", CUT)
-def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, suffix):
-    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
-    soundfile.write(whole, music(20, 16000), 16000, format=suffix.upper())
-    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 5])
-    expected = np.concatenate(heard_in(whole))
-    with open_sound(path) as sound:
-        heard = np.concatenate(list(read_blocks(sound, 8000)))
-        said = re.fullmatch(r"breaks off after (.+) s of 20\.0 s", cut_short(sound))
-    assert len(heard) / 8000 == pytest.approx(float(said[1]), abs=0.051)
-    assert len(heard) == pytest.approx(12 * 8000, rel=0.1)
-    np.testing.assert_allclose(heard[:-400], expected[: len(heard) - 400], atol=1e-6)  # the resampler's last moments
+@pytest.mark.parametrize("kind", ["a.wav", "float.wav", "a.mp3", "a.m4a", "a.opus"])
+def test_channels_that_cancel_each_other_out_are_no_silence(tmp_path, kind):
+    """And no verdict of what rounding or the encoder leaves of them; the levels are those before and after."""
+    rate = KINDS[kind][2]
+    sound = music(5, rate)
+    write(tmp_path / kind, np.stack([sound, -sound], axis=1))
+    with pytest.raises(DecodeError) as refusal:
+        heard_in(tmp_path / kind)
+    said = r"has channels that cancel each other out: (-\d+) dB before they are averaged, (-\d+ dB|nothing) after"
+    before, after = re.fullmatch(said, str(refusal.value)).groups()
+    assert float(before) == pytest.approx(10 * np.log10(np.square(sound).mean()), abs=0.6)
+    assert after == "nothing" or float(after[:-3]) < float(before) - 13
 
 
-def test_a_file_that_breaks_off_at_its_start_is_no_sound(tmp_path):
-    soundfile.write(tmp_path / "a.flac", music(20, 16000), 16000)
-    (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:1000])
-    with pytest.raises(DecodeError, match=r"is no sound that can be decoded \(.*lost sync\)"):
-        heard_in(tmp_path / "a.flac")
+@pytest.mark.parametrize("right", [0, 1, -0.5])
+def test_channels_that_differ_are_averaged(tmp_path, right):
+    """One that is silent, one that is the same, one that is the other's negative, but not as loud."""
+    sound = music(3, 8000)
+    write_8000(tmp_path / "a.wav", np.stack([sound, right * sound], axis=1))
+    np.testing.assert_allclose(np.concatenate(heard_in(tmp_path / "a.wav")), (1 + right) / 2 * sound, atol=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [*CUT, "ogg"])
-def test_a_file_that_is_whole_does_not_claim_to_break_off(tmp_path, suffix):
-    soundfile.write(tmp_path / f"a.{suffix}", music(5, 16000), 16000, format=suffix.upper())
-    with open_sound(tmp_path / f"a.{suffix}") as sound:
-        assert sum(map(len, read_blocks(sound, 8000))) == 5 * 8000
-        assert cut_short(sound) == ""
+def test_many_unrelated_channels_do_not_cancel(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (16000, 64))
+    write_8000(tmp_path / "a.wav", noise)
+    np.testing.assert_allclose(np.concatenate(heard_in(tmp_path / "a.wav")), noise.mean(axis=1), atol=1e-4)
 
 
-def variable_mp3(folder):
-    """Write an MP3 of 10 s whose frames grow, so that its first ones say nothing of its length."""
-    sound = np.random.default_rng(0).standard_normal((160_000, 1)) * np.linspace(1e-4, 0.3, 160_000)[:, None]
-    with soundfile.SoundFile(folder / "whole.mp3", "w", 16000, 1, bitrate_mode="VARIABLE") as file:
-        for block in np.split(sound, 10):
-            file.write(block)
-    return (folder / "whole.mp3").read_bytes()
+def write_8000(path, sound):
+    soundfile.write(path, sound, 8000)
 
 
-def says(path):
-    with open_sound(path) as sound:
-        heard = sum(map(len, read_blocks(sound, 8000)))
-        return cut_short(sound), heard / 8000
-
-
-def test_an_mp3_that_goes_on_where_the_library_stops_says_so(tmp_path):
-    """Without the frame that tells the length; with the same song behind it; with tags behind it, which are no song."""
-    content, path = variable_mp3(tmp_path), tmp_path / "a.mp3"
-    path.write_bytes(content[content.index(content[:2], 100) :])
-    said, heard = says(path)
-    assert said == f"is longer than the {heard:.1f} s that its start tells of: no more was read"
-    assert heard < 9
-    for behind, more in (
-        (content, True),
-        (b"ID3\3\0\0\0\0\0\0" + content, True),
-        (b"", False),
-        (b"APETAGEX" * 99, False),
-    ):
-        path.write_bytes(content + behind)
-        said, heard = says(path)
-        assert said == ("is longer than the 10.0 s that its start tells of: no more was read" if more else "")
-        assert heard == pytest.approx(10, abs=0.1)
-
-
-def test_a_length_that_was_not_known_when_the_header_was_written_is_no_claim(tmp_path):
-    soundfile.write(tmp_path / "a.wav", music(5, 16000), 16000)
-    content = bytearray((tmp_path / "a.wav").read_bytes())
-    for at in (4, content.index(b"data") + 4):
-        content[at : at + 4] = b"\xff\xff\xff\xff"
-    (tmp_path / "a.wav").write_bytes(content)
-    with open_sound(tmp_path / "a.wav") as sound:
-        assert sum(map(len, read_blocks(sound, 8000))) == 5 * 8000
-        assert "should be" in sound.extra_info
-        assert cut_short(sound) == ""
-
-
-QUIET = """
-import os, sys
-from tqdm import tqdm
-from stages.audio.decode import open_sound, quiet_codecs, read_blocks
-with quiet_codecs():
-    for _ in tqdm([1], "bar"):
-        with open_sound(sys.argv[1]) as sound:
-            print(sum(map(len, read_blocks(sound, 8000))))
-    os.write(2, b"chatter")
-    print("ours", file=sys.stderr)
-os.write(2, b"after")
-sys.exit("error")
-"""
-
-
-def test_codecs_are_quiet_and_python_is_not(tmp_path):
-    soundfile.write(tmp_path / "a.mp3", music(20, 16000), 16000)
-    content = bytearray((tmp_path / "a.mp3").read_bytes())
-    content[20_000:30_000] = np.random.default_rng(0).bytes(10_000)
-    (tmp_path / "a.mp3").write_bytes(content)
-
-    def stderr_of(code):
-        command = [sys.executable, "-c", code, tmp_path / "a.mp3"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert int(done.stdout) > 8000
-        return done.stderr
-
-    said = stderr_of(QUIET)
-    assert re.fullmatch(r"\n(bar: .*\n)*bar: 100%\S* 1/1 .*\nours\naftererror\n", said), said
-    loud = stderr_of(QUIET.replace("with quiet_codecs():", "if quiet_codecs:"))
-    assert "Illegal Audio-MPEG-Header" in loud
-    assert "chatter" in loud
+def test_an_error_keeps_no_resampler(tmp_path):
+    """Whose library would complain of it, in twenty lines, when the program ends with the error."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(20000), 8000)
+    with pytest.raises(DecodeError) as refusal:
+        heard_in(tmp_path / "a.wav")
+    kept = [value for frame, _ in traceback.walk_tb(refusal.value.__traceback__) for value in frame.f_locals.values()]
+    assert len(kept) > 5
+    assert not any(isinstance(value, soxr.ResampleStream) for value in kept)

@@ -36,10 +36,10 @@ def test_a_piece_holds_its_tracks_samples_one_after_the_other(piece):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd"), ValueError("odd"), UnicodeError("odd")])
 def test_a_track_that_breaks_off_leaves_nothing_and_the_others_go_on(piece, monkeypatch, error):
-    def breaking(sound, sample_rate):
-        sound.read()
+    def breaking(pieces, sample_rate):
+        samples = sum(len(piece) for piece, _ in pieces)
         yield from (np.ones(8000, np.float32) for _ in range(2))
-        if sound.frames == 20000:
+        if samples == 20000:
             raise error
 
     monkeypatch.setattr(tracks, "read_blocks", breaking)
@@ -93,4 +93,4 @@ def test_a_track_of_silent_seconds_alone_is_silent_throughout(piece, level):
 def test_a_header_tells_the_length_or_what_is_wrong(piece):
     assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", 3.2, 0, 0, 8000, "")
     (piece.folder / "jazz" / "2.wav").write_text("no sound")
-    assert "can be decoded" in read_header((piece.folder, "jazz/2.wav")).problem
+    assert "of no known format" in read_header((piece.folder, "jazz/2.wav")).problem

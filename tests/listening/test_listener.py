@@ -88,10 +88,10 @@ def test_a_file_that_cannot_be_heard_is_named(listener):
 def test_a_file_that_breaks_off_is_heard_up_to_there(listener):
     sound = noise(24000, 1, "int16")
     soundfile.write("a.wav", sound, 8000)
-    assert listener("a.wav").cut_short == listener.hear(sound, 8000).cut_short == ""
+    assert listener("a.wav").problem == listener.hear(sound, 8000).problem == ""
     os.truncate("a.wav", 44 + 2 * 16000)
     song = listener("a.wav")
-    assert song.cut_short == "breaks off after 2.0 s of 3.0 s"
+    assert song.problem == "breaks off after 2.0 s of 3.0 s"
     assert np.array_equal(song.seconds, listener.hear(sound[:16000], 8000).seconds)
 
 

@@ -42,7 +42,7 @@ def test_an_unknown_genre_is_told_with_the_likeliest_class():
 
 
 def test_a_file_that_breaks_off_is_told():
-    cut = song(1)._replace(cut_short="breaks off after 1.0 s of 3.0 s")
+    cut = song(1)._replace(problem="breaks off after 1.0 s of 3.0 s")
     told = "a\\n.wav: blues 0.75 (but the file breaks off after 1.0 s of 3.0 s)\n"
     assert describe(cut, every_second=False).startswith(told)
 

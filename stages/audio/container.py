@@ -1,0 +1,85 @@
+"""container: an audio file opened by FFmpeg (through PyAV), safely whatever is in it.
+
+The file is handed over open, and nothing else can be opened: formats that name other files or addresses, such as
+playlists, are not among FORMATS, and FFmpeg may use no protocol. It may not ask for much memory at once either.
+"""
+
+import ctypes
+import os
+from functools import cache
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# FFmpeg's demuxers of files that may hold music, by the first of their names; none of these opens another file.
+FORMATS = (
+    "aac,ac3,adx,aea,aiff,amr,ape,asf,au,avi,avr,bonk,caf,dsf,dts,dtshd,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,"
+    "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,nut,ogg,oma,osq,pvf,qcp,qoa,rm,rso,sds,shn,sox,tak,truehd,tta,voc,vqf,"
+    "w64,wav,wsd,wv,wve,xwma"
+)
+OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "none",
+    "max_pixels": "1",  # covers and video are not decoded
+    "max_probe_packets": "1",  # or it takes a megabyte of 16-bit WAV to see that it is no DTS
+    "max_size": "65536",  # bytes in a packet of WAV: fewer packets are faster
+}
+LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
+REASONS = {  # by PyAV's name of what FFmpeg says
+    "InvalidDataError": "it is of no known format, or too little of it is left",
+    "EOFError": "it ends before there is any",
+    "ArgumentError": "it is of no format of audio",
+    "MemoryError": "it asks for too much memory",
+}
+
+
+class DecodeError(Exception):
+    """An audio file that cannot be used; the message says why, without the file's name."""
+
+
+@cache
+def pyav():
+    """Return PyAV, whose FFmpeg then refuses to ask for more memory at once than LARGEST."""
+    import av
+
+    ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(LARGEST))
+    return av
+
+
+def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
+    """Open what begins at a place in an open file.
+
+    Raises:
+        DecodeError: if FFmpeg does not know what it is.
+    """
+    if not file.seek(0, os.SEEK_END):
+        raise no_sound("it is empty")
+    try:
+        return pyav().open(Rest(file, begin), options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+    except pyav().FFmpegError as error:
+        raise no_sound(REASONS.get(type(error).__name__, error.strerror)) from None
+
+
+def no_sound(why: str) -> DecodeError:
+    """Return the error that a file holds no sound."""
+    return DecodeError(f"is no sound that can be decoded ({why})")
+
+
+class Rest:
+    """What follows a place in an open file, as a file of its own, for FFmpeg."""
+
+    def __init__(self, file: BinaryIO, begin: int) -> None:
+        """Start there, in bytes."""
+        self._file, self._begin, self.read = file, begin, file.read
+        file.seek(begin)
+
+    def tell(self) -> int:
+        """Return how far it has been read."""
+        return self._file.tell() - self._begin
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; -1 if there is none. (What Python raises would end more than this.)"""
+        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell()}
+        place = offset + starts[whence] if whence in starts else self._file.seek(0, os.SEEK_END) + offset
+        return self._file.seek(place) - self._begin if place >= self._begin else -1

@@ -1,0 +1,232 @@
+"""ffmpeg: the samples of an audio file, decoded by FFmpeg, and what was wrong with it on the way.
+
+Memory is bounded whatever a file claims. One thread decodes a song.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from stages.audio.container import DecodeError, no_sound, open_container, pyav
+from stages.common.files import few_of, open_regular
+
+if TYPE_CHECKING:
+    from av import AudioFifo, AudioFrame
+
+PIECE_SAMPLES = 2**15  # of all channels together: they stay in the processor's cache
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
+MAX_CHANNELS = 64
+PACKET_SAMPLES = 2**22  # of all channels together, in one packet
+LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that less is no sign of anything
+# Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
+GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
+PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
+ENDING = ("ogg", "mpegts", "mpeg")  # which say how long they are at their end alone: it cannot be missing
+UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
+SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+
+Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
+
+
+@contextmanager
+def open_sound(path: Path) -> Iterator["Sound"]:
+    """Open an audio file.
+
+    Raises:
+        DecodeError: if it holds no audio, or its header claims what no audio file has.
+        OSError: if it cannot be opened, or is no file but a pipe, say.
+    """
+    with open_regular(path) as file, closing(Sound(file)) as sound:
+        yield sound
+
+
+class Sound:
+    """The first audio stream of an open file; once it has been read, what was wrong with it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Check what the header claims."""
+        self._file, self._begin = file, 0  # of the stream that is read, in bytes
+        self.decoded = self.lost = 0.0  # seconds
+        self._damaged: dict[str, None] = {}  # when
+        self._open(0)
+        self.rate = self._codec.sample_rate
+
+    def _open(self, begin: int) -> None:
+        """Open what begins at a place in the file."""
+        container = open_container(self._file, begin)
+        self._container, self._format, self._begin = container, container.format.name.split(",")[0], begin
+        if not container.streams.audio:
+            raise no_sound("it holds no audio")
+        self._stream = container.streams.audio[0]
+        self._codec = self._stream.codec_context
+        if not self._codec:
+            raise no_sound("its codec is unknown, or it is encrypted")
+        check_form(self._codec.sample_rate, self._codec.channels)
+        for stream in container.streams:
+            if stream is not self._stream:
+                stream.discard = pyav().stream.Discard.all
+        exact = "+explode" if self._codec.codec.lossless else ""  # or noise stands for what is damaged
+        self._codec.thread_count = 1
+        self._codec.options = {
+            "err_detect": f"crccheck{exact}",
+            "max_samples": str(PACKET_SAMPLES // self._codec.channels),
+        }
+        self._start = 0  # where the first packet is, in bytes
+
+    def close(self) -> None:
+        """Let go of what FFmpeg holds; the file stays open."""
+        self._container.close()
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound is by its container's word, or else by FFmpeg's guess; 0 if that has none."""
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        alone = len(self._container.streams) == 1  # else it is the length of the longest
+        return (self._container.duration or 0) / 1e6 if alone else 0.0
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the samples in pieces; rate, type and number of channels may change on the way.
+
+        What cannot be decoded is left out, as players do; `problem` then says so.
+        """
+        queue, form, size = None, None, 0
+        for frame in self._frames():
+            found = frame.sample_rate, frame.layout.nb_channels, frame.format.name
+            if found != form:
+                if queue:
+                    yield from _emptied(queue, size)
+                check_form(*found[:2])
+                queue, form, size = pyav().AudioFifo(), found, piece_samples(*found[:2])
+            frame.pts = None  # the queue would compare it with what it expects
+            queue.write(frame)
+            while queue.samples >= size + PADDED:
+                yield _samples(queue.read(size))
+        if queue:
+            yield from _emptied(queue, size, self._padding())
+
+    def _frames(self) -> Iterator["AudioFrame"]:
+        """Yield what can be decoded; count what cannot."""
+        longest = GAPS.get(self._format, np.inf)
+        due = 0.0  # when the next frame should start
+        read = failed = 0  # bytes of packets that were decoded, and of those that were not, since
+        for packet in self._packets():
+            try:
+                frames = self._codec.decode(packet)
+            except pyav().FFmpegError:
+                failed += packet.size if packet else 0
+                continue
+            if packet and frames:
+                at = frames[0].time
+                gap = 0.0 if at is None else at - due
+                if read and (failed or gap > longest):
+                    self._count_lost(max(gap, failed * self.decoded / read))
+                due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
+                read, failed = read + packet.size, 0
+            for frame in frames:
+                self.decoded += frame.samples / frame.sample_rate
+                yield frame
+        if not self.decoded:
+            raise no_sound("there is no whole frame in it")
+
+    def _count_lost(self, seconds: float) -> None:
+        when = round(self.decoded + self.lost)
+        self._damaged[f"{when // 60}:{when % 60:02}"] = None
+        self.lost += seconds
+
+    def _packets(self) -> Iterator:
+        """Yield the stream's packets, then None; an error ends them only if nothing follows it."""
+        going_on = True
+        while going_on:
+            place = None  # of the last packet
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:
+                        place = packet.pos or 0
+                        self._start = self._start or place
+                        yield packet
+                break
+            except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
+                going_on = self._open_next(place or 0) or place is not None
+        yield None
+
+    def _open_next(self, place: int) -> bool:
+        """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""
+        if self._format != "ogg":
+            return False
+        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as content:
+            begin = content.find(b"OggS\0\2", self._begin + place + 1)
+        if begin < 0:
+            return False
+        self._open(begin)
+        return True
+
+    def _padding(self) -> int:
+        """Return how many samples at the end are the encoder's: FFmpeg leaves those of an M4A's last frame there."""
+        extra = round((self.decoded - self.seconds) * self.rate)
+        return extra if self._format == "mov" and 0 < extra <= PADDED else 0
+
+    def problem(self) -> str:
+        """Return what was wrong with a sound that has been read, or "".
+
+        "is damaged at 0:03, 0:07; 0.4 s lost", "breaks off after 12.3 s of 30.0 s", or both.
+        """
+        found = []
+        if self._damaged:
+            found = [f"is damaged at {few_of(self._damaged)}", f"{self.lost:.1f} s lost"]
+        heard, claimed = self.decoded + self.lost, self._claimed()
+        frame = (self._codec.frame_size or 0) / self.rate
+        if claimed - heard > max(LONG, frame, self.lost / 2):  # as what is lost is guessed
+            found.append(f"breaks off after {heard:.1f} s of {claimed:.1f} s")
+        return "; ".join(found)
+
+    def _claimed(self) -> float:
+        """Return how long the sound is by its container's own word; 0 if that says nothing."""
+        if self._format in ENDING:
+            return 0.0
+        size, rate = self._file.seek(0, os.SEEK_END), (self._codec.bit_rate or np.inf) / 8
+        if not (size - self._start) / rate - LONG < self.seconds < size / rate + LONG:
+            return self.seconds  # else it is FFmpeg's guess, by the file's size and the first frames' bit rate
+        return _bytes_of_wav(self._file) / rate if self._format == "wav" else 0.0
+
+
+def _bytes_of_wav(file: BinaryIO) -> int:
+    """Return how many bytes of samples a WAV claims, or 0: FFmpeg keeps it to itself if the file is shorter."""
+    file.seek(12)
+    for _ in range(100):  # chunks
+        name, size = file.read(4), int.from_bytes(file.read(4), "little")
+        if name == b"data":
+            return size if size < UNKNOWN else 0
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return 0
+
+
+def check_form(rate: int, channels: int) -> None:
+    """Check that there are as many samples a second, and as many channels, as a sound may have."""
+    if not (MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS):
+        raise DecodeError(
+            f"claims {channels} channels at {rate} Hz, expected 1 to {MAX_CHANNELS} at {MIN_RATE} to {MAX_RATE} Hz"
+        )
+
+
+def piece_samples(rate: int, channels: int) -> int:
+    """Return how many samples of each channel are a piece."""
+    return min(rate // 2, PIECE_SAMPLES // channels)
+
+
+def _samples(frame: "AudioFrame") -> Piece:
+    form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
+    if frame.format.is_planar:
+        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in frame.planes]).T, frame.sample_rate
+    return np.frombuffer(frame.planes[0], form, frame.samples * channels).reshape(-1, channels), frame.sample_rate
+
+
+def _emptied(queue: "AudioFifo", size: int, but: int = 0) -> Iterator[Piece]:
+    """Yield what is in a queue, but for so many samples at its end."""
+    while (left := min(size, queue.samples - but)) > 0:
+        yield _samples(queue.read(left))

@@ -1,0 +1,338 @@
+"""ffmpeg: every kind of file gives the samples that went in, whole or broken, and says only what is true."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from audio.written import KINDS, music, write
+from conftest import ROOT
+from memory import runs_within
+from scipy.signal import correlate
+
+from stages.audio.container import DecodeError
+from stages.audio.ffmpeg import open_sound
+from stages.audio.sounds import sound_suffixes
+
+SILENT_ON_DELAY = (
+    "a.aac",
+    "a.mp2",
+    "a.ac3",
+    "a.eac3",
+    "a.mpg",
+    "a.ts",
+    "a.wma",
+)  # formats that do not say how much their encoder added
+
+
+def decoded(path):
+    """Return a file's samples, the mean of its channels in [-1, 1], and what was wrong with it."""
+    with open_sound(path) as sound:
+        pieces = [piece for piece, _ in sound.pieces()]
+        scale = 2 ** (8 * pieces[0].dtype.itemsize - 1) if pieces[0].dtype.kind == "i" else 1
+        return np.concatenate([piece.mean(axis=1) / scale for piece in pieces]), sound.problem()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_samples_that_went_in(tmp_path, kind):
+    """As many, none earlier or later, and as loud; nothing is said of a file that is whole."""
+    rate = KINDS[kind][2]
+    sound = music(3, rate)
+    write(tmp_path / kind, np.stack([sound, 0.5 * sound], axis=1))
+    heard, problem = decoded(tmp_path / kind)
+    assert problem == ""
+    if kind in SILENT_ON_DELAY:
+        assert 0 <= len(heard) + 1536 - len(sound) <= 3 * 1536 + 2048
+        return
+    assert len(heard) - len(sound) in (range(2036) if kind == "adpcm.wav" else range(1000) if kind == "a.webm" else [0])
+    middle = slice(rate, 2 * rate)
+    errors = [np.square(heard[rate + lag : 2 * rate + lag] - 0.75 * sound[middle]).mean() for lag in range(-50, 51)]
+    assert np.argmin(errors) == 50
+    assert errors[50] < 0.06 * np.square(sound).mean()
+
+
+LIKE = {".mpga": ".mp3", ".m4b": ".m4a", ".oga": ".ogg", ".weba": ".webm", ".mkv": ".mka", ".mpeg": ".mpg"}
+LIKE |= {".wave": ".wav", ".bwf": ".wav", ".rf64": ".wav", ".aif": ".aiff", ".snd": ".au"}
+
+
+def test_the_formats_that_the_guide_names_are_decoded(tmp_path):
+    text = (ROOT / "docs" / "own-music.md").read_text(encoding="utf-8")
+    table = text[text.index("| format |") :].partition("\n\n")[0]
+    suffixes = re.findall(r"[` ](\.[a-z0-9]+)", table)
+    assert len(suffixes) > 30
+    assert set(suffixes) <= sound_suffixes()
+    for suffix in suffixes:
+        kind = f"a{LIKE.get(suffix, suffix)}"
+        write(
+            tmp_path / f"a{suffix}", music(1, KINDS[kind][2]), kind, **({"rf64": "always"} if suffix == ".rf64" else {})
+        )
+        heard, problem = decoded(tmp_path / f"a{suffix}")
+        assert (suffix, problem) == (suffix, "")
+        assert len(heard) / KINDS[kind][2] == pytest.approx(1, abs=0.08), suffix
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_samples_are_those_of_the_file(tmp_path, subtype):
+    sound = np.random.default_rng(0).uniform(-1, 1, (9000, 3))
+    soundfile.write(tmp_path / "a.wav", sound, 8000, subtype=subtype)
+    with open_sound(tmp_path / "a.wav") as opened:
+        found = np.concatenate([piece for piece, _ in opened.pieces()])
+    stored = soundfile.read(tmp_path / "a.wav")[0]
+    scale = {"PCM_U8": 2**7, "PCM_16": 2**15, "PCM_24": 2**31, "PCM_32": 2**31}.get(subtype, 1)
+    np.testing.assert_array_equal((found.astype(float) - (128 if subtype == "PCM_U8" else 0)) / scale, stored)
+
+
+def crc(data, polynomial, width):
+    value = 0
+    for byte in data:
+        value ^= byte << (width - 8)
+        for _ in range(8):
+            value = ((value << 1) ^ (polynomial if value >> (width - 1) & 1 else 0)) & ((1 << width) - 1)
+    return value
+
+
+@pytest.mark.parametrize(("bits", "code"), [(12, 2), (20, 5)])
+def test_flac_of_odd_bits(tmp_path, bits, code):
+    """Frames of plain samples, as the format's specification (RFC 9639) describes them: nobody writes such here."""
+    numbers = np.random.default_rng(0).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (2, 4096))
+    content = b"fLaC" + bytes([0x80, 0, 0, 34]) + (4096).to_bytes(2, "big") * 2 + bytes(6)
+    content += (8000 << 44 | (bits - 1) << 36 | numbers.size).to_bytes(8, "big") + bytes(16)
+    for frame, row in enumerate(numbers):
+        head = bytes([0xFF, 0xF8, 0xC4, code << 1, frame])
+        text = "".join(format(int(each) % 2**bits, f"0{bits}b") for each in row)
+        body = head + bytes([crc(head, 7, 8), 2]) + int(text, 2).to_bytes(len(text) // 8, "big")
+        content += body + crc(body, 0x8005, 16).to_bytes(2, "big")
+    (tmp_path / "a.flac").write_bytes(content)
+    heard, problem = decoded(tmp_path / "a.flac")
+    np.testing.assert_array_equal(heard * 2 ** (bits - 1), numbers.ravel())
+    assert problem == ""
+
+
+def without_head(content):
+    """Return an MP3 without the frame that says how long it is."""
+    return content[content.index(content[:2], 100) :]
+
+
+def mp3(folder, sound, rate=44100, mode="CONSTANT"):
+    with soundfile.SoundFile(folder / "x.mp3", "w", rate, sound.ndim, bitrate_mode=mode) as file:
+        file.write(sound)
+    return (folder / "x.mp3").read_bytes()
+
+
+def with_bytes(content, places):
+    changed = bytearray(content)
+    for at, new in places.items():
+        changed[at : at + len(new)] = new
+    return bytes(changed)
+
+
+def tag(size):
+    """Return an ID3 tag with a picture."""
+    body = b"APIC" + (size - 20).to_bytes(4, "big") + b"\0\0\0image/png\0\x03\0" + bytes(size)
+    return b"ID3\x03\0\0" + bytes([size >> 21 & 127, size >> 14 & 127, size >> 7 & 127, size & 127]) + body[:size]
+
+
+def whole_files(folder):
+    """Yield files that are whole and say so in unusual ways, or not at all: name, content, seconds."""
+    sound = music(6, 44100)
+    soundfile.write(folder / "a.flac", sound, 44100)
+    flac = (folder / "a.flac").read_bytes()
+    yield "streamed.flac", with_bytes(flac, {21: bytes([flac[21] & 0xF0]), 22: bytes(4)}), 6
+    yield "more than it says.flac", with_bytes(flac, {22: (2 * 44100).to_bytes(4, "big")}), 6
+    soundfile.write(folder / "a.wav", sound, 44100)
+    wav = (folder / "a.wav").read_bytes()
+    data = wav.index(b"data") + 4
+    for unknown in (0, 2**32 - 1, 2**31 - 1):
+        yield (
+            f"{unknown}.wav",
+            with_bytes(wav, {4: unknown.to_bytes(4, "little"), data: unknown.to_bytes(4, "little")}),
+            6,
+        )
+    constant, rising = mp3(folder, sound), mp3(folder, sound * np.linspace(1e-4, 1, len(sound)), mode="VARIABLE")
+    yield "constant.mp3", without_head(constant), 6
+    yield "variable.mp3", without_head(rising), 6
+    yield "cover.mp3", tag(100_000) + without_head(constant), 6
+    yield "cover, variable.mp3", tag(50_000) + without_head(rising), 6
+    junk = {"zeros": bytes(215), "break": b"\r\n", "html": b"<html><p>Not found</html>" * 99, "many": bytes(99_999)}
+    for name, before in junk.items():
+        yield f"{name}.mp3", before + constant, 6
+    yield "tag and zeros.mp3", tag(20_000) + bytes(2000) + constant, 6
+    yield "tag behind.mp3", constant + b"TAG" + bytes(125), 6
+    yield "twice.mp3", constant + constant, 12
+    yield "mono, then stereo.mp3", mp3(folder, music(0.3, 44100)) + mp3(folder, np.stack([sound, sound / 2], 1)), 6.3
+    yield "another rate.mp3", constant + mp3(folder, music(2, 22050), 22050), 8
+    for codec, rate in (("VORBIS", 44100), ("OPUS", 48000)):
+        links = []
+        for seed, (own, channels) in enumerate([(rate, 1), (rate, 1), (rate // 2, 2)]):
+            columns = np.stack([music(3, own, seed)] * channels, axis=1)
+            soundfile.write(folder / "x.ogg", columns, own, format="OGG", subtype=codec)
+            links.append((folder / "x.ogg").read_bytes())
+        yield f"{codec}, chained.ogg", links[0] + links[1], 6
+        yield f"{codec}, chained, unlike.ogg", links[0] + links[2], 6
+
+
+def test_a_recording_of_a_stream_may_start_at_any_time(tmp_path):
+    """Ogg's pages of a station that has been on the air for an hour tell so."""
+    with av.open(str(tmp_path / "a.opus"), "w") as container:
+        stream = container.add_stream("libopus", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(music(3, 48000).astype(np.float32)[None], "flt", "mono")
+        frame.rate, frame.pts, frame.time_base = 48000, 3600 * 48000, Fraction(1, 48000)
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    heard, problem = decoded(tmp_path / "a.opus")
+    assert len(heard) / 48000 == pytest.approx(3, abs=0.03)
+    assert problem == ""
+
+
+def test_whole_files_are_heard_whole_and_nothing_is_said_of_them(tmp_path):
+    for name, content, seconds in whole_files(tmp_path):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with open_sound(path) as sound:
+            heard = sum(len(piece) / rate for piece, rate in sound.pieces())
+            assert (name, sound.problem()) == (name, "")
+        assert heard == pytest.approx(seconds, abs=0.12), name
+
+
+CUT = ("a.aiff", "a.au", "a.flac", "a.mp3", "a.wav", "24.wav", "float.wav", "a.tta", "a.webm", "a.mka")
+
+
+@pytest.mark.parametrize("kind", [*CUT, "fast.m4a"])
+def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, kind):
+    path, form = tmp_path / kind, "a.m4a" if kind == "fast.m4a" else kind
+    rate = KINDS[form][2]
+    write(path, music(10, rate), form, **({"movflags": "faststart"} if form == "a.m4a" else {}))
+    expected, _ = decoded(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+    heard, problem = decoded(path)
+    said = re.fullmatch(r"breaks off after (.+) s of 10\.0 s", problem)
+    assert len(heard) / rate == pytest.approx(float(said[1]), abs=0.051)
+    assert len(heard) == pytest.approx(6 * rate, abs=1.1 * rate)
+    np.testing.assert_allclose(heard[: 4 * rate], expected[: 4 * rate], atol=1e-6)
+
+
+def test_a_moment_less_is_not_worth_a_word(tmp_path):
+    soundfile.write(tmp_path / "a.wav", music(3, 8000), 8000)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[: -2 * 800])
+    assert decoded(tmp_path / "a.wav")[1] == ""
+    (tmp_path / "a.wav").write_bytes(content[: -2 * 1200])
+    assert decoded(tmp_path / "a.wav")[1] == "breaks off after 2.9 s of 3.0 s"
+
+
+HOLES = {"a.mp3": 0.2, "a.flac": 0.2, "a.m4a": 0.3, "a.mp2": 0.2, "a.ogg": 1.5, "a.opus": 2.5, "a.wma": 0.4}
+
+
+@pytest.mark.parametrize("kind", HOLES)
+def test_damage_is_left_out_and_told_and_what_follows_is_heard(tmp_path, kind):
+    path, rate = tmp_path / kind, KINDS[kind][2]
+    write(path, music(20, rate))
+    expected, _ = decoded(path)
+    content = path.read_bytes()
+    noise = np.random.default_rng(0)
+    path.write_bytes(with_bytes(content, {len(content) * part // 20: noise.bytes(2000) for part in (5, 13)}))
+    heard, problem = decoded(path)
+    first, second, lost = re.fullmatch(r"is damaged at 0:(\d\d), 0:(\d\d); (\S+) s lost", problem).groups()
+    assert int(first) == pytest.approx(5, abs=1.5)
+    assert int(second) == pytest.approx(13, abs=1.5)
+    assert (len(expected) - len(heard)) / rate == pytest.approx(float(lost), abs=0.12)
+    assert 0 < float(lost) <= 2 * HOLES[kind]
+    np.testing.assert_allclose(heard[: 3 * rate], expected[: 3 * rate], atol=1e-6)
+    last = expected[17 * rate : 19 * rate]
+    alike = correlate(heard[-6 * rate :], last, "valid", "fft").max() / np.square(last).sum()
+    assert alike == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["a.flac", "a.wv"])
+def test_what_is_lossless_is_checked_to_the_bit(tmp_path, kind):
+    """Noise would stand for the block in which one bit is wrong."""
+    path = tmp_path / kind
+    write(path, music(5, 44100))
+    expected, _ = decoded(path)
+    content = path.read_bytes()
+    at = len(content) // 2
+    path.write_bytes(with_bytes(content, {at: bytes([content[at] ^ 1])}))
+    heard, problem = decoded(path)
+    assert re.fullmatch(r"is damaged at 0:0[23]; (0\.[1-9]|1\.0) s lost", problem)
+    assert set(np.unique(heard)) <= set(np.unique(expected))
+
+
+def test_the_first_audio_stream_is_heard_and_covers_and_video_are_not(tmp_path):
+    path, tones = tmp_path / "a.mka", {}
+    with av.open(str(path), "w", format="matroska") as container:
+        video = container.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(2):
+            tones[container.add_stream("flac", rate=8000, layout="mono")] = None
+        for _ in range(50):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        for pitch, stream in zip((440, 1000), tones, strict=True):
+            wave = np.sin(2 * np.pi * pitch * np.arange(24000) / 8000)[None]
+            frame = av.AudioFrame.from_ndarray((20000 * wave).astype(np.int16), "s16", "mono")
+            frame.rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+        container.mux(video.encode(None))
+    heard, problem = decoded(path)
+    assert np.abs(np.fft.rfft(heard[:8000])).argmax() == 440
+    assert (len(heard), problem) == (24000, "")  # the video is longer
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(999, 1), (768_001, 1), (2**31 - 1, 1), (8000, 65), (8000, 255)])
+def test_a_form_that_no_sound_has_is_refused(tmp_path, rate, channels):
+    soundfile.write(tmp_path / "a.wav", np.zeros(3000), 8000)
+    content = with_bytes(
+        (tmp_path / "a.wav").read_bytes(), {22: channels.to_bytes(2, "little"), 24: rate.to_bytes(4, "little")}
+    )
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(
+        DecodeError, match=f"claims {channels} channels at {rate} Hz, expected 1 to 64 at 1000 to 768000"
+    ):
+        decoded(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("kind", ["a.mp3", "a.flac", "a.ogg"])
+def test_a_stump_is_no_sound(tmp_path, kind):
+    """Not that it does not exist."""
+    write(tmp_path / kind, music(2, 44100))
+    (tmp_path / kind).write_bytes((tmp_path / kind).read_bytes()[:150])
+    with pytest.raises(
+        DecodeError, match=r"\((it is of no known format, or|it ends before there is any|there is no whole)"
+    ):
+        decoded(tmp_path / kind)
+
+
+SETUP = """
+from pathlib import Path
+from stages.audio.container import pyav
+from stages.audio.ffmpeg import open_sound
+from stages.audio.sounds import sound_suffixes
+pyav()
+import os, numpy
+def threads():
+    return len(os.listdir("/proc/self/task"))
+"""
+WORK = """
+with open_sound(Path({path!r})) as sound:
+    before, n = threads(), 0
+    assert sound._codec.thread_count == 1
+    for piece, _ in sound.pieces():
+        n += len(piece)
+        assert threads() == before
+assert n == {n}
+"""
+
+
+@pytest.mark.parametrize("kind", ["a.flac", "alac.m4a"])
+def test_a_sound_takes_one_thread_and_little_memory_however_long_it_is(tmp_path, kind):
+    """Five minutes of silence in stereo: 53 MB as samples, some kilobytes as a file."""
+    write(tmp_path / kind, np.zeros((300 * 44100, 2)))
+    runs_within(40, SETUP, WORK.format(path=str(tmp_path / kind), n=300 * 44100))
+
+
+def test_only_files_are_opened(tmp_path):
+    with pytest.raises(OSError, match="found a folder"), open_sound(tmp_path):
+        pass
+    with pytest.raises(FileNotFoundError), open_sound(Path(tmp_path / "none")):
+        pass
