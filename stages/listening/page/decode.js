@@ -71,8 +71,8 @@ function lastPosition(bytes) {
   }
 }
 
-// Returns how many seconds a file lasts as the browser's player has it: NaN if that cannot play it, Infinity if the file
-// does not say. A player that is sent to the end of such a file finds out.
+// Returns how many seconds a file lasts as the browser's player has it: NaN if that cannot play it, Infinity if nobody
+// knows. Where the file does not say, a player that is sent to its end mostly finds out.
 function readSeconds(url) {
   return new Promise((resolve) => {
     const player = new Audio();
@@ -95,7 +95,8 @@ function readSeconds(url) {
 async function measurePositive(bits) {
   const [riff, wave, format, data] = [0x46464952, 0x45564157, 0x20746d66, 0x61746164];
   const [bytes, half] = [bits / 8, bits === 8 ? 0xc0c0c0c0 : 0x40004000];
-  const file = Int32Array.of(riff, 40, wave, format, 16, 0x10001, 48000, 48000 * bytes, (bits << 16) | bytes, data, 4, half);
+  const kind = [format, 16, 0x10001, 48000, 48000 * bytes, (bits << 16) | bytes];
+  const file = Int32Array.of(riff, 40, wave, ...kind, data, 4, half);
   const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(file.buffer);
   return 0.5 / sound.getChannelData(0)[0];
 }
