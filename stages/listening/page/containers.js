@@ -191,8 +191,8 @@ const CUTTERS = {
         like ??= frame;
         const next = frame && i + frame.bytes;
         if (frame && next > bytes.length && !ends) break;
-        const alone = lost && next < bytes.length && !isNext(view, next, frame);
-        if (frame && frame.key === like.key && next <= bytes.length && !alone) {
+        const fits = frame && frame.key === like.key && next <= bytes.length;
+        if (fits && !(lost && next < bytes.length && !isNext(view, next, frame))) {
           frames.push(bytes.subarray(i, next));
           samples += frame.samples;
           [i, lost] = [next, false];
