@@ -141,8 +141,15 @@ function isFlacFrame(bytes, i, first) {
   return sum === bytes[i + length];
 }
 
-// Cut a file; yield its pieces' {bytes}, files of their own, where they {end}, and of an MP3 how many {samples} of a
-// piece count, the last ones.
+// The number of a FLAC's frame, or, in a file of frames of any length, of its first sample: a character of UTF-8.
+function flacNumber(bytes, i) {
+  const more = Math.max(0, Math.clz32(~(bytes[i + 4] << 24)) - 1);
+  const rest = Array.from(bytes.subarray(i + 5, i + 5 + more));
+  return rest.reduce((number, byte) => number * 64 + (byte & 63), bytes[i + 4] & (more ? 63 >> more : 127));
+}
+
+// Cut a file; yield its pieces' {bytes}, files of their own, where they {end}, of an MP3 how many {samples} of a piece
+// count, the last ones, and whether what is missing, if any is, is {damaged}: the file goes on behind it.
 const CUTTERS = {
   async *wav(file, { start, end, each, format }) {
     const head = await readBytes(file, format[0], format[0] + 8 + format[1]);
@@ -155,7 +162,7 @@ const CUTTERS = {
     }
   },
 
-  async *flac(file, { start }) {
+  async *flac(file, { start, claimed }) {
     const head = await readBytes(file, start, start + 42); // with the first block of metadata, and of it alone the last
     let at = start + 4;
     for (let block, last = false; !last; at += 4 + ((block[1] << 16) | (block[2] << 8) | block[3])) {
@@ -164,17 +171,16 @@ const CUTTERS = {
       last = block[0] > 127;
     }
     head[4] |= 128;
-    const first = await readBytes(file, at, at + 4);
+    const [first, block] = [await readBytes(file, at, at + 4), (head[10] << 8) | head[11]]; // of samples, at most
     while (at < file.size) {
       const bytes = await readBytes(file, at, at + PIECE_BYTES.flac);
-      let size = bytes.length;
-      if (at + size < file.size) {
-        size -= 20;
-        while (size > 0 && !isFlacFrame(bytes, size, first)) size--;
-        size ||= bytes.length;
-      }
+      let last = bytes.length - 20;
+      while (last > 0 && !isFlacFrame(bytes, last, first)) last--;
+      const ends = at + bytes.length >= file.size;
+      const size = ends ? bytes.length : last || bytes.length;
       at += size;
-      yield { bytes: joinBytes([head, bytes.subarray(0, size)]), end: at };
+      const damaged = ends && last > 0 && flacNumber(bytes, last) * (first[1] & 1 ? 1 : block) + block >= claimed;
+      yield { bytes: joinBytes([head, bytes.subarray(0, size)]), end: at, damaged };
     }
   },
 
@@ -185,7 +191,7 @@ const CUTTERS = {
       const view = new DataView(bytes.buffer);
       const ends = at + bytes.length === file.size;
       const frames = [];
-      let [i, samples] = [0, 0];
+      let [i, samples, damaged] = [0, 0, false];
       for (let lost = false; i + 4 <= bytes.length; ) { // after damage, only where a frame follows a frame
         const frame = readFrame(view, i);
         like ??= frame;
@@ -195,13 +201,14 @@ const CUTTERS = {
         if (fits && !(lost && next < bytes.length && !isNext(view, next, frame))) {
           frames.push(bytes.subarray(i, next));
           samples += frame.samples;
+          damaged ||= lost;
           [i, lost] = [next, false];
         } else {
           [i, lost] = [i + 1, true];
         }
       }
       at += ends ? bytes.length : i;
-      if (frames.length) yield { bytes: joinBytes([...before, ...frames]), samples, end: at };
+      if (frames.length) yield { bytes: joinBytes([...before, ...frames]), samples, end: at, damaged };
       before = [...before, ...frames].slice(-WARM_UP);
     }
   },
