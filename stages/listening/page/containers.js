@@ -1,11 +1,12 @@
-// What a file is, by its first bytes, and how a long one is cut into pieces that browsers decode one by one, to the same
-// samples as the whole: so memory stays flat, and pieces are decoded side by side.
+// What a file is, by its first bytes, and how a long one is cut into pieces that browsers decode one by one, to the
+// same samples as the whole: so memory stays flat, and pieces are decoded side by side.
 "use strict";
 
 const LIKELY = { rate: 48000, channels: 2 }; // of a file whose header says nothing
 const [LEAST_RATE, MOST_RATE] = [3000, 768000]; // Hz, between which WebAudio works
-const M4A_RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]; // a video's time scale is none of them
-const PLAIN = [1, 3, 6, 7, 0xfffe]; // WAV's formats whose samples stand side by side: PCM, float, A-law, mu-law, extensible
+const M4A_RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]; // no video's time scale is among them
+const COMPANDED = [6, 7]; // WAV's A-law and mu-law, 8 bits that stand for more
+const PLAIN = [1, 3, ...COMPANDED, 0xfffe]; // WAV's formats whose samples stand side by side: PCM, float, extensible
 const UNKNOWN = 2 ** 31 - 2 ** 16; // bytes that a header claims, and more, where whoever wrote it did not know
 const PIECE_BYTES = { wav: 2 ** 22, flac: 2 ** 22, mp3: 2 ** 20 }; // some 30 seconds of stereo
 const KBITS = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320]; // a second of an MP3 of version 1
@@ -42,9 +43,9 @@ async function readHeader(file) {
       const chunk = await at(offset, 64);
       const [name, bytes] = [text(chunk, 0, 4), chunk.getUint32(4, true)];
       if (name === "fmt ") {
-        const [channels, rate, bits] = [chunk.getUint16(10, true), chunk.getUint32(12, true), chunk.getUint16(22, true)];
-        const plain = PLAIN.includes(chunk.getUint16(8, true));
-        found = { kind: plain && "wav", rate, channels, bits, each: chunk.getUint16(20, true), format: [offset, bytes] };
+        const [code, channels, rate] = [chunk.getUint16(8, true), chunk.getUint16(10, true), chunk.getUint32(12, true)];
+        const [each, bits] = [chunk.getUint16(20, true), COMPANDED.includes(code) ? 16 : chunk.getUint16(22, true)];
+        found = { kind: PLAIN.includes(code) && "wav", rate, channels, bits, each, format: [offset, bytes] };
       }
       if (name === "data" && found) {
         const known = bytes > 0 && bytes < UNKNOWN;
@@ -77,7 +78,8 @@ async function readHeader(file) {
   }
 
   function readTag(i, { bytes, samples }) { // Xing's, with LAME's delays, or Fraunhofer's, in a first frame of no sound
-    const at = [13, 21, 36].map((offset) => i + offset).find((offset) => /^(Xing|Info|VBRI)/.test(text(view, offset, 4)));
+    const places = [13, 21, 36].map((offset) => i + offset);
+    const at = places.find((offset) => /^(Xing|Info|VBRI)/.test(text(view, offset, 4)));
     if (!at) return { start: start + i, skip: 0 };
     const after = start + i + bytes;
     if (text(view, at, 4) === "VBRI") return { start: after, skip: 0, claimed: samples * view.getUint32(at + 14) };
@@ -113,11 +115,12 @@ async function skipTag(at) { // ID3v2 before an MP3, sometimes before a FLAC
 function readFrame(view, i) {
   if (i + 4 > view.byteLength) return null;
   const bits = view.getUint32(i);
-  const [version, layer, number, rateNumber] = [(bits >> 19) & 3, (bits >> 17) & 3, (bits >> 12) & 15, (bits >> 10) & 3];
-  if (bits >>> 21 !== 0x7ff || version === 1 || layer !== 1 || number % 15 === 0 || rateNumber === 3) return null;
-  const rate = [44100, 48000, 32000][rateNumber] / [4, 0, 2, 1][version];
+  const [version, layer, kbits, rates] = [(bits >> 19) & 3, (bits >> 17) & 3, (bits >> 12) & 15, (bits >> 10) & 3];
+  if (bits >>> 21 !== 0x7ff || version === 1 || layer !== 1 || kbits % 15 === 0 || rates === 3) return null;
+  const rate = [44100, 48000, 32000][rates] / [4, 0, 2, 1][version];
   const samples = version === 3 ? 1152 : 576;
-  const bytes = Math.floor((samples * 125 * (version === 3 ? KBITS : LOW_KBITS)[number - 1]) / rate) + ((bits >> 9) & 1);
+  const size = (samples * 125 * (version === 3 ? KBITS : LOW_KBITS)[kbits - 1]) / rate;
+  const bytes = Math.floor(size) + ((bits >> 9) & 1);
   return { key: bits & 0xfffe0c00, rate, channels: ((bits >> 6) & 3) === 3 ? 1 : 2, samples, bytes };
 }
 
@@ -138,20 +141,28 @@ function isFlacFrame(bytes, i, first) {
   return sum === bytes[i + length];
 }
 
-// Cut a file; yield its pieces' {bytes}, files of their own, where they {end}, and of an MP3 how many {samples} of a
-// piece count, the last ones.
+// The number of a FLAC's frame, or, in a file of frames of any length, of its first sample: a character of UTF-8.
+function flacNumber(bytes, i) {
+  const more = Math.max(0, Math.clz32(~(bytes[i + 4] << 24)) - 1);
+  const rest = Array.from(bytes.subarray(i + 5, i + 5 + more));
+  return rest.reduce((number, byte) => number * 64 + (byte & 63), bytes[i + 4] & (more ? 63 >> more : 127));
+}
+
+// Cut a file; yield its pieces' {bytes}, files of their own, where they {end}, of an MP3 how many {samples} of a piece
+// count, the last ones, and whether what is missing, if any is, is {damaged}: the file goes on behind it.
 const CUTTERS = {
   async *wav(file, { start, end, each, format }) {
     const head = await readBytes(file, format[0], format[0] + 8 + format[1]);
     const most = Math.max(1, Math.floor(PIECE_BYTES.wav / each)) * each;
     for (let at = start; at + each <= end; at += most) {
       const samples = await readBytes(file, at, Math.min(at + most, at + Math.floor((end - at) / each) * each));
-      const sizes = [4 + head.length + 8 + samples.length, samples.length].map((size) => new Uint8Array(Uint32Array.of(size).buffer));
-      yield { bytes: joinBytes([ascii("RIFF"), sizes[0], ascii("WAVE"), head, ascii("data"), sizes[1], samples]), end: at + most };
+      const size = (bytes) => new Uint8Array(Uint32Array.of(bytes).buffer);
+      const riff = [ascii("RIFF"), size(4 + head.length + 8 + samples.length), ascii("WAVE"), head];
+      yield { bytes: joinBytes([...riff, ascii("data"), size(samples.length), samples]), end: at + most };
     }
   },
 
-  async *flac(file, { start }) {
+  async *flac(file, { start, claimed }) {
     const head = await readBytes(file, start, start + 42); // with the first block of metadata, and of it alone the last
     let at = start + 4;
     for (let block, last = false; !last; at += 4 + ((block[1] << 16) | (block[2] << 8) | block[3])) {
@@ -160,17 +171,16 @@ const CUTTERS = {
       last = block[0] > 127;
     }
     head[4] |= 128;
-    const first = await readBytes(file, at, at + 4);
+    const [first, block] = [await readBytes(file, at, at + 4), (head[10] << 8) | head[11]]; // of samples, at most
     while (at < file.size) {
       const bytes = await readBytes(file, at, at + PIECE_BYTES.flac);
-      let size = bytes.length;
-      if (at + size < file.size) {
-        size -= 20;
-        while (size > 0 && !isFlacFrame(bytes, size, first)) size--;
-        size ||= bytes.length;
-      }
+      let last = bytes.length - 20;
+      while (last > 0 && !isFlacFrame(bytes, last, first)) last--;
+      const ends = at + bytes.length >= file.size;
+      const size = ends ? bytes.length : last || bytes.length;
       at += size;
-      yield { bytes: joinBytes([head, bytes.subarray(0, size)]), end: at };
+      const damaged = ends && last > 0 && flacNumber(bytes, last) * (first[1] & 1 ? 1 : block) + block >= claimed;
+      yield { bytes: joinBytes([head, bytes.subarray(0, size)]), end: at, damaged };
     }
   },
 
@@ -181,20 +191,24 @@ const CUTTERS = {
       const view = new DataView(bytes.buffer);
       const ends = at + bytes.length === file.size;
       const frames = [];
-      let [i, samples] = [0, 0];
+      let [i, samples, damaged] = [0, 0, false];
       for (let lost = false; i + 4 <= bytes.length; ) { // after damage, only where a frame follows a frame
         const frame = readFrame(view, i);
         like ??= frame;
         const next = frame && i + frame.bytes;
         if (frame && next > bytes.length && !ends) break;
-        if (frame?.key === like?.key && next <= bytes.length && !(lost && next < bytes.length && !isNext(view, next, frame))) {
+        const fits = frame && frame.key === like.key && next <= bytes.length;
+        if (fits && !(lost && next < bytes.length && !isNext(view, next, frame))) {
           frames.push(bytes.subarray(i, next));
           samples += frame.samples;
+          damaged ||= lost;
           [i, lost] = [next, false];
-        } else [i, lost] = [i + 1, true];
+        } else {
+          [i, lost] = [i + 1, true];
+        }
       }
       at += ends ? bytes.length : i;
-      if (frames.length) yield { bytes: joinBytes([...before, ...frames]), samples, end: at };
+      if (frames.length) yield { bytes: joinBytes([...before, ...frames]), samples, end: at, damaged };
       before = [...before, ...frames].slice(-WARM_UP);
     }
   },

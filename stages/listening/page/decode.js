@@ -8,17 +8,19 @@ const MOST_PADDING = 2 * 4096; // samples of silence at an MP3's end
 
 // Returns a file's {rate}, what its {positive} samples are to be multiplied by, how many samples are {claimed}, if that
 // is known, and its {sounds}, one after the other: {sound: an AudioBuffer, from, to: what counts of it, done: the share
-// of the file that has been read}. An Error's message says why there is none.
+// of the file that has been read}. Then it is known whether what is missing is {damaged}, or the file breaks off there.
+// An Error's message says why there is none.
 async function decode(file, url) {
   if (!file.size) throw new Error("is empty");
   const header = await readHeader(file).catch(() => LIKELY); // say of a file that ends in its header
   const { rate, bits, claimed } = header;
   const positive = bits <= 16 ? await measurePositive(bits > 8 || header.kind !== "wav" ? 16 : 8) : 1;
-  const sounds = CUTTERS[header.kind] ? decodePieces(file, header) : decodeWhole(file, url, header);
-  return { rate, positive, claimed, sounds };
+  const song = { rate, positive, claimed, damaged: false };
+  song.sounds = CUTTERS[header.kind] ? decodePieces(file, header, song) : decodeWhole(file, url, header);
+  return song;
 }
 
-async function* decodePieces(file, header) {
+async function* decodePieces(file, header, song) {
   const pieces = CUTTERS[header.kind](file, header);
   let taken = -(header.skip ?? 0);
   const read = async () => {
@@ -32,6 +34,7 @@ async function* decodePieces(file, header) {
     const { sound, samples = sound.length, end } = piece;
     const from = sound.length - samples + Math.max(0, -taken);
     taken += samples;
+    song.damaged ||= piece.damaged;
     const surplus = header.kind === "mp3" && header.claimed && end === file.size ? taken - header.claimed : 0;
     const to = surplus > 0 && surplus < MOST_PADDING ? sound.length - surplus : sound.length;
     if (from < to) yield { sound, from: Math.max(0, from), to, done: end / file.size };
@@ -71,8 +74,8 @@ function lastPosition(bytes) {
   }
 }
 
-// Returns how many seconds a file lasts as the browser's player has it: NaN if that cannot play it, Infinity if the file
-// does not say. A player that is sent to the end of such a file finds out.
+// Returns how many seconds a file lasts as the browser's player has it: NaN if that cannot play it, Infinity if nobody
+// knows. Where the file does not say, a player that is sent to its end mostly finds out.
 function readSeconds(url) {
   return new Promise((resolve) => {
     const player = new Audio();
@@ -95,7 +98,8 @@ function readSeconds(url) {
 async function measurePositive(bits) {
   const [riff, wave, format, data] = [0x46464952, 0x45564157, 0x20746d66, 0x61746164];
   const [bytes, half] = [bits / 8, bits === 8 ? 0xc0c0c0c0 : 0x40004000];
-  const file = Int32Array.of(riff, 40, wave, format, 16, 0x10001, 48000, 48000 * bytes, (bits << 16) | bytes, data, 4, half);
+  const kind = [format, 16, 0x10001, 48000, 48000 * bytes, (bits << 16) | bytes];
+  const file = Int32Array.of(riff, 40, wave, ...kind, data, 4, half);
   const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(file.buffer);
   return 0.5 / sound.getChannelData(0)[0];
 }

@@ -2,9 +2,9 @@
 //
 // The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied by,
 // pieces of it as {channels}, and {end: true}, which is answered by what was {heard}. Several workers share a song so:
-// each gets sections, which end with {part: true}; one gets what all heard, {parts}. All else is answered by {}, whatever
-// goes wrong by {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to the last
-// bit.
+// each gets sections, which end with {part: true}; one gets what all heard, {parts}. All else is answered by {},
+// whatever goes wrong by {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to
+// the last bit.
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
@@ -93,11 +93,11 @@ function makeFourier(length) {
 }
 
 // Resampling in two steps, in all a windowed sinc as soxr's quality HQ has it, by which training heard its songs: first
-// a steep filter, by Fourier transforms, to a rate that is a power of two times the source's and has room to spare, then
-// a short one to the rate wanted. Kaiser's formulas (Oppenheim and Schafer, Discrete-Time Signal Processing, section
+// a steep filter, by Fourier transforms, to a rate that is a power of two times the source's and has room to spare,
+// then a short one to the rate wanted. Kaiser's formulas (Oppenheim and Schafer, Discrete-Time Signal Processing, section
 // 7.5.3) give the window's shape and half width; they match soxr's gain to 0.05 dB, from 0 dB to -55, at the ratios
 // below.
-const [EDGE, TRANSITION] = [0.95686, 0.08628]; // the middle of the transition and its width, of the lower Nyquist frequency
+const [EDGE, TRANSITION] = [0.95686, 0.08628]; // middle and width of the transition, of the lower Nyquist frequency
 const ATTENUATIONS = { // dB, measured, by the ratio of the rates; soxr builds its filter in stages, each with a margin
   1.38: 135.1, 1.5: 128.9, 1.84: 136.6, 2: 130.1, 2.76: 135.1, 3: 128.9, 4: 136.5, 5.51: 141.7, 6: 134.3, 11.03: 145.3,
   12: 139.2, 24: 141.6,
@@ -134,7 +134,7 @@ function makeSteepFilter(power, scale, attenuation) { // scale: samples of the l
     there(Float64Array.from({ length }, (_, i) => at(Math.min(i, length - i) * scale)), new Float64Array(length))[0]);
   const bins = Math.floor((length * scale) / 2); // beyond the lower Nyquist frequency nothing passes
   const [first, second] = Array.from({ length: 2 }, () => new Float64Array(length)); // blocks
-  const [x, y] = Array.from({ length: 2 }, () => new Float64Array(length * 2 ** power)); // their spectrum, then filtered
+  const [x, y] = Array.from({ length: 2 }, () => new Float64Array(length * 2 ** power)); // filtered
   const advance = length - 2 * reach;
   let kept = new Float32Array(reach); // what came and is still needed; before the song there is silence
 
@@ -269,7 +269,7 @@ function makeWindows(rate, hear) {
 }
 
 // The magnitudes of a frame's Fourier transform, squared, from bin 0 to the middle. A frame of even length is taken for
-// a complex one of half the length, and what comes out unravelled (Oppenheim and Schafer, problem 8.32, and many others).
+// a complex one of half the length, and what comes out unravelled (Press et al., Numerical Recipes, section 12.3).
 function makePowers(length) {
   const powers = new Float64Array(Math.floor(length / 2) + 1);
   const half = length / 2;

@@ -85,7 +85,8 @@ function showProgress(entry, done) {
   entry.done = done;
   const left = waiting();
   $("#progress").hidden = false;
-  Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + left.reduce((sum, { done = 0 }) => sum + done, 0) });
+  const parts = left.reduce((sum, { done = 0 }) => sum + done, 0);
+  Object.assign($("progress"), { max: entries.length, value: entries.length - left.length + parts });
   say(`Hearing song ${entries.length - left.length + 1} of ${entries.length}: ${left[0].name}`);
 }
 
@@ -178,8 +179,9 @@ function show(entry) {
   $("#song").hidden = false;
   $("#title").textContent = entry.name;
   const mostly = seconds.filter((row) => classes[largest(row)] === genre).length;
-  const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}${entry.cutShort && `; but the file ${entry.cutShort}`}`;
-  $("#verdict").replaceChildren(element("strong", { textContent: genre }), rest);
+  const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}`;
+  const but = entry.cutShort && `; but the file ${entry.cutShort}`;
+  $("#verdict").replaceChildren(element("strong", { textContent: genre }), rest, but);
   $("#legend").replaceChildren(...classes.map((name, i) => {
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = colour(i);

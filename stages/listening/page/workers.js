@@ -36,9 +36,10 @@ async function startWorker() {
   return ask;
 }
 
-// Returns what each model heard in a file, {heard}, and where it breaks off, {cutShort}, if it does.
+// Returns what each model heard in a file, {heard}, and what is missing, {cutShort}, if anything is.
 async function hear(file, url, showProgress) {
-  const { rate, positive, claimed, sounds } = await decode(file, url);
+  const song = await decode(file, url);
+  const { rate, positive, claimed, sounds } = song;
   const parts = [];
   let taken = 0;
   for await (const { channels, done, samples, ...section } of cut(sounds, rate)) {
@@ -51,8 +52,11 @@ async function hear(file, url, showProgress) {
   const message = { parts: await Promise.all(parts) };
   const ask = await takeWorker();
   const heard = await ask(message).finally(() => giveWorker(ask));
-  const short = claimed - taken > SHORT_SECONDS * rate;
-  return { heard, cutShort: short ? `breaks off after ${clock(taken / rate)} of ${clock(claimed / rate)}` : "" };
+  const [there, missing] = [clock(taken / rate), (claimed - taken) / rate];
+  const why = song.damaged
+    ? `is damaged: ${missing.toFixed(1)} s lost`
+    : `breaks off after ${there} of ${clock(claimed / rate)}`;
+  return { heard, cutShort: missing > SHORT_SECONDS ? why : "" };
 }
 
 async function hearSection(ask, section, channels) {

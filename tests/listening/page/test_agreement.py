@@ -10,7 +10,7 @@ from small_models import cases, judge, make_model
 import stages.listening.page.build as page
 from stages.audio.front_end import FRONT_ENDS
 from stages.listening import onnx as export
-from stages.listening.exports import onnx_path
+from stages.listening.exports import PAGE, onnx_path
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_the_three_agree(workplace, request, representation, network, rate, memb
     hear = request.getfixturevalue("hear")  # here, so that ONNX is judged where there is no browser too
     page.write_page()
     soundfile.write("cases.wav", np.concatenate(list(sounds.values())), rate)
-    (song,) = hear("cases.wav")
-    for name, second in zip(sounds, song["seconds"], strict=True):
+    (song,), (other,) = hear("cases.wav"), request.getfixturevalue("firefox").hear(PAGE, ["cases.wav"])
+    for name, second, elsewhere in zip(sounds, song["seconds"], other["seconds"], strict=True):
         assert list(second["probabilities"].values()) == pytest.approx(expected[name], abs=1e-4), f"the page, {name}"
+        assert list(elsewhere["probabilities"].values()) == pytest.approx(expected[name], abs=1e-4), f"Firefox, {name}"

@@ -1,5 +1,6 @@
 """The page hears songs as predict does, whatever form they come in, in each browser that is installed."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,18 @@ def test_a_file_that_breaks_off_says_so(tab, hear):
     assert {len(song["seconds"]) for song in songs[3:]} == {3}
     tab.get_by_role("button", name=cut[0]).click()
     assert tab.inner_text("#verdict").endswith("; but the file breaks off after 0:03 of 0:06")
+
+
+def test_a_file_that_is_damaged_says_so(tab, hear):
+    names = [write(f"hurt.{suffix}", stereo("rock", 44100, 6.5), 44100) for suffix in ("flac", "mp3")]
+    for name in names:
+        content = bytearray(Path(name).read_bytes())
+        middle, much = len(content) // 2, len(content) // 8
+        content[middle : middle + much] = bytes(much)
+        Path(name).write_bytes(content)
+    hear(*names)
+    for said in tab.evaluate("entries.map((entry) => entry.cutShort)"):
+        assert re.fullmatch(r"is damaged: (0\.[5-9]|1\.[01]) s lost", said), said
 
 
 def test_silent_seconds_have_no_vote(tab, hear):
