@@ -19,9 +19,9 @@ let [model, shown, order, hearing] = [0, null, { column: null, descending: false
 // What `predict --json` writes, of the model that is chosen.
 Object.defineProperty(window, "songs", {
   get: () => entries.filter((entry) => entry.heard).map((entry) => {
-    const { seconds, whole, genre } = heard(entry);
-    const rows = seconds.map((row, start) => ({ start, probabilities: named(row) }));
-    return { file: entry.name, genre, probabilities: named(whole), seconds: rows };
+    const { seconds, silent, whole, genre } = heard(entry);
+    const rows = seconds.map((row, start) => ({ start, probabilities: silent[start] ? null : named(row) }));
+    return { file: entry.name, genre, probabilities: named(whole), silent: silent.filter(Boolean).length, seconds: rows };
   }),
 });
 
@@ -38,8 +38,9 @@ const named = (numbers) => Object.fromEntries(models[model].classes.map((name, i
 // What the chosen model heard in a song, or nothing yet.
 function heard(entry) {
   if (!entry.heard) return null;
-  const { seconds, whole } = entry.heard[model];
-  return { seconds, whole, genre: models[model].classes[largest(whole)], sure: Math.max(...whole), length: seconds.length };
+  const { seconds, silent, whole } = entry.heard[model];
+  const genre = models[model].classes[largest(whole)];
+  return { seconds, silent, whole, genre, sure: Math.max(...whole), length: seconds.length };
 }
 
 // Listening: song after song, in the order in which they came.
@@ -156,12 +157,12 @@ function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-function asCsv() { // as `predict --csv`: a line a song, text in quotes
-  const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+function asCsv() { // as `predict --csv`: a line a song, text in quotes, nothing that a spreadsheet takes for a formula
+  const quoted = (text) => `"${text.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
   const { classes } = models[model];
-  const rows = songs.map(({ file, genre, probabilities }) =>
-    [quoted(file), quoted(genre), probabilities[genre], ...Object.values(probabilities)]);
-  const head = ["file", "genre", "probability", ...classes].map(quoted);
+  const rows = songs.map(({ file, genre, silent, probabilities }) =>
+    [quoted(file), quoted(genre), probabilities[genre], silent, ...classes.map((name) => probabilities[name])]);
+  const head = ["file", "genre", "probability", "silent", ...classes].map(quoted);
   return [head, ...rows].map((row) => `${row.join()}\n`).join("");
 }
 
@@ -174,11 +175,11 @@ function show(entry) {
     row.classList.toggle("shown", row === entry.row);
     row.querySelector("button").ariaPressed = String(row === entry.row);
   }
-  const { seconds, whole, genre, sure, length } = heard(entry);
+  const { seconds, silent, whole, genre, sure, length } = heard(entry);
   const { classes } = models[model];
   $("#song").hidden = false;
   $("#title").textContent = entry.name;
-  const mostly = seconds.filter((row) => classes[largest(row)] === genre).length;
+  const mostly = seconds.filter((row, i) => !silent[i] && classes[largest(row)] === genre).length;
   const rest = `, ${percent(sure)} sure; most likely in ${mostly} of ${count(length, "second")}`;
   const but = entry.cutShort && `; but the file ${entry.cutShort}`;
   $("#verdict").replaceChildren(element("strong", { textContent: genre }), rest, but);
@@ -187,7 +188,7 @@ function show(entry) {
     swatch.style.background = colour(i);
     return element("li", {}, swatch, `${name} ${percent(whole[i])}`);
   }));
-  drawAreas(seconds, classes.length);
+  drawAreas(seconds.map((row, i) => (silent[i] ? null : row)), classes.length);
   drawAxis(length);
   if (another) $("#player").src = entry.url;
   showCursor();
@@ -195,8 +196,15 @@ function show(entry) {
 
 const colour = (i) => colours[i % colours.length];
 
+// The probabilities stacked, of a long song the mean of the seconds that fall into a pixel; silence is left blank.
 function drawAreas(seconds, n) {
-  const sums = seconds.map((row) => row.map((_, i) => row.slice(0, i).reduce((a, b) => a + b, 0)).concat(1));
+  const columns = Math.min(seconds.length, Math.max(1, Math.round($("#areas").clientWidth)));
+  const sums = Array.from({ length: columns }, (_, i) => {
+    const [first, end] = [i, i + 1].map((at) => Math.floor((at * seconds.length) / columns));
+    const rows = seconds.slice(first, end).filter(Boolean);
+    const means = Array.from({ length: n }, (_, i) => rows.reduce((sum, row) => sum + row[i], 0) / Math.max(rows.length, 1));
+    return [0, ...means].map((_, i) => means.slice(0, i).reduce((a, b) => a + b, 0));
+  });
   const edge = (i) => sums.map((row, start) => `${start} ${1 - row[i]} ${start + 1} ${1 - row[i]}`);
   const areas = Array.from({ length: n }, (_, i) => {
     const area = document.createElementNS("http://www.w3.org/2000/svg", "path");
@@ -205,7 +213,7 @@ function drawAreas(seconds, n) {
     area.setAttribute("fill", colour(i));
     return area;
   });
-  $("#areas").setAttribute("viewBox", `0 0 ${seconds.length} 1`);
+  $("#areas").setAttribute("viewBox", `0 0 ${columns} 1`);
   $("#areas").replaceChildren(...areas);
 }
 
@@ -221,13 +229,14 @@ function drawAxis(length) {
 
 function showCursor() {
   if (!shown) return;
-  const { seconds, length } = heard(shown);
+  const { seconds, silent, length } = heard(shown);
   const now = Math.min($("#player").currentTime, length);
   const row = seconds[Math.min(Math.floor(now), length - 1)];
   $("#cursor").style.left = `${(now / length) * 100}%`;
   $("#chart").ariaValueMax = length;
   $("#chart").ariaValueNow = Math.floor(now);
-  $("#chart").ariaValueText = `${clock(now)}: ${models[model].classes[largest(row)]} ${percent(Math.max(...row))}`;
+  const likeliest = `${models[model].classes[largest(row)]} ${percent(Math.max(...row))}`;
+  $("#chart").ariaValueText = `${clock(now)}: ${silent[seconds.indexOf(row)] ? "silent" : likeliest}`;
 }
 
 function jump(second) {
@@ -268,7 +277,25 @@ function choose(number) {
   if (shown) show(shown);
 }
 
-async function filesOf(item) { // a file, or all sounds in a folder and those below it
+// What was dropped: a file itself, which Chromium gives of a page opened by double click too, or a folder's sounds.
+// Folders are read by their handles where there are any, else by their entries; both must be asked for at once.
+function dropped(item) {
+  const [file, entry, handle] = [item.getAsFile(), item.webkitGetAsEntry?.(), item.getAsFileSystemHandle?.()];
+  if (!entry?.isDirectory) return Promise.resolve(file ? [file] : []);
+  return handle ? handle.then((folder) => filesIn(folder, folder.name)).then(soundsOf) : filesOf(entry);
+}
+
+async function filesIn(folder, path) {
+  const found = [];
+  for await (const each of folder.values()) {
+    const place = `${path}/${each.name}`;
+    if (each.kind === "directory") found.push(...await filesIn(each, place));
+    else found.push(Object.assign(await each.getFile(), { path: place }));
+  }
+  return found;
+}
+
+async function filesOf(item) { // of an entry: a file, or all sounds in a folder and those below it
   if (item.isFile) return [await new Promise((resolve, reject) => item.file(resolve, reject))];
   const reader = item.createReader();
   const found = [];
@@ -283,7 +310,7 @@ async function filesOf(item) { // a file, or all sounds in a folder and those be
 }
 
 function soundsOf(files) { // in a folder, in order
-  return files.filter((file) => SOUND.test(file.name)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  return files.filter((file) => SOUND.test(file.name) && !file.name.startsWith(".")).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
 const nameOf = (file) => file.path || file.webkitRelativePath || file.name;
@@ -300,12 +327,16 @@ document.ondragover = (event) => {
   document.body.classList.add("over");
 };
 document.ondragleave = (event) => event.relatedTarget ?? document.body.classList.remove("over");
+document.ondragenter = (event) => event.preventDefault();
 document.ondrop = async (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file");
-  const found = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
-  addAll((await Promise.all(found.map((each) => (each instanceof File ? [each] : filesOf(each))))).flat());
+  try {
+    const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+    await addAll((await Promise.all(items.map(dropped))).flat());
+  } catch (error) {
+    say(`What was dropped cannot be read: ${error.message}. Choose it with the buttons above.`);
+  }
 };
 $("#csv").onclick = () => download("songs.csv", "text/csv", asCsv());
 $("#json").onclick = () => download("songs.json", "application/json", `${JSON.stringify(songs, null, 2)}\n`);

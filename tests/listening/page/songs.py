@@ -30,7 +30,9 @@ def stereo(genre, rate, seconds=5.3):
 
 
 def probabilities(song):
-    return np.array([list(second["probabilities"].values()) for second in song["seconds"]])
+    """Return those of a song's seconds, NaN where it is silent, shape (seconds, classes)."""
+    silent = dict.fromkeys(song["probabilities"], np.nan)
+    return np.array([list((second["probabilities"] or silent).values()) for second in song["seconds"]])
 
 
 def all_songs():
