@@ -9,6 +9,7 @@ tracks or blocks, one of each class at least; no others are read. Classes weigh 
 the network. Writes data/baselines.json.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -100,8 +101,11 @@ def predict(
 
     model = build(baseline, class_weight)  # imports the libraries that are limited next
     # Another number of threads rounds differently, and products this small are five times faster on one.
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings(record=True, action="always") as said:
         model.fit(columns(baseline, train_x), train_y)
+    if any(each.category.__name__ == "ConvergenceWarning" for each in said):
+        print(f"baselines: {baseline.replace('_', ' ')} stopped before it had converged; it may do better than this")
+    with threadpool_limits(1):
         return model.predict(columns(baseline, test_x))
 
 

@@ -99,3 +99,23 @@ def test_the_svm_hears_mean_and_deviation_over_time():
     np.testing.assert_array_equal(baselines.columns("svm_rbf", x), over_time)
     np.testing.assert_array_equal(baselines.columns("logistic_regression", x), x.reshape(5, 21))
     np.testing.assert_array_equal(baselines.columns("svm_rbf", x[:, 0]), x[:, 0])
+
+
+def test_one_that_does_not_converge_is_a_line_of_ours(recwarn, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 3)) * [1, 1, 1e-9], np.arange(40) % 2
+    real = baselines.build
+
+    def build(baseline, class_weight):
+        model = real(baseline, class_weight)
+        model.set_params(logisticregression__max_iter=1)
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "build", build)
+        assert len(baselines.predict("logistic_regression", x, y, x, None)) == 40
+    told = "baselines: logistic regression stopped before it had converged; it may do better than this\n"
+    assert capsys.readouterr().out == told
+    assert not recwarn.list
+    baselines.predict("logistic_regression", x, y, x, None)
+    assert capsys.readouterr().out == ""

@@ -24,6 +24,7 @@ def test_the_corpus_is_the_one_of_seed_1():
 
 def test_a_small_corpus_is_a_data_set_and_can_be_listened_to(workplace, monkeypatch):
     monkeypatch.setattr(demo, "TRACKS", 4)
+    write_params(dataset="data/demo")
     demo.main()
     assert list(load_dataset(demo.FOLDER).representations) == ["melgrams", "mfccs"]
     found = {path.stem: np.load(path) for path in (demo.FOLDER / "mfccs").iterdir()}

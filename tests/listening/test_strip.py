@@ -91,7 +91,7 @@ def test_a_silent_second_has_a_sign_of_its_own_and_no_numbers():
 )
 def test_it_says_if_most_of_a_song_is_silent(n, hop, silent, says):
     """A window stands for the time until the next one starts, the last one for its second."""
-    quiet = silence(song(n, hop), *silent)._replace(cut_short="breaks off")
+    quiet = silence(song(n, hop), *silent)._replace(problem="breaks off")
     assert (
         describe(quiet, every_second=False).splitlines()[0] == f"a\\n.wav: blues 0.75{says} (but the file breaks off)"
     )
