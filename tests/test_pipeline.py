@@ -14,6 +14,7 @@ from conftest import ROOT, make_arrays, save_arrays
 from repository import Repository, set_params, stages_run
 
 CHAIN = list(COMMANDS)
+TROUBLE = re.compile("WARNING|ERROR|[Ff]ailed|not exist")  # as DVC writes them; a warning of ours is not in capitals
 
 
 def test_run_again_does_nothing(base):
@@ -118,7 +119,9 @@ def test_an_experiment_on_own_arrays(repository):
     repository.commit()
     changes = ("dataset=data/yours", "representations=[mfccs]", "lr=0.1")
     settings = [part for each in changes for part in ("-S", each)]
-    assert stages_run(repository.dvc("exp", "run", "--temp", "--name", "faster", *settings)) == CHAIN
+    output = repository.dvc("exp", "run", "--temp", "--name", "faster", *settings)
+    assert stages_run(output) == CHAIN
+    assert not TROUBLE.search(output)
     table = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
     shown = {row["Experiment"]: row for row in table}["faster"]
     assert (shown["lr"], shown["dataset"]) == ("0.1", "data/yours")
@@ -138,9 +141,6 @@ def test_a_colleague_pulls_and_reproduces_nothing(repository, tmp_path):
     assert colleague.results() == repository.results()
 
 
-TROUBLE = re.compile("WARNING|ERROR|[Ff]ailed|not exist")  # as DVC writes them; a warning of ours is not in capitals
-
-
 def quietly(repository, *command):
     """Run DVC; it says nothing that worries anybody."""
     output = repository.dvc(*command)
@@ -153,10 +153,11 @@ def test_the_ordinary_commands_are_silent_with_songs_and_without(repository, tmp
     repository.run("git", "config", "user.email", "a@example.org")
     repository.dvc("remote", "add", "--default", "storage", str(tmp_path / "storage"))
     repository.commit()
-    for command in ("push", "status -q", "pull", "exp run -S model=ensemble -n one", "exp save -n two"):
+    set_params(repository, model="ensemble")
+    for command in ("push", "pull", "exp save -n one"):
         quietly(repository, *command.split())
     repository.run("git", "checkout", "--quiet", ".")
-    for command in ("checkout", "exp apply one", "status -q", "install"):
+    for command in ("status -q", "checkout", "exp apply one", "install"):
         quietly(repository, *command.split())
     assert not TROUBLE.search(repository.run("git", "checkout", "-b", "other"))
     for number in range(2):
