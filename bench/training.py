@@ -5,7 +5,7 @@ Three tables, written to bench/results/training.json:
 - peers: a plain PyTorch DataLoader loop, scikit-learn's MLPClassifier, PyTorch Lightning and this project, taking
   turns; the median seconds of training proper, and the ratio to the plain loop's. What this project spends on
   validation, macro F1 and snapshots stands apart, as a share of its training.
-- growth: seconds a sample and peak memory as the training part grows tenfold and a hundredfold.
+- growth: seconds a sample and peak memory as the training set grows tenfold and a hundredfold.
 - threads: one thread against two by the size of a step, which the rule in stages/training/worker.py rests on.
 
 Training on a GPU is measured by bench/gpu.py.

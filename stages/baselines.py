@@ -1,8 +1,8 @@
 """baselines: what simpler models make of the same split, so that a reader sees whether the network earned its keep.
 
 The majority class, logistic regression and a support vector machine with an RBF kernel (scikit-learn's defaults, inputs
-standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training part and are judged on
-the test part, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
+standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training set and are judged on
+the test set, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
 split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
 flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
 tracks or blocks, one of each class at least; no others are read. Classes weigh as `class_weights` says, as they do for

@@ -1,6 +1,6 @@
-"""evaluate: judge each chosen model on the test part, which had no say in its training or choice.
+"""evaluate: judge each chosen model on the test set, which had no say in its training or choice.
 
-One chosen seed may be lucky, and one test part too. `runs` says how each run's own best snapshot does on the same
+One chosen seed may be lucky, and one test set too. `runs` says how each run's own best snapshot does on the same
 samples, `ensemble` how the mean of their probabilities does. The 95 % intervals come from a bootstrap over tracks (or
 groups of them), or, where those are unknown, over blocks of 30 neighbouring samples of a class, since the seconds of
 one track are not independent. `track` judges whole tracks, where they are known, by the verdict over their seconds; the

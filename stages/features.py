@@ -82,7 +82,7 @@ def asked_for(params: Params) -> tuple[str, ...]:
     if unknown := set(names) - FRONT_ENDS.keys():
         raise UserError(
             f"params.yaml: representations: found {few_of(sorted(unknown))}, expected one of "
-            f"{', '.join(FRONT_ENDS)}: those can be made from sound"
+            f"{', '.join(FRONT_ENDS)}: only these can be computed from audio"
         )
     return names
 
@@ -132,7 +132,7 @@ def state_of(track: Path) -> tuple[int, int]:
 
 
 def tracks_of(piece: Piece) -> list[Track]:
-    """Return what was heard of a piece's tracks if it stands, whole: a machine that goes down may leave less."""
+    """Return what is known of a piece's tracks, if it is complete: a machine that goes down may leave less."""
     try:
         tracks = checked(TypeAdapter(list[Track]), piece.done())
         sizes = {name: piece.numbers(name).stat().st_size for name in piece.representations}
@@ -151,7 +151,7 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
     todo = [piece for piece in pieces if not tracks_of(piece)]
     standing = sum(seconds.values()) - sum(seconds[file] for piece in todo for file in piece.files)
     if standing:
-        print(f"features: goes on where it stopped: {standing / 60:.1f} minutes of music stand")
+        print(f"features: resumes: {standing / 60:.1f} minutes of music are done already")
     address = tasks.cluster_address(scheduler)
     progress = tqdm(None, "features", sum(seconds.values()) / 60, disable=None, bar_format=BAR, initial=standing / 60)
     # A process a core: threads would wait for each other, as PyAV takes Python's lock for every packet.
@@ -207,7 +207,7 @@ def lines(library: Library, tracks: list[Track]) -> Iterator[tuple]:
     for path in library.unlisted:
         yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, f"is {library.why}"
     for path in library.others:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, "is no sound this can decode"
+        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, "is not audio"
 
 
 if __name__ == "__main__":

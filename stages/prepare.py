@@ -64,7 +64,7 @@ def main() -> None:
             file.check_unchanged()
     few = few_songs(description.source)
     if few:
-        print(f"warning: {few}; whatever is measured on so few is luck: see 'small libraries' in docs/experiments.md")
+        print(f"warning: {few}; scores on so few depend on luck: see 'small libraries' in docs/experiments.md")
     classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
     print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {classes}")
 
@@ -79,7 +79,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
         if groups is None:
             print(
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
-                "split, which flatters every score; see 'your own arrays' in the README"
+                "split, which inflates every score; see 'your own arrays' in the README"
             )
     counts = count_parts(parts, labels, len(classes))
     check_classes(classes, counts)

@@ -1,6 +1,6 @@
 """select: choose, for each representation, the snapshot with the highest validation macro F1.
 
-Over devices, runs and epochs; of equals the CPU's, then the earliest run's, then the earliest epoch's. Copies it to
+Over devices, runs and epochs; ties go to the CPU, then to the earliest run, then to the earliest epoch. Copies it to
 data/model/REPRESENTATION.safetensors beside a card that rebuilds it, and writes metrics/select.json. With
 `model: ensemble`, data/model holds the best snapshot of every run on that device, each tensor's name behind the number
 of its snapshot.

@@ -24,7 +24,10 @@ settings.load_profile("tests")
 
 
 # A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
-LONGEST = ("test_pipeline", "test_kills", "test_bad_input", "test_splits", "test_orphans", "test_bench")
+LONGEST = (
+    *("test_pipeline", "test_kills", "test_bench", "test_agreement", "test_bad_input", "test_hearing", "test_features"),
+    *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
+)
 
 
 def pytest_collection_modifyitems(items):

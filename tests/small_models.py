@@ -1,4 +1,4 @@
-"""Models that hear sound, of random weights, and seconds of sound that are hard to hear alike."""
+"""Models that accept audio, of random weights, and seconds of sound that are hard to hear alike."""
 
 from functools import cache
 

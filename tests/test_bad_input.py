@@ -341,20 +341,20 @@ OTHERS = {
     "a song of 1 Hz to be named": (
         wav(1, 1),
         f"cli predict {SONG}",
-        f"1 of 1 songs cannot be heard: {SONG}: {SONGS['1 Hz'][1]}",
+        f"1 of 1 songs cannot be analysed: {SONG}: {SONGS['1 Hz'][1]}",
     ),
     "a song whose name is no UTF-8": (
         put(os.fsdecode(b"data/audio/jazz/caf\xe9.wav"), "no sound"),
         "features",
         r"1 of 51 tracks cannot be used: data/audio/jazz/caf\udce9.wav is no sound that can be …",
     ),
-    "half a description": (cut(DESCRIPTION), "baselines", f"{DESCRIPTION}: no JSON (…){AGAIN}"),
-    "half the tensors": (cut(TENSORS), "train cpu", f"{TENSORS}: no safetensors (…){AGAIN}"),
-    "half the history": (cut(HISTORY), "select", f"{HISTORY}: no JSON (…){AGAIN}"),
+    "half a description": (cut(DESCRIPTION), "baselines", f"{DESCRIPTION}: not JSON (…){AGAIN}"),
+    "half the tensors": (cut(TENSORS), "train cpu", f"{TENSORS}: not a safetensors file (…){AGAIN}"),
+    "half the history": (cut(HISTORY), "select", f"{HISTORY}: not JSON (…){AGAIN}"),
     "a history by a pipe": (pipe(HISTORY), "compare", f"{HISTORY}: found a pipe, expected a file"),
-    "half the weights": (cut(WEIGHTS), "evaluate", f"{WEIGHTS}: no safetensors (…){AGAIN}"),
-    "half a card": (cut(CARD), "cli export", f"{CARD}: no JSON (…){AGAIN}"),
-    "half the scores": (cut("metrics/evaluate.json"), "report", f"metrics/evaluate.json: no JSON (…){AGAIN}"),
+    "half the weights": (cut(WEIGHTS), "evaluate", f"{WEIGHTS}: not a safetensors file (…){AGAIN}"),
+    "half a card": (cut(CARD), "cli export", f"{CARD}: not JSON (…){AGAIN}"),
+    "half the scores": (cut("metrics/evaluate.json"), "report", f"metrics/evaluate.json: not JSON (…){AGAIN}"),
 }
 
 
@@ -437,7 +437,7 @@ CARDS = {  # a card that is whole but lies, and what predict says
     "sound of 1 Hz": (lambda card: card["front_end"].update(sample_rate=1), f"{CARD}: front_end.sample_rate: …{AGAIN}"),
     "another front end": (
         lambda card: card["front_end"].update(n_filters=41),
-        f"{CARD}: was trained behind another front end than the one here (…); run `make repro`",
+        f"{CARD}: was trained with another front end than the one here (…); run `make repro`",
     ),
 }
 
@@ -497,7 +497,7 @@ def test_one_bad_song_does_not_stop_the_others(project):
         expected[str(Path(SONG).rename(f"data/audio/jazz/{i}/bad.wav").relative_to("data/audio"))] = why
     put("data/audio/jazz/caf\udce9.wav", "no sound")()
     expected["jazz/caf\udce9.wav"] = (
-        "is no sound that can be decoded (it is of no known format, or too little of it is left)"
+        "is not audio that can be decoded (it is of no known format, or too little of it is left)"
     )
     param("  on_error: fail", "  on_error: skip")()
     said = run("features", fails=False, PYTHONIOENCODING="ascii").stdout

@@ -1,4 +1,4 @@
-"""evaluate: what is told of a model's answers on the test part. (test_wiring.py holds every figure of a real run.)"""
+"""evaluate: what is told of a model's answers on the test set. (test_wiring.py holds every figure of a real run.)"""
 
 import csv
 import json

@@ -183,7 +183,7 @@ def test_a_track_of_two_classes_is_named(workplace, names):
         prepare.main()
     assert str(refusal.value) == (
         f"data/mine: track {names[1]} holds the classes 'blues' and 'blues ' and counts for the former, so that the "
-        "latter has 0 tracks, expected 3 or more, one for each part; put labels.npy right, add some or drop the class"
+        "latter has 0 tracks, expected 3 or more, one for each part; correct labels.npy, add some or drop the class"
     )
 
 

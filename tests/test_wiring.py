@@ -250,19 +250,19 @@ def best_epochs(derived: Expected) -> list[int]:
 
 
 def mean_of_runs(name: str, params: dict, derived: Expected) -> torch.Tensor:
-    """Return the logarithm of the mean of the probabilities of every run's best snapshot on the test part."""
+    """Return the logarithm of the mean of the probabilities of every run's best snapshot on the test set."""
     own = [predict(name, params, derived, run, epoch).double() for run, epoch in enumerate(best_epochs(derived))]
     return sum(softmax(each, dim=1) for each in own).div(len(own)).log()
 
 
 def answer(name: str, params: dict, derived: Expected) -> torch.Tensor:
-    """Return the chosen model's logits on the test part."""
+    """Return the chosen model's logits on the test set."""
     whole = params["model"] == "ensemble"
     return mean_of_runs(name, params, derived) if whole else predict(name, params, derived, *derived.chosen)
 
 
 def predict(name: str, params: dict, derived: Expected, run: int, epoch: int) -> torch.Tensor:
-    """Return a snapshot's logits on the test part."""
+    """Return a snapshot's logits on the test set."""
     x = torch.tensor(derived.arrays["test_x"])
     model = new_network(name, params, tuple(x.shape[1:]), len(derived.classes), 0)
     model.load_state_dict(derived.weights[run][epoch])
@@ -360,7 +360,7 @@ def expected_judgement(name: str, params: dict, derived: Expected, tracks_known:
 
 
 def overall(logits: torch.Tensor, derived: Expected, tracks_known: bool) -> dict:
-    """Return what is told of the chosen model and of the ensemble alike."""
+    """Return what is reported of the chosen model and of the ensemble alike."""
     actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
     probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
     rows = reliability(probabilities, actual)

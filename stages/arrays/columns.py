@@ -19,10 +19,10 @@ def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Args:
         X: the files, each of which goes on where the one before it ends.
-        train: whether each sample of all of them is in the training part, shape (n,).
+        train: whether each sample of all of them is in the training set, shape (n,).
 
     Returns:
-        As `Columns.standardization` of the training part.
+        As `Columns.standardization` of the training set.
     """
     columns, before = Columns(X[0].shape[1:]), 0
     for file in X:

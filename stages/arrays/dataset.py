@@ -124,7 +124,7 @@ def _find(folder: Path) -> dict[str, Path]:
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
     if not found:
         raise UserError(
-            f"{folder}: found no X.npy; expected X.npy and labels.npy, there or in a folder a representation"
+            f"{folder}: found no X.npy; expected X.npy and labels.npy, there or in one folder for each representation"
         )
     if wanted == "all":
         return found

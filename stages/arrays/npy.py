@@ -36,7 +36,7 @@ class ArrayFile:
                 self.shape, self.by_columns, self.dtype = _read_header(path, file)
                 self.start, self.stamp = file.tell(), _stamp(file)
         except FileNotFoundError:
-            raise UserError(f"{path}: not found; expected an array of one entry a sample") from None
+            raise UserError(f"{path}: not found; expected an array with one entry for each sample") from None
         self.width = prod(self.shape[1:])  # numbers in a row
         self.rows_at_once = max(1, BLOCK // max(LEAST_ROW, self.width * self.dtype.itemsize))
 
@@ -72,7 +72,7 @@ class ArrayFile:
         block = content.reshape(-1).view(self.dtype).reshape(shape, order="F" if self.by_columns else "C")
         block = block.astype(self.dtype.newbyteorder("="), order="C", copy=False)
         if self.dtype.kind == "U" and block.size and block.reshape(-1).view(np.uint32).max() > sys.maxunicode:
-            raise UserError(f"{self.path}: found strings that are no text, expected Unicode; save it again")
+            raise UserError(f"{self.path}: found strings that are not text, expected Unicode; save it again")
         return block
 
 

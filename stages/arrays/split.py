@@ -97,7 +97,7 @@ def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
         counts: how many samples of each class each part has, shape (classes,).
     """
     if len(classes) < 2:
-        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two")
+        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two; add another")
     for part, of_class in counts.items():
         missing = np.flatnonzero(of_class == 0)
         if len(missing):
@@ -119,7 +119,7 @@ def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
 
 
 def _nearest(ends: np.ndarray, target: int) -> int:
-    """Return which of some ends, which ascend, is nearest to a target; of equals the first."""
+    """Return which of some ends, which ascend, is nearest to a target; ties go to the first."""
     after = min(int(np.searchsorted(ends, target)), len(ends) - 1)
     return after - 1 if after and target - ends[after - 1] <= ends[after] - target else after
 

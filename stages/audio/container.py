@@ -63,7 +63,7 @@ def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
 
 def no_sound(why: str) -> DecodeError:
     """Return the error that a file holds no sound."""
-    return DecodeError(f"is no sound that can be decoded ({why})")
+    return DecodeError(f"is not audio that can be decoded ({why})")
 
 
 class Rest:

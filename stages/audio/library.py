@@ -73,7 +73,7 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
     if len(names) < 2:
         raise UserError(
             f"{folder}: found songs of {few_of(names) or 'no class'}, expected at least two classes, each a "
-            f"folder of sound files or named in {folder / TABLE}"
+            f"folder of audio files or named in {folder / TABLE}"
         )
 
 
@@ -94,7 +94,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
         try:
             song = _song(head, cells, known)
             if song.file in songs:
-                raise ValueError(f"found {song.file} once more")
+                raise ValueError(f"found {song.file} twice")
             if song.group and part_of.setdefault(song.group, song.part) != song.part:
                 raise ValueError(f"found {song.group} in {song.part}, expected all of this group in one part")
             songs[song.file] = song
@@ -117,7 +117,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         head = [cell.strip() for cell in next(reader, [])]
         rows = [(reader.line_num, cells) for cells in reader if cells]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: found no CSV in UTF-8 ({shown(error)}); save it as such") from None
+        raise UserError(f"{path}: is not CSV in UTF-8 ({shown(error)}); save it as such") from None
     if len(set(head)) < len(head) or not set(COLUMNS[:2]) <= set(head) <= set(COLUMNS):
         raise UserError(
             f"{path}: found the columns {few_of(head)}, expected file and class and, if wanted, group and "

@@ -49,10 +49,10 @@ def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def count_others(others: list[Path]) -> str:
-    """Return how many files are no sound and of which kinds: "3 files that are no sound this can decode (m4a 3)"."""
+    """Return how many files are no sound and of which kinds: "3 files that are not audio (m4a 3)"."""
     kinds = Counter(
         f"linked folder {path}" if path.is_dir() else path.suffix.lower()[1:] or "no suffix" for path in others
     )
     listed = few_of([f"{kind} {n}" for kind, n in kinds.most_common()])
     files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
-    return f"{files} no sound this can decode ({listed})"
+    return f"{files} not audio ({listed})"

@@ -17,7 +17,7 @@ from stages.common.writing import write_json
 
 
 class Track(NamedTuple):
-    """What was heard of a track; `problem` says what is wrong with it, and without a clip it is not in the data set."""
+    """What is known of a track; `problem` says what is wrong with it, and without a clip it is not in the data set."""
 
     file: str
     seconds: float
@@ -79,7 +79,7 @@ def analyse(piece: Piece) -> list[str]:
 
 
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
-    """Add a track's samples to the raw files and return what was heard of it."""
+    """Add a track's samples to the raw files and return what is known of it."""
     before = {name: out.tell() for name, out in raw.items()}
     clips, silent, samples, rate, problem = 0, 0, 0, 0, ""
 
@@ -112,7 +112,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
 
 
 class NotWrittenError(Exception):
-    """What was heard could not be written."""
+    """Samples could not be written."""
 
 
 def write(raw: dict[str, BinaryIO], samples: dict[str, np.ndarray]) -> None:

@@ -144,11 +144,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_bytes(path), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: no JSON ({error}); remove it and run `dvc repro`") from None
+        raise UserError(f"{path}: not JSON ({error}); remove it and run `dvc repro`") from None
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
@@ -160,7 +160,7 @@ def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]
             raise ValueError(f"found the columns {few_of(head)}, expected {', '.join(columns)}")
         return [[make(cell) for make, cell in zip(columns.values(), row, strict=True)] for row in rows]
     except (ValueError, KeyError, OverflowError, csv.Error) as error:
-        raise UserError(f"{path}: no such table ({shown(error)}); remove it and run `dvc repro`") from None
+        raise UserError(f"{path}: not a valid table ({shown(error)}); remove it and run `dvc repro`") from None
 
 
 def shown(content: Any, most: int = 200) -> str:

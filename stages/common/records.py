@@ -47,7 +47,7 @@ Fingerprint = Annotated[str, Field(min_length=1)]  # of what something was made 
 
 def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
     if prod(shape) > 2**30:
-        raise ValueError(f"{prod(shape):,} numbers a sample are too many")
+        raise ValueError(f"{prod(shape):,} numbers in a sample are too many")
     return shape
 
 
@@ -194,7 +194,7 @@ class Card(Record):
     shape: Lengths
     hidden: Annotated[list[Size], Field(max_length=100)]
     classes: Classes
-    mean: list  # of the training part's columns, nested as `shape` says; std likewise
+    mean: list  # of the training set's columns, nested as `shape` says; std likewise
     std: list
     front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]

@@ -105,7 +105,7 @@ class OverRuns(Record):
 
 
 class Judged(Scored):
-    """How one of our models did on the test part."""
+    """How one of our models did on the test set."""
 
     loss: float
     expected_calibration_error: float
@@ -119,7 +119,7 @@ class OfEnsemble(Judged):
 
 
 class Judgement(Judged):
-    """How a chosen model did on the test part; metrics/evaluate.json has one a representation."""
+    """How a chosen model did on the test set; metrics/evaluate.json has one a representation."""
 
     f1: dict[str, float]  # by class, as the two below
     precision: dict[str, float]
@@ -128,7 +128,7 @@ class Judgement(Judged):
     runs: OverRuns
     ensemble: OfEnsemble
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
-    groups: ByClass | None = None  # tracks of the test part, or groups of them, where they are known
+    groups: ByClass | None = None  # tracks of the test set, or groups of them, where they are known
     blocks: ByClass | None = None  # what stands for them where they are not
 
     @property

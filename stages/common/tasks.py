@@ -100,7 +100,7 @@ def on_processes(
         try:
             yield from as_they_come(pool, task, items)
         except BrokenProcessPool:
-            raise UserError("a worker process was ended, perhaps for want of memory; run this again") from None
+            raise UserError("a worker process was ended, perhaps because memory ran out; run this again") from None
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()

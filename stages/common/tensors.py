@@ -37,7 +37,7 @@ def read_tensors(
     except OSError:
         raise
     except Exception as error:  # safetensors has an error of its own, and each framework others
-        raise UserError(f"{path}: no safetensors ({shown(error)}); remove it and run `dvc repro`") from None
+        raise UserError(f"{path}: not a safetensors file ({shown(error)}); remove it and run `dvc repro`") from None
     if made_from != fingerprint:
         raise UserError(mixed(path))
     return tensors
@@ -72,7 +72,10 @@ class TensorFile:
 
 def mixed(path: Path) -> str:
     """Return what to say of a file that was made from something else than what lies beside it."""
-    return f"{path}: was made from other data or parameters than the rest, as a killed run leaves it; run `dvc repro`"
+    return (
+        f"{path}: was made from other data or parameters than the rest, as an interrupted run can leave it; run "
+        "`dvc repro`"
+    )
 
 
 def read_prepared(
@@ -118,7 +121,7 @@ def read_rows(representation: str, description: Description, rows: np.ndarray) -
     Args:
         representation: its name.
         description: of the prepared data.
-        rows: ascending; they count from the first of the training part to the last of the test part.
+        rows: ascending; they count from the first of the training set to the last of the test set.
     """
     from safetensors import safe_open
 

@@ -19,7 +19,7 @@ def onnx_path(representation: str) -> Path:
 
 
 def of_page(cards: dict[str, Card]) -> str:
-    """Return the fingerprint of all models that hear sound, which the page holds."""
+    """Return the fingerprint of all models that accept audio, which the page holds."""
     return fingerprint({name: card.weights for name, card in cards.items() if card.front_end})
 
 

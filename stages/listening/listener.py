@@ -1,4 +1,4 @@
-"""listening: from songs to their genres and the probabilities of their seconds, as a chosen model hears them.
+"""The listener: from songs to their genres and the probabilities of their seconds, by a chosen model.
 
     listener = Listener("data/model/melgrams.json")
     song = listener("song.mp3")
@@ -30,7 +30,7 @@ UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely e
 
 
 class Song(NamedTuple):
-    """What was heard in a song."""
+    """What a model makes of a song."""
 
     path: Path | None  # None if it was an array
     genre: str  # the likeliest class, or UNKNOWN
@@ -47,7 +47,7 @@ class Song(NamedTuple):
 
 
 class Listener:
-    """A chosen model that hears sound as it heard its training data; several threads may use one."""
+    """A chosen model, which gets songs in the form of its training data; several threads may use one."""
 
     def __init__(self, card: str | Path, hop: float = 1.0, unknown: float = 0.0) -> None:
         """Load a model.
@@ -66,7 +66,7 @@ class Listener:
             raise UserError(f"unknown: found {unknown:g}, expected a probability, say 0.6")
         if unknown and UNKNOWN in map(str.casefold, self.card.classes):
             raise UserError(
-                f"unknown: {path}: a class has this name, and songs that are unlikely to be of any could not be told "
+                f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
                 "from its own; rename the class, or do without"
             )
         self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
@@ -138,7 +138,7 @@ def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
 
 
 def choose_card(representation: str | None) -> Path:
-    """Return the card of the model asked for, or, of those that hear sound, of the best on the validation part."""
+    """Return the card of the model asked for, or, of those that accept audio, of the best on the validation set."""
     cards = read_cards()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
@@ -150,7 +150,7 @@ def choose_card(representation: str | None) -> Path:
 
 
 def check_front_end(card: Card, path: Path) -> None:
-    """Check that the model of the card at `path` hears sound, and was trained behind the front end here."""
+    """Check that the model of the card at `path` accepts audio, and was trained with the front end here."""
     if not card.front_end:
         raise UserError(
             f"{path}: found {card.representation} of {' x '.join(map(str, card.shape))} numbers, which cannot be made "
@@ -158,8 +158,7 @@ def check_front_end(card: Card, path: Path) -> None:
         )
     if settings(card.representation, card.shape, card.front_end.sample_rate) != card.front_end.model_dump():
         raise UserError(
-            f"{path}: was trained behind another front end than the one here ({shown(card.front_end)}); "
-            "run `make repro`"
+            f"{path}: was trained with another front end than the one here ({shown(card.front_end)}); run `make repro`"
         )
 
 

@@ -1,9 +1,9 @@
 """ONNX: one file from sound to probabilities, `genre export`.
 
-Writes data/model/REPRESENTATION.onnx for every chosen model that hears sound. Input `samples`: (n, sample_rate) float32
-in [-1, 1], mono, one second each; the course's sample_rate is 8000 Hz. Output `probabilities`: (n, classes). The front
-end, the standardization and the names of the classes (metadata `classes`) are inside: a front end that does not match
-is how exported music models fail in silence.
+Writes data/model/REPRESENTATION.onnx for every chosen model that accepts audio. Input `samples`: (n, sample_rate)
+float32 in [-1, 1], mono, one second each; the course's sample_rate is 8000 Hz. Output `probabilities`: (n, classes).
+The front end, the standardization and the names of the classes (metadata `classes`) are inside: with a front end that
+does not match, an exported model fails without a word.
 """
 
 import json
@@ -169,7 +169,7 @@ def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def export() -> None:
-    """Export every model that hears sound."""
+    """Export every model that accepts audio."""
     try:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx needs it
@@ -179,7 +179,7 @@ def export() -> None:
     warnings.simplefilter("ignore", FutureWarning)
     cards = [card for card in read_cards().values() if card.front_end]
     if not cards:
-        raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
+        raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     for card in cards:
         check_front_end(card, card_path(card.representation))
         model = SoundToProbabilities(card, load_chosen(card, card_path(card.representation))).eval()

@@ -37,7 +37,7 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     few = few_songs(card.data, ("train", "test"))
     if few:
-        print(f"predict: behind this model are {few}", file=sys.stderr)
+        print(f"predict: this model is based on {few}", file=sys.stderr)
     failures, minutes, several = [], 0.0, len(paths) > 1
     with ExitStack() as stack:
         takers = [stack.enter_context(each) for each in wanted(arguments, paths, listener)]
@@ -56,7 +56,7 @@ def predict(arguments: argparse.Namespace) -> None:
             progress.set_postfix_str(f"{minutes:.1f} minutes of music", refresh=False)
             progress.update()
     if failures:
-        raise UserError(f"{len(failures)} of {len(paths)} songs cannot be heard: {few_of(failures, '; ')}")
+        raise UserError(f"{len(failures)} of {len(paths)} songs cannot be analysed: {few_of(failures, '; ')}")
 
 
 def find_songs(places: list[Path]) -> list[Path]:
@@ -69,13 +69,13 @@ def find_songs(places: list[Path]) -> list[Path]:
     for place in places:
         there = kind(place)
         if not there:
-            raise UserError(f"{place}: not found; expected a sound file or a folder of them")
+            raise UserError(f"{place}: not found; expected an audio file or a folder of them")
         if there != "folder":
             found.append(place)
             continue
         sounds, others = find_sounds(place)
         if not sounds:
-            raise UserError(f"{place}: found {count_others(others) if others else 'no file'}, expected sound files")
+            raise UserError(f"{place}: found {count_others(others) if others else 'no file'}, expected audio files")
         if others:
             print(f"predict: left out: {count_others(others)}", file=sys.stderr)
         found += sounds

@@ -1,4 +1,4 @@
-"""Judging: what a model answers on the test part, and what is told of that."""
+"""Judging: what a model answers on the test set, and what is reported of that."""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from stages.models.scoring import calibration_error, count, intervals, reliabili
 
 
 class Answers(NamedTuple):
-    """A model's answers on the test part, and what would have been right."""
+    """A model's answers on the test set, and what would have been right."""
 
     classes: list[str]
     y: torch.Tensor  # class numbers, shape (n,)
@@ -59,7 +59,7 @@ def scores_of(answers: Answers) -> dict[str, float | list[float]]:
 
 
 def judge(answers: Answers, ranges: dict[str, float | list[float]], unit: str, others: dict[str, Any]) -> Judgement:
-    """Return all that is told of a chosen model, beside the judgements of others: runs, ensemble and baselines."""
+    """Return all that is reported of a chosen model, beside the judgements of others: runs, ensemble and baselines."""
     scored = scores_of(answers)
     return Judgement(
         **overall(answers, ranges, unit),
@@ -77,7 +77,7 @@ def count_units(answers: Answers) -> dict[str, int]:
 
 
 def overall(answers: Answers, ranges: dict[str, float | list[float]], unit: str) -> dict[str, Any]:
-    """Return what is told of every model of ours: loss, scores with intervals, calibration, whole tracks' scores."""
+    """Return what is reported of each of our models: loss, scores with intervals, calibration, whole tracks' scores."""
     probabilities, scored = answers.probabilities, scores_of(answers)
     return {
         "loss": cross_entropy(answers.logits, answers.y).item(),
@@ -98,7 +98,7 @@ def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarr
 def judge_runs(
     best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers, unit: str
 ) -> dict[str, OverRuns | OfEnsemble]:
-    """Return what is told of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
+    """Return what is reported of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
 
     Args:
         best: the snapshots.

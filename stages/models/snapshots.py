@@ -72,8 +72,8 @@ def standardization_of(card: Card, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def best_epoch(epochs: list[Epoch]) -> int:
-    """Return the epoch with the highest validation macro F1; of equals the earliest."""
-    return max(range(len(epochs)), key=lambda epoch: epochs[epoch].val_f1_macro)  # max keeps the first of equals
+    """Return the epoch with the highest validation macro F1; ties go to the earliest."""
+    return max(range(len(epochs)), key=lambda epoch: epochs[epoch].val_f1_macro)  # max keeps the first of a tie
 
 
 def best_of_runs(device: str, runs: list[list[Epoch]]) -> list[Choice]:
@@ -86,7 +86,7 @@ def best_of_runs(device: str, runs: list[list[Epoch]]) -> list[Choice]:
 
 
 def best_choice(choices: list[Choice]) -> Choice:
-    """Return the one with the highest validation macro F1; of equals the first."""
+    """Return the one with the highest validation macro F1; ties go to the first."""
     return max(choices, key=lambda choice: choice.val_f1_macro)
 
 

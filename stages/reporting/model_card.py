@@ -29,7 +29,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += [f"- {use}" for use in not_intended(card)]
     lines += ["", "## Data", "", f"- Data set: {text(data.dataset)}. {LICENCE[data.dataset == DEMO]}"]
     lines += [
-        f"- Split: {describe_split(data)}; standardized by the training part: {'yes' if data.standardize else 'no'}."
+        f"- Split: {describe_split(data)}; standardized by the training set: {'yes' if data.standardize else 'no'}."
     ]
     for what, counts in {"samples": data.counts, f"{UNITS[data.unit]}s": data.groups}.items():
         if counts:
@@ -57,12 +57,12 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
 # What is said of an ensemble, True, and of a single network, False.
 MEMBERS = {
     True: "Each is an ensemble: it answers with the mean of the probabilities of every run's best snapshot.",
-    False: "Each is a single network: the snapshot with the best macro F1 on the validation part.",
+    False: "Each is a single network: the snapshot with the best macro F1 on the validation set.",
 }
 # What is said of the demo corpus, True, and of any other data set, False.
 FOR = {
     True: ["- To try the commands without any data of one's own."],
-    False: ["- To name the genre of recordings like those of the training part."],
+    False: ["- To name the genre of recordings like those of the training set."],
 }
 
 

@@ -44,8 +44,8 @@ def draw(judged: dict[str, Judgement]) -> None:
     f1, models, bins, seconds = (read_table(path, columns) for path, columns in COLUMNS.items())
     pictures.learning_curves(PICTURES / "learning_curves.png", curves)
     pictures.confusion(PICTURES / "confusion.png", dict.fromkeys(judged, description.classes), matrices)
-    pictures.intervals(PICTURES / "f1.png", f1, "class", "f1", "F1 on the test part")
-    pictures.intervals(PICTURES / "models.png", models, "model", "f1_macro", "macro F1 on the test part")
+    pictures.intervals(PICTURES / "f1.png", f1, "class", "f1", "F1 on the test set")
+    pictures.intervals(PICTURES / "models.png", models, "model", "f1_macro", "macro F1 on the test set")
     pictures.reliability(PICTURES / "reliability.png", bins)
     pictures.seconds(PICTURES / "seconds.png", seconds)
 
@@ -97,10 +97,10 @@ SECTIONS = {  # title, picture, what is said of it
     ),
     "Learning curves": (
         "learning_curves.png",
-        "One line a run, that is, a seed. The snapshot with the best macro F1 of all of them on the validation part is "
-        "the one that the test part judges.",
+        "One line a run, that is, a seed. The snapshot with the best macro F1 of all of them on the validation set is "
+        "the one that the test set judges.",
     ),
-    "Confusion matrices": ("confusion.png", "Samples of the test part, and their share of the actual class."),
+    "Confusion matrices": ("confusion.png", "Samples of the test set, and their share of the actual class."),
     "F1 of each class": ("f1.png", "Bars: 95 % intervals."),
     "Reliability": (
         "reliability.png",
@@ -122,17 +122,17 @@ def how_sure(judged: dict[str, Judgement]) -> str:
     unit = Description.read(DESCRIPTION).source.unit
     blocks = f"blocks of {BLOCK} neighbouring samples of a class"
     units = {"track": "tracks", "group": "groups of tracks", "block": blocks}[unit]
-    sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test part."
+    sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test set."
     if any(result.rests_on for result in judged.values()):
         few = units if unit == "block" else f"{UNITS[unit]}s of a class"
         sure = (
-            f"No intervals: with fewer than {ENOUGH} {few} in the test part they would look narrow and mean nothing; "
+            f"No intervals: with fewer than {ENOUGH} {few} in the test set they would look narrow and mean nothing; "
             "[several splits](../docs/experiments.md#small-libraries) tell more."
         )
     return (
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
-        "runs on the validation part; the figure of all runs is the one to quote."
+        "runs on the validation set; the figure of all runs is the one to quote."
     )
 
 

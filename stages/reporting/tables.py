@@ -50,7 +50,7 @@ def read_timings() -> dict[str, Any]:
 
 
 def headline(judged: dict[str, Judgement]) -> list[str]:
-    """Return the table of what the chosen models reach on the test part, and the ensembles beside them."""
+    """Return the table of what the chosen models reach on the test set, and the ensembles beside them."""
     selection = Selection.read(SELECTED)
     head = [
         "representation",

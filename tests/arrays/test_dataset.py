@@ -113,7 +113,7 @@ def no_text(path: Path):
         ("labels.npy", lambda path: np.save(path, np.array(["a"] * 120)), "disagree"),
         ("labels.npy", lambda path: np.save(path, np.array([["a"]] * 120)), "expected strings or integers of shape"),
         ("labels.npy", lambda path: np.save(path, np.arange(120)), "disagree"),
-        ("labels.npy", lambda path: path.write_bytes(no_text(path)), "found strings that are no text"),
+        ("labels.npy", lambda path: path.write_bytes(no_text(path)), "found strings that are not text"),
         ("groups.npy", Path.unlink, "groups.npy disagree"),
         ("groups.npy", lambda path: np.save(path, np.arange(7)), "groups.npy: found 7 entries, expected 120"),
     ],

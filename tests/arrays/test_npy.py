@@ -104,7 +104,7 @@ def test_strings_that_are_no_text_are_named(tmp_path):
     assert next(ArrayFile(tmp_path / "a.npy").blocks())[1].tolist() == ["a", "\U0010ffff"]
     np.save(tmp_path / "a.npy", np.array([97, 0x110000], np.uint32).view("<U1"))
     for rows in (1, 2):
-        with pytest.raises(UserError, match=r"a.npy: found strings that are no text, expected Unicode; save it again"):
+        with pytest.raises(UserError, match=r"a.npy: found strings that are not text, expected Unicode; save it again"):
             list(ArrayFile(tmp_path / "a.npy").blocks(rows))
 
 

@@ -58,7 +58,7 @@ def test_what_names_another_file_or_address_reaches_neither(tmp_path, server, ki
     secret, address = tmp_path / "secret.wav", f"http://127.0.0.1:{port}/a.wav"
     for told in (secret, "secret.wav", f"file:{secret}"):
         Path(name).write_text(REFERENCES[kind].format(secret=told, address=address, port=port))
-        with pytest.raises(DecodeError, match="is no sound that can be decoded"), open_sound(Path(name)) as sound:
+        with pytest.raises(DecodeError, match="is not audio that can be decoded"), open_sound(Path(name)) as sound:
             list(sound.pieces())
 
 
@@ -119,7 +119,7 @@ def test_what_is_no_audio_is_refused_with_its_reason(tmp_path, content, says):
     (tmp_path / "a.mp3").write_bytes(content)
     with (tmp_path / "a.mp3").open("rb") as file, pytest.raises(DecodeError) as refusal:
         open_container(file)
-    assert str(refusal.value) == f"is no sound that can be decoded ({says})"
+    assert str(refusal.value) == f"is not audio that can be decoded ({says})"
 
 
 def test_the_rest_of_a_file_is_a_file(tmp_path):

@@ -32,7 +32,7 @@ def test_folders_say_the_class(folder):
     assert (library.unlisted, library.others) == ([folder / "stray.flac"], [folder / "jazz" / "cover.jpg"])
     assert library.left_out() == [
         f"1 song in no class's folder: {folder / 'stray.flac'}",
-        "1 file that is no sound this can decode (jpg 1)",
+        "1 file that is not audio (jpg 1)",
     ]
 
 
@@ -67,7 +67,7 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
             assert read_table(path, [stored]) == [Song(stored, normalize("NFC", "Größe"), composed)]
     both = table(tmp_path, f"file,class\n{decomposed},a\n{composed},b\n")  # two files on the disk
     assert read_table(both, [composed, decomposed]) == [Song(decomposed, "a"), Song(composed, "b")]
-    with pytest.raises(UserError, match=r"line 3: found .* once more"):
+    with pytest.raises(UserError, match=r"line 3: found .* twice"):
         read_table(both, [decomposed])
 
 
@@ -79,14 +79,14 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
         ("file;class\na;b", "found the columns file;class, expected"),
         ("file,class,artist\na,b,c", "found the columns file, class, artist, expected"),
         ("file,class,class\na,b,c", "found the columns file, class, class, expected"),
-        ('file,class\n"a,b', "found no CSV in UTF-8 (unexpected end of data); save it as such"),
+        ('file,class\n"a,b', "is not CSV in UTF-8 (unexpected end of data); save it as such"),
         ("file,class\na", "line 2: found 1 cells, expected 2: file, class; fix or remove them"),
         ("file,class\na.mp3,b\n,b", "line 3: found the file '.', expected one below the table's folder"),
         ("file,class\n/a.mp3,b", "line 2: found the file '/a.mp3', expected one below"),
         ("file,class\nx/../../a.mp3,b", r"line 2: found the file 'x/../../a.mp3', expected one below"),
         ("file,class\na\0.mp3,b", r"line 2: found the file 'a\x00.mp3', expected one below"),
         ("file,class\na.mp3, ", "line 2: found no class of a.mp3"),
-        ("file,class\na.mp3,b\n./a.mp3,c", "line 3: found a.mp3 once more"),
+        ("file,class\na.mp3,b\n./a.mp3,c", "line 3: found a.mp3 twice"),
         ("file,class,part\na.mp3,b,training", "line 2: found the part 'training', expected one of train, val, test"),
         ("file,class,part\na.mp3,b,train\nb.mp3,b,test", "found no song of the part val, expected some of train, val"),
         (
@@ -107,7 +107,7 @@ def test_what_is_wrong_with_a_table_is_one_line(tmp_path, text, says):
 def test_a_table_that_is_no_unicode_is_told(tmp_path):
     path = tmp_path / "tracks.csv"
     path.write_bytes("file,class\nMädchen.mp3,pop\n".encode("latin-1"))
-    with pytest.raises(UserError, match=r"found no CSV in UTF-8 \('utf-8' codec can't decode byte 0xe4"):
+    with pytest.raises(UserError, match=r"is not CSV in UTF-8 \('utf-8' codec can't decode byte 0xe4"):
         find_songs(tmp_path)
 
 

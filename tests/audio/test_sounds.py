@@ -35,8 +35,8 @@ def test_what_is_no_sound_is_counted_and_what_is_hidden_is_not_worth_a_word(tmp_
     sounds, others = find_sounds(tmp_path)
     assert sounds == [tmp_path / "b" / "song.Opus"]
     assert others == [tmp_path / name for name in ("README", "a.M3U", "b/x.m3u", "c.jpg", "d.raw")]
-    assert count_others(others) == "5 files that are no sound this can decode (m3u 2, no suffix 1, jpg 1, raw 1)"
-    assert count_others(others[3:4]) == "1 file that is no sound this can decode (jpg 1)"
+    assert count_others(others) == "5 files that are not audio (m3u 2, no suffix 1, jpg 1, raw 1)"
+    assert count_others(others[3:4]) == "1 file that is not audio (jpg 1)"
     assert ".raw" not in sound_suffixes()
 
 
@@ -52,7 +52,7 @@ def test_a_link_to_a_folder_is_told_and_not_followed(tmp_path, monkeypatch):
     assert sounds == [songs / name for name in ("linked.wav", "rock/a.wav")]
     assert others == [songs / name for name in ("around", "live.wav")]
     assert count_others(others) == (
-        "2 files that are no sound this can decode (linked folder songs/around 1, linked folder songs/live.wav 1)"
+        "2 files that are not audio (linked folder songs/around 1, linked folder songs/live.wav 1)"
     )
     Path("linked").symlink_to(songs / "rock")  # as a song or a library is named on a command line
     assert find_sounds(Path("linked")) == ([Path("linked/a.wav")], [])

@@ -57,7 +57,7 @@ def test_a_track_that_is_cut_short_is_kept_up_to_there(piece):
         path.write_bytes(path.read_bytes()[: 44 + int(seconds * 16000)])
     analyse(piece)
     first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
-    assert first == Track("jazz/0.wav", 2.4, 2, 0, 8000, "")  # a tenth of a second is not worth a word
+    assert first == Track("jazz/0.wav", 2.4, 2, 0, 8000, "")  # a tenth of a second is ignored
     assert second == Track("jazz/1.wav", 0.7, 0, 0, 8000, "breaks off after 0.7 s of 3.2 s")
     assert piece.numbers("mfccs").stat().st_size == 2 * 26 * 4
 

@@ -58,7 +58,7 @@ def test_unreadable_json_is_named(tmp_path, content):
 )
 def test_an_unreadable_table_is_named(tmp_path, content, says):
     (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(UserError, match=rf"a\.csv: no such table \(.*{says}.*\); remove it and run `dvc repro`$"):
+    with pytest.raises(UserError, match=rf"a\.csv: not a valid table \(.*{says}.*\); remove it and run `dvc repro`$"):
         read_csv(tmp_path / "a.csv", {"run": int, "f1": float})
 
 

@@ -108,7 +108,7 @@ def test_a_process_that_is_not_forked_gives_the_same(monkeypatch):
 
 
 def test_a_worker_that_dies_is_told_in_one_line():
-    with pytest.raises(UserError, match="a worker process was ended, perhaps for want of memory; run this again"):
+    with pytest.raises(UserError, match="a worker process was ended, perhaps because memory ran out; run this again"):
         list(tasks.on_processes(die, range(3), 2, []))
 
 

@@ -69,7 +69,7 @@ def test_tensors_say_what_they_were_made_from(tmp_path):
 def test_damaged_tensors_are_named(tmp_path, damage):
     path = tmp_path / "a.safetensors"
     path.write_bytes(damage(save({"x": np.eye(3)}, {"fingerprint": "abc"})))
-    with pytest.raises(UserError, match=r"a.safetensors: no safetensors \(.*\); remove it and run `dvc repro`"):
+    with pytest.raises(UserError, match=r"a.safetensors: not a safetensors file \(.*\); remove it and run `dvc repro`"):
         read_tensors(path, "np", "abc")
     with pytest.raises(UserError, match=r"b.safetensors: not found; `dvc repro` makes it"):
         read_tensors(tmp_path / "b.safetensors", "np", "abc")

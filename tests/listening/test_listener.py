@@ -163,7 +163,7 @@ def test_what_is_amiss_is_named_where_it_is(listener, tmp_path):
         ({"network": "cnn"}, f"{place}/mfccs.safetensors: the model's card says cnn, "),
         ({"weights": "x"}, f"{place}/mfccs.safetensors: was made from other data"),
         ({"front_end": None}, f"{path}: found mfccs of 26 numbers, which cannot be made from audio here; "),
-        ({"front_end": card["front_end"] | {"hop_length": 7}}, f"{path}: was trained behind another front end"),
+        ({"front_end": card["front_end"] | {"hop_length": 7}}, f"{path}: was trained with another front end"),
     ):
         write_json(path, card | changes)
         with pytest.raises(UserError, match=f"^{says}"):

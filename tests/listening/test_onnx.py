@@ -40,7 +40,7 @@ def test_the_file_says_what_it_holds(workplace):
 
 
 def test_no_model_says_what_to_do(workplace):
-    with pytest.raises(UserError, match="found no model that hears sound; run `make repro` first"):
+    with pytest.raises(UserError, match="found no model that accepts audio; run `make repro` first"):
         export.export()
 
 

@@ -146,7 +146,7 @@ def test_a_bad_file_is_told_when_it_is_met_and_at_the_end_and_does_not_stop_the_
     (here / "songs" / "a text.wav").write_text("no sound")
     soundfile.write(here / "songs" / "été.wav", np.full(3000, 0.1), 8000)
     why = (r"songs/a text\.wav: is no sound.*", r"songs/été\.wav: is shorter than half a second")
-    with pytest.raises(UserError, match=f"^2 of 10 songs cannot be heard: {why[0]}; {why[1]}$"):
+    with pytest.raises(UserError, match=f"^2 of 10 songs cannot be analysed: {why[0]}; {why[1]}$"):
         run(monkeypatch, "songs", "--json", "out.json")
     told = capsys.readouterr()
     assert told.out.count("b=blues") == len(read_json(Path("out.json"))) == 8
@@ -157,14 +157,16 @@ def test_a_bad_file_is_told_when_it_is_met_and_at_the_end_and_does_not_stop_the_
 def test_of_many_bad_files_the_first_are_named_at_the_end(here, monkeypatch, capsys):
     for i in range(30):
         Path(f"{i:02}.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"^30 of 30 songs cannot be heard: 00\.wav: .*; 09\.wav: [^;]*; and 20 more$"):
+    with pytest.raises(
+        UserError, match=r"^30 of 30 songs cannot be analysed: 00\.wav: .*; 09\.wav: [^;]*; and 20 more$"
+    ):
         run(monkeypatch, *(f"{i:02}.wav" for i in range(30)))
     assert len(capsys.readouterr().err.splitlines()) == 30
 
 
 def test_a_bad_file_alone_is_told_once(here, monkeypatch, capsys):
     Path("a.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"^1 of 1 songs cannot be heard: a\.wav: is no sound"):
+    with pytest.raises(UserError, match=r"^1 of 1 songs cannot be analysed: a\.wav: is no sound"):
         run(monkeypatch, "a.wav")
     assert capsys.readouterr() == ("", "")
 
@@ -199,7 +201,7 @@ def test_of_many_songs_no_seconds_are_kept(here, monkeypatch):
     ("arguments", "says"),
     [
         (["nowhere.wav"], "nowhere.wav: not found"),
-        (["data"], r"data: found 4 files that are no sound .*\(json 2, safetensors 2\), expected sound files"),
+        (["data"], r"data: found 4 files that are no sound .*\(json 2, safetensors 2\), expected audio files"),
         (["songs", "--plot", "a.png"], "--plot: found a.png for 8 songs"),
         (["songs/pop_000.flac", "--plot", "a.pdf"], "--plot: found a.pdf"),
         (["songs", "--hop", "0"], "hop: found 0"),
@@ -246,5 +248,5 @@ def test_a_model_of_few_songs_says_so(here, trained, monkeypatch, capsys):
     run(monkeypatch, "songs/blues_000.flac")
     train, test = (", ".join(f"{n} of {genre}" for genre in ("blues", "classical", "pop", "rock")) for n in (2, 1))
     assert capsys.readouterr().err == (
-        f"predict: behind this model are fewer than 5 songs of a class: train has {train}; test has {test}\n"
+        f"predict: this model is based on fewer than 5 songs of a class: train has {train}; test has {test}\n"
     )

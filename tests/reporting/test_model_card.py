@@ -89,7 +89,7 @@ def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
     )
     for line in (
         "- Data set: data/mine. Its licence is not known to this program: see where the data set came from.",
-        "- Split: drawn with seed 7, stratified by class, tracks unknown; standardized by the training part: no.",
+        "- Split: drawn with seed 7, stratified by class, tracks unknown; standardized by the training set: no.",
         "- model other: definition d, sample_rate 8000",
         "- model mine: definition e, sample_rate 16000",
         "- lr 0.1",

@@ -38,8 +38,8 @@ def describe(unit):
 @pytest.mark.parametrize(
     ("unit", "judged", "says"),
     [
-        ("track", JUDGED, "a bootstrap over tracks of the test part"),
-        ("group", JUDGED, "a bootstrap over groups of tracks of the test part"),
+        ("track", JUDGED, "a bootstrap over tracks of the test set"),
+        ("group", JUDGED, "a bootstrap over groups of tracks of the test set"),
         ("block", JUDGED, "over blocks of 30 neighbouring samples of a class"),
         ("track", FEW, "No intervals: with fewer than 5 songs of a class in"),
         ("group", FEW, "No intervals: with fewer than 5 groups of a class in"),
@@ -80,8 +80,8 @@ def test_each_picture_is_drawn_from_what_it_is_called_after(tmp_path, monkeypatc
     assert drawn == {
         "learning_curves.png": ("learning_curves", curves),
         "confusion.png": ("confusion", {name: ["2", "10"] for name in both}, matrices),
-        "f1.png": ("intervals", F1, "class", "f1", "F1 on the test part"),
-        "models.png": ("intervals", MODELS, "model", "f1_macro", "macro F1 on the test part"),
+        "f1.png": ("intervals", F1, "class", "f1", "F1 on the test set"),
+        "models.png": ("intervals", MODELS, "model", "f1_macro", "macro F1 on the test set"),
         "reliability.png": ("reliability", RELIABILITY),
         "seconds.png": ("seconds", SECONDS),
     }

@@ -16,7 +16,7 @@ from stages.training.job import Recipe
 from stages.training.loop import fit
 from stages.training.timing import Clock
 
-SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training part, in batches of 16
+SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training set, in batches of 16
 OPTIMIZERS = {
     "SGD": {"momentum": 0.9},
     "Adam": {},

@@ -1,5 +1,6 @@
-"""The page: models as one HTML file that hears songs in a browser; the door is `__main__.py`.
+"""The page: models as one HTML file that names the genres of songs in a browser.
 
-Python puts it together from the files beside this one: `page.html`, `style.css`, `decode.js` (from a file to samples),
-`page.js` (what is seen) and `listen.js` (from samples to probabilities, in a worker).
+build.py puts it together from the files beside it: `page.html`, `style.css`; `containers.js` and `decode.js` (from a
+file to samples), `workers.js` (who computes what), `page.js` (what is seen); and, in a worker, `listen.js` and
+`timbre.js` (from samples to probabilities).
 """

@@ -1,4 +1,4 @@
-"""The page: the models as one HTML file that hears songs in a browser, `genre page`.
+"""The page: the models as one HTML file that names the genres of songs in a browser, `genre page`.
 
 Writes data/model/listen.html. The song never leaves the browser: the file's Content-Security-Policy forbids every
 request.
@@ -30,7 +30,7 @@ def write_page() -> None:
     """Write the page."""
     cards = {name: card for name, card in read_cards().items() if card.front_end}
     if not cards:
-        raise UserError(f"{MODEL}: found no model that hears sound; run `make repro` first")
+        raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     judged = read_judged(cards)
     best_first = sorted(cards.values(), key=lambda card: -card.chosen.val_f1_macro)
     content = assemble([describe(card, judged[card.representation]) for card in best_first], of_page(cards)).encode()
@@ -39,7 +39,7 @@ def write_page() -> None:
 
 
 def read_judged(cards: dict[str, Card]) -> dict[str, Judgement]:
-    """Return how these models did on the test part."""
+    """Return how these models did on the test set."""
     judged, chosen = read_by_name(Judgement, EVALUATED), Selection.read(SELECTED).representations
     for name, card in cards.items():
         if chosen.get(name) != card.chosen:

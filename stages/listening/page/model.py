@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def as_json(card: Card, path: Path, network: "torch.nn.Module") -> dict[str, Any]:
-    """Return what the page needs to hear as a model does: the front end, the standardization, the network.
+    """Return what the page needs to compute as a model does: the front end, the standardization, the network.
 
     Args:
-        card: of a model that hears sound.
+        card: of a model that accepts audio.
         path: where the card is.
         network: the chosen one, as `load_chosen` returns it.
     """

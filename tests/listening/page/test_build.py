@@ -68,7 +68,7 @@ def test_a_name_that_looks_like_html_stays_a_name(workplace):
 
 
 def test_no_model_says_what_to_do(workplace):
-    with pytest.raises(UserError, match="found no model that hears sound; run `make repro` first"):
+    with pytest.raises(UserError, match="found no model that accepts audio; run `make repro` first"):
         page.write_page()
 
 
