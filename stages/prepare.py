@@ -157,8 +157,8 @@ def draw_split(
     group = next(block[row - first] for first, block in blocks_of(files) if row < first + len(block))
     raise UserError(
         f"{params.dataset}: {unit} {shown(group)} holds the classes {shown(repr(classes[other]))} and {own} and counts "
-        f"for the former, so that the latter has {few}, expected {len(PARTS)} or more, one for each part; put "
-        "labels.npy right, add some or drop the class"
+        f"for the former, so that the latter has {few}, expected {len(PARTS)} or more, one for each part; "
+        "correct labels.npy, add some or drop the class"
     )
 
 

@@ -346,7 +346,7 @@ OTHERS = {
     "a song whose name is no UTF-8": (
         put(os.fsdecode(b"data/audio/jazz/caf\xe9.wav"), "no sound"),
         "features",
-        r"1 of 51 tracks cannot be used: data/audio/jazz/caf\udce9.wav is no sound that can be …",
+        r"1 of 51 tracks cannot be used: data/audio/jazz/caf\udce9.wav is not audio that can be …",
     ),
     "half a description": (cut(DESCRIPTION), "baselines", f"{DESCRIPTION}: not JSON (…){AGAIN}"),
     "half the tensors": (cut(TENSORS), "train cpu", f"{TENSORS}: not a safetensors file (…){AGAIN}"),
@@ -421,7 +421,7 @@ def test_every_reader_names_what_is_damaged(project, path, command):
             file.write_bytes(damage(content))
         before = look(command)
         line = call(command)
-        assert any(says(f"{file}: no …{AGAIN}").fullmatch(line) for file in files), line
+        assert any(says(f"{file}: not …{AGAIN}").fullmatch(line) for file in files), line
         assert look(command) == before
 
 

@@ -124,7 +124,7 @@ def test_all_bad_songs_are_named_and_nothing_is_half_written(bad_songs):
         with pytest.raises(UserError, match=rf"^2 of {n} tracks cannot be used: ") as refusal:
             features.main()
         for name in names:
-            assert f"data/audio/jazz/{name} {BAD[name]}" in re.sub("is no .*? that ", "", str(refusal.value))
+            assert f"data/audio/jazz/{name} {BAD[name]}" in re.sub("is not .*? that ", "", str(refusal.value))
             (features.AUDIO / "jazz" / name).unlink()
         assert features.PIECES.exists() == (n == 14)
         assert sorted(path.name for path in Path("data").iterdir()) == (["audio", "tmp"][: 1 + (n == 14)])
@@ -161,7 +161,7 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys, in_this_process
     features.main()
     assert len(heard) == 12 + 2
     assert heard.count("jazz/a.wav") == 2
-    assert "features: goes on where it stopped" in capsys.readouterr().out
+    assert "features: resumes" in capsys.readouterr().out
     in_pieces = arrays()
     assert not features.PIECES.exists()
     features.main()

@@ -87,7 +87,7 @@ def test_of_many_classes_the_first_are_named(workplace, capsys):
     prepare.main()
     warning, last = capsys.readouterr().out.splitlines()
     part = " has " + ", ".join(f"1 of {name}" for name in names[:10]) + ", and 490 more"
-    assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; whatever")
+    assert warning.startswith(f"warning: fewer than 5 songs of a class: train{part}; val{part}; test{part}; scores")
     assert last.endswith(f" groups; 500 classes: {', '.join(names[:10])}, and 490 more")
 
 
@@ -139,7 +139,7 @@ def test_the_rate_that_audio_json_tells_is_kept(workplace):
         '{"rate": 16000}': "sample_rate: Field required",
         '{"sample_rate": 16000, "unti": "group"}': "unti: Extra inputs are not permitted",
         "[]": "the file: Input should be a valid dictionary",
-        "{": "no JSON",
+        "{": "not JSON",
     }.items():
         path.write_text(bad)
         with pytest.raises(UserError, match=rf"^data/mine/audio.json: {says}.*; remove it and run `dvc repro`$"):
@@ -222,7 +222,7 @@ def test_few_tracks_of_a_class_are_worth_a_warning(workplace, capsys):
     most = (labels != "rock") | (groups < 60)
     for rows, says in (
         (slice(None), ""),
-        (most, "warning: fewer than 5 songs of a class: val has 4 of rock; test has 4 of rock; whatever "),
+        (most, "warning: fewer than 5 songs of a class: val has 4 of rock; test has 4 of rock; scores "),
     ):
         save_arrays(workplace / "data" / "mine", X[rows], labels[rows], groups[rows])
         prepare.main()

@@ -49,7 +49,7 @@ def find_sounds(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def count_others(others: list[Path]) -> str:
-    """Return how many files are no sound and of which kinds: "3 files that are not audio (m4a 3)"."""
+    """Return how many files are not audio and of which kinds: "3 files that are not audio (m4a 3)"."""
     kinds = Counter(
         f"linked folder {path}" if path.is_dir() else path.suffix.lower()[1:] or "no suffix" for path in others
     )

@@ -46,7 +46,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
         lines += [f"- Sound is heard at {' and '.join(map(str, rates))} Hz: nothing above half of that, and no stereo."]
     few = few_songs(data)
     if few:
-        lines += [f"- Behind this are {text(few)}. Whatever is measured on so few is luck."]
+        lines += [f"- Behind this are {text(few)}. Scores on so few depend on luck."]
     lines += [f"- One second at a time; {len(card.classes)} classes ({classes})."]
     lines += [
         "- A probability is not a measure of how typical a song is; its calibration is in [the report](report.md)."

@@ -41,7 +41,7 @@ def test_unreadable_json_is_named(tmp_path, content):
     with pytest.raises(UserError, match=r"a.json: not found; `dvc repro` makes it"):
         read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"a.json: no JSON .*; remove it and run `dvc repro`$"):
+    with pytest.raises(UserError, match=r"a.json: not JSON .*; remove it and run `dvc repro`$"):
         read_json(tmp_path / "a.json")
 
 

@@ -164,7 +164,9 @@ def test_a_mix_is_refused_in_one_line(chain, theirs, monkeypatch, reader, mixed)
         shutil.copytree(theirs / mixed, mixed)
     else:
         shutil.copy(theirs / mixed, mixed)
-    with pytest.raises(UserError, match="was made from other data or parameters than the rest, as a killed run") as no:
+    with pytest.raises(
+        UserError, match="was made from other data or parameters than the rest, as an interrupted run"
+    ) as no:
         run(reader, monkeypatch)
     assert str(no.value).count("\n") == 0
     assert Path(str(no.value).split(":")[0]).exists()

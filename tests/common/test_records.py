@@ -81,7 +81,7 @@ def test_a_table_has_its_columns_of_their_types(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "the file: "),
         ('{"best": "a", "model": "best"}', "representations: Field required"),
         (

@@ -145,7 +145,7 @@ def test_the_picture_is_a_png(here, monkeypatch):
 def test_a_bad_file_is_told_when_it_is_met_and_at_the_end_and_does_not_stop_the_others(here, monkeypatch, capsys):
     (here / "songs" / "a text.wav").write_text("no sound")
     soundfile.write(here / "songs" / "été.wav", np.full(3000, 0.1), 8000)
-    why = (r"songs/a text\.wav: is no sound.*", r"songs/été\.wav: is shorter than half a second")
+    why = (r"songs/a text\.wav: is not audio.*", r"songs/été\.wav: is shorter than half a second")
     with pytest.raises(UserError, match=f"^2 of 10 songs cannot be analysed: {why[0]}; {why[1]}$"):
         run(monkeypatch, "songs", "--json", "out.json")
     told = capsys.readouterr()
@@ -166,7 +166,7 @@ def test_of_many_bad_files_the_first_are_named_at_the_end(here, monkeypatch, cap
 
 def test_a_bad_file_alone_is_told_once(here, monkeypatch, capsys):
     Path("a.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"^1 of 1 songs cannot be analysed: a\.wav: is no sound"):
+    with pytest.raises(UserError, match=r"^1 of 1 songs cannot be analysed: a\.wav: is not audio"):
         run(monkeypatch, "a.wav")
     assert capsys.readouterr() == ("", "")
 
@@ -201,7 +201,7 @@ def test_of_many_songs_no_seconds_are_kept(here, monkeypatch):
     ("arguments", "says"),
     [
         (["nowhere.wav"], "nowhere.wav: not found"),
-        (["data"], r"data: found 4 files that are no sound .*\(json 2, safetensors 2\), expected audio files"),
+        (["data"], r"data: found 4 files that are not audio .*\(json 2, safetensors 2\), expected audio files"),
         (["songs", "--plot", "a.png"], "--plot: found a.png for 8 songs"),
         (["songs/pop_000.flac", "--plot", "a.pdf"], "--plot: found a.pdf"),
         (["songs", "--hop", "0"], "hop: found 0"),
