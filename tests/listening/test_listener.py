@@ -79,7 +79,7 @@ def test_an_array_that_is_no_sound_is_named(listener, samples, rate, says):
 
 def test_a_file_that_cannot_be_heard_is_named(listener):
     Path("a.wav").write_text("no sound")
-    with pytest.raises(UserError, match=r"^a\.wav: is no "):
+    with pytest.raises(UserError, match=r"^a\.wav: is not audio"):
         listener("a.wav")
     with pytest.raises(UserError, match=r"^b\.wav: no such file"):
         listener("b.wav")
