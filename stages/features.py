@@ -26,7 +26,7 @@ from tqdm import tqdm
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
-from stages.audio.library import Library, Song, check_classes, find_songs
+from stages.audio.library import Library, Song, check_classes, find_copies, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
@@ -54,6 +54,9 @@ def main() -> None:
     for told in library.left_out():
         print(f"features: left out: {told}")
     check_classes(AUDIO, library.songs)
+    copies = find_copies(AUDIO, library.songs)
+    for copy, first in copies.items():
+        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
     headers = read_headers([song.file for song in library.songs])
     refuse([track for track in headers if track.problem], len(headers), params)
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
@@ -61,7 +64,7 @@ def main() -> None:
     tracks = [track for piece in pieces for track in tracks_of(piece)]
     unusable = [track for track in tracks if not track.clips]
     refuse(unusable, len(tracks), params)
-    groups = groups_of(library.songs)
+    groups = groups_of(library.songs, copies)
     unit = "track" if len(set(groups)) == len(groups) else "group"
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups, tracks, pieces, folder)
@@ -162,10 +165,14 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
             progress.update(sum(seconds[file] for file in files) / 60)
 
 
-def groups_of(songs: list[Song]) -> list[int]:
-    """Return the group of each song: the number of its first song, mostly the song's own."""
+def groups_of(songs: list[Song], copies: dict[str, str]) -> list[int]:
+    """Return the group of each song: the number of its first song, mostly the song's own; copies share theirs."""
     first_of: dict[str, int] = {}
-    return [first_of.setdefault(song.group, number) if song.group else number for number, song in enumerate(songs)]
+    groups: dict[str, int] = {}
+    for number, song in enumerate(songs):
+        own = groups.get(copies.get(song.file, ""), number)
+        groups[song.file] = first_of.setdefault(song.group, own) if song.group else own
+    return list(groups.values())
 
 
 def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:

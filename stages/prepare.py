@@ -21,6 +21,7 @@ from stages.arrays.split import (
     count_parts,
     draw_parts,
     rows_of,
+    shared_by_parts,
     shared_group,
 )
 from stages.common.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
@@ -80,6 +81,13 @@ def divide(params: Params, dataset: Dataset) -> Samples:
             print(
                 f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
                 "split, which inflates every score; see 'your own arrays' in the README"
+            )
+    elif groups is not None:
+        shared = shared_by_parts(groups, parts)
+        if shared:
+            print(
+                f"warning: {params.dataset} has {shared} groups with samples in more than one part, which inflates "
+                "every score; split it by group, or number the groups of all parts apart"
             )
     counts = count_parts(parts, labels, len(classes))
     check_classes(classes, counts)

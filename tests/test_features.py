@@ -546,3 +546,16 @@ def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate
     by_tls = arrays()
     features.main()
     assert arrays() == by_tls
+
+
+def test_copies_of_a_song_are_one_group_and_reported(songs, capsys):
+    shutil.copy(features.AUDIO / "folk" / "a.wav", features.AUDIO / "folk" / "another name.wav")
+    features.main()
+    told = "features: data/audio/folk/another name.wav is a copy of folk/a.wav: they count as one group"
+    assert told in capsys.readouterr().out.splitlines()
+    groups = np.load(features.FEATURES / "mfccs" / "groups.npy")
+    files = [row["file"] for row in rows_of_tracks()]
+    numbers = dict(zip(files, groups[::3].tolist(), strict=True))
+    assert numbers["folk/another name.wav"] == numbers["folk/a.wav"]
+    assert len(set(numbers.values())) == len(files) - 1
+    assert read_json(features.FEATURES / "audio.json")["unit"] == "group"

@@ -424,3 +424,20 @@ def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale
     with pytest.raises(UserError, match=r"^mfccs/X.npy: found columns whose numbers float32 cannot hold once they are"):
         prepare.main()
     assert not PREPARED.exists()
+
+
+def test_groups_that_stand_in_two_given_parts_are_worth_a_warning(workplace, capsys):
+    X, labels, groups = make_arrays(n=120)
+    for number, part in enumerate(PARTS):
+        apart = groups + 100 * number
+        apart[:8] = groups[:8]  # two groups of four samples, the same in every part
+        save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels, apart)
+    prepare.main()
+    warning = capsys.readouterr().out.splitlines()[0]
+    assert warning.startswith(
+        "warning: data/mine has 2 groups with samples in more than one part, which inflates every"
+    )
+    for number, part in enumerate(PARTS):
+        np.save(workplace / "data" / "mine" / part / "mfccs" / "groups.npy", groups + 100 * number)
+    prepare.main()
+    assert "more than one part" not in capsys.readouterr().out

@@ -9,13 +9,14 @@ columns `file` (below data/audio) and `class` and, if wanted,
 """
 
 import csv
+from collections import Counter
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
 from stages.audio.sounds import count_others, find_sounds
-from stages.common.files import TABLE, UserError, few_of, is_there, open_regular, shown
+from stages.common.files import TABLE, UserError, digest, few_of, is_there, open_regular, shown
 from stages.common.records import PARTS
 
 COLUMNS = ("file", "class", "group", "part")
@@ -77,6 +78,27 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
         )
 
 
+def find_copies(folder: Path, songs: list[Song]) -> dict[str, str]:
+    """Return which files hold the same bytes as an earlier one, and that one; only files of one size are read.
+
+    A recording in two classes, or in two parts of a split, is refused.
+    """
+    first: dict[tuple[int, str], Song] = {}
+    sizes = {song.file: path.stat().st_size for song in songs if (path := folder / song.file).is_file()}
+    alike, copies = Counter(sizes.values()), {}
+    for song in songs:
+        if alike[sizes.get(song.file)] < 2:
+            continue
+        other = first.setdefault((sizes[song.file], digest(folder / song.file)), song)
+        if other is song:
+            continue
+        if (other.label, other.part) != (song.label, song.part):
+            places = " and ".join(f"{each.file} ({each.label} {each.part}".strip() + ")" for each in (other, song))
+            raise UserError(f"{folder}: found one recording twice, {places}; keep one of them")
+        copies[song.file] = other.file
+    return copies
+
+
 def read_table(path: Path, files: list[str]) -> list[Song]:
     """Read what a table says the songs are.
 
@@ -112,8 +134,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return a table's head, and the cells of each row behind its line."""
     try:
         with open_regular(path) as file:
-            text = StringIO(file.read().decode("utf-8-sig"), newline="")
-        reader = csv.reader(text, strict=True, skipinitialspace=True)
+            text = file.read().decode("utf-8-sig")
+        semicolons = "," not in text.partition("\n")[0]  # of spreadsheets where the comma is the decimal point
+        lines = StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=";" if semicolons else ",", strict=True, skipinitialspace=True)
         head = [cell.strip() for cell in next(reader, [])]
         rows = [(reader.line_num, cells) for cells in reader if cells]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -121,7 +145,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if len(set(head)) < len(head) or not set(COLUMNS[:2]) <= set(head) <= set(COLUMNS):
         raise UserError(
             f"{path}: found the columns {few_of(head)}, expected file and class and, if wanted, group and "
-            "part, with commas between them"
+            "part, with commas or semicolons between them"
         )
     return head, rows
 

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from stages.audio.library import Song, check_classes, find_songs, read_table
+from stages.audio.library import Song, check_classes, find_copies, find_songs, read_table
 from stages.common.files import UserError
 
 
@@ -74,9 +74,12 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "found the columns , expected file and class and, if wanted, group and part, with commas between them"),
+        (
+            "",
+            "found the columns , expected file and class and, if wanted, group and part, with commas or semicolons between them",
+        ),
         ("file\na", "found the columns file, expected"),
-        ("file;class\na;b", "found the columns file;class, expected"),
+        ("file|class\na|b", "found the columns file|class, expected"),
         ("file,class,artist\na,b,c", "found the columns file, class, artist, expected"),
         ("file,class,class\na,b,c", "found the columns file, class, class, expected"),
         ('file,class\n"a,b', "is not CSV in UTF-8 (unexpected end of data); save it as such"),
@@ -118,3 +121,26 @@ def test_no_folder_and_one_class_are_told(tmp_path):
         with pytest.raises(UserError, match=f"found songs of {found}, expected at least two classes"):
             check_classes(tmp_path, songs)
     check_classes(tmp_path, [Song("a", "pop"), Song("b", "rock")])
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_table_with_semicolons_is_read(tmp_path, quote):
+    """As spreadsheets write it where the comma is the decimal point; a name may then hold a comma."""
+    rows = [("file", "class"), ("a, b.mp3", "jazz"), ("c.mp3", "soul")]
+    lines = [";".join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    (tmp_path / "tracks.csv").write_text("\r\n".join([*lines, ""]), newline="")
+    assert [song[:2] for song in read_table(tmp_path / "tracks.csv", [])] == rows[1:]
+
+
+def test_copies_are_found_by_their_bytes_and_refused_in_two_classes_or_parts(tmp_path):
+    contents = {"a.mp3": b"one", "b.mp3": b"two", "c.mp3": b"one", "d.mp3": b"other", "e.mp3": b"one"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    songs = [Song(name, "jazz") for name in (*contents, "gone.mp3")]
+    assert find_copies(tmp_path, songs) == {"c.mp3": "a.mp3", "e.mp3": "a.mp3"}
+    for other, says in (
+        (Song("c.mp3", "soul"), r"a.mp3 \(jazz\) and c.mp3 \(soul\)"),
+        (Song("c.mp3", "jazz", "", "test"), r"a.mp3 \(jazz\) and c.mp3 \(jazz test\)"),
+    ):
+        with pytest.raises(UserError, match=rf"^{tmp_path}: found one recording twice, {says}; keep one of them$"):
+            find_copies(tmp_path, [songs[0], songs[1], other])
