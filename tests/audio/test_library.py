@@ -76,7 +76,7 @@ def test_an_umlaut_is_one_however_it_is_written(tmp_path):
     [
         (
             "",
-            "found the columns , expected file and class and, if wanted, group and part, with commas or semicolons between them",
+            "found the columns , expected file and class and, if wanted, group and part, with commas or semicolons",
         ),
         ("file\na", "found the columns file, expected"),
         ("file|class\na|b", "found the columns file|class, expected"),
