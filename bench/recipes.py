@@ -47,7 +47,7 @@ RECIPES = {
 
 def main() -> None:
     """Queue every experiment, run them, and write what they gave."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:  # a worker may end later
         clone = Path(place) / "clone"
         run(Path.cwd(), "git", "clone", "--quiet", ".", str(clone))
         run(clone, "dvc", "config", "--local", "cache.dir", str(Path(".dvc/cache").resolve()))
@@ -87,7 +87,7 @@ def scores_of(judgement: dict) -> dict[str, float]:
 
 
 def wait(clone: Path, count: int) -> None:
-    """Wait for the queue to end.
+    """Wait for the queue and its workers to end.
 
     Raises:
         UserError: if not all experiments succeeded.
@@ -95,7 +95,7 @@ def wait(clone: Path, count: int) -> None:
     while True:
         time.sleep(POLL_SECONDS)
         status = run(clone, "dvc", "queue", "status")
-        if "Queued" in status or "Running" in status:
+        if "Queued" in status or "Running" in status or "Worker status: 0 active, 0 idle" not in status:
             continue
         if status.count("Success") < count:
             raise UserError(f"not every experiment succeeded:\n{status}")
