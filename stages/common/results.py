@@ -109,7 +109,7 @@ class Judged(Scored):
 
     loss: float
     expected_calibration_error: float
-    track: Tracks | None = None  # only where tracks are known
+    track: Tracks | None = None  # only where songs are known
 
 
 class OfEnsemble(Judged):
@@ -128,13 +128,14 @@ class Judgement(Judged):
     runs: OverRuns
     ensemble: OfEnsemble
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
-    groups: ByClass | None = None  # tracks of the test set, or groups of them, where they are known
-    blocks: ByClass | None = None  # what stands for them where they are not
+    groups: ByClass | None = None  # songs of the test set, or groups of them, where they are known
+    songs: ByClass | None = None  # those in the groups, where both are known and are not the same
+    blocks: ByClass | None = None  # what stands for songs and groups where neither is known
 
     @property
     def rests_on(self) -> str | None:
         """What is told in place of every interval where a class has too little: "rests on 2 songs of pop", say."""
-        unit = "track" if self.track else "group" if self.groups else "block"
+        unit = "block" if self.blocks else "track" if self.track and not self.songs else "group"
         name, n = min((self.groups or self.blocks or {}).items(), key=itemgetter(1), default=(None, ENOUGH))
         return f"rests on {n} {UNITS[unit]}{'s' * (n > 1)} of {name}" if n < ENOUGH else None
 
