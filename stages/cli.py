@@ -76,6 +76,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     add("--representation", help="which model listens (default: the one with the best validation score)")
     add("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
     add("--unknown", type=float, default=0.0, metavar="0.6", help="the probability below which a genre is unknown")
+    add("--smooth", type=float, default=0.0, metavar="5", help="judge a second with its neighbours in so many seconds")
     add("--seconds", action="store_true", help="print every second's probabilities")
     add("--csv", **file, help="write a table with a line for each song")
     add("--seconds-csv", **file, help="write a table with a line for each second")

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
-from stages.audio.library import Library, Song, check_classes, find_copies, find_songs
+from stages.audio.library import Library, Song, check_classes, copies_of, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
@@ -36,7 +36,7 @@ from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
 from stages.common.writing import replacing_folder, write_csv, write_nothing
 
-COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
+COLUMNS = (*SONG_COLUMNS, "copy_of", *Track._fields[1:])
 AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
@@ -54,9 +54,6 @@ def main() -> None:
     for told in library.left_out():
         print(f"features: left out: {told}")
     check_classes(AUDIO, library.songs)
-    copies = find_copies(AUDIO, library.songs)
-    for copy, first in copies.items():
-        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
     headers = read_headers([song.file for song in library.songs])
     refuse([track for track in headers if track.problem], len(headers), params)
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
@@ -64,10 +61,13 @@ def main() -> None:
     tracks = [track for piece in pieces for track in tracks_of(piece)]
     unusable = [track for track in tracks if not track.clips]
     refuse(unusable, len(tracks), params)
+    copies = copies_of(AUDIO, library.songs, {track.file: track.sound for track in tracks if track.sound})
+    for copy, first in copies.items():
+        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups_of(library.songs, copies), tracks, pieces, folder)
         Sound(sample_rate=params.audio.sample_rate).write(folder / SOUND)
-        write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
+        write_csv(folder / TABLE, COLUMNS, lines(library, tracks, copies))
     shutil.rmtree(PIECES)
     for track in tracks:
         if track.problem:
@@ -214,14 +214,14 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
                     yield samples
 
 
-def lines(library: Library, tracks: list[Track]) -> Iterator[tuple]:
+def lines(library: Library, tracks: list[Track], copies: dict[str, str]) -> Iterator[tuple]:
     """Yield the lines of tracks.csv: the tracks, then the files that are none."""
     for song, track in zip(library.songs, tracks, strict=True):
-        yield *song, round(track.seconds, 3), *track[2:]
+        yield *song, copies.get(song.file, ""), round(track.seconds, 3), *track[2:]
     for path in library.unlisted:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, f"is {library.why}"
+        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", f"is {library.why}"
     for path in library.others:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, "is not audio"
+        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", "is not audio"
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import soundfile
 from chain import COMMANDS
 from conftest import ROOT, write_params
 
+from stages import features
 from stages.common import tasks
 from stages.common.files import read_csv
 
@@ -503,7 +504,7 @@ def test_one_bad_song_does_not_stop_the_others(project):
     said = run("features", fails=False, PYTHONIOENCODING="ascii").stdout
     for name, why in expected.items():
         assert f"features: left out: data/audio/{name} {why}\n".encode("ascii", "backslashreplace").decode() in said
-    columns = dict.fromkeys(("file", "class", "group", "part", "seconds", "clips", "silent", "rate", "problem"), str)
+    columns = dict.fromkeys(features.COLUMNS, str)
     problems = {row[0]: row[-1] for row in read_csv(Path("data/features/tracks.csv"), columns) if row[-1]}
     assert problems == expected
     assert {path: Path(path).read_bytes() for path in (X, LABELS)} == before

@@ -31,7 +31,8 @@ def test_predict_is_handed_its_options(monkeypatch):
     seen = []
     cli.run(["predict", "a.wav", "b", "--hop", "0.5", "--plot", "c.png"])
     assert (seen[0].songs, seen[0].hop, seen[0].plot) == ([Path("a.wav"), Path("b")], 0.5, Path("c.png"))
-    assert (seen[0].unknown, seen[0].seconds, seen[0].csv, seen[0].representation) == (0, False, None, None)
+    assert (seen[0].unknown, seen[0].smooth, seen[0].seconds) == (0, 0, False)
+    assert (seen[0].csv, seen[0].representation) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     assert [row["file"] for row in rows] == [f"{genre}/{name}" for genre in ("folk", "jazz", "soul") for name in names]
     assert rows[0] == {
         "file": "folk/a.wav", "class": "folk", "group": "", "part": "",
-        "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000", "problem": "",
+        "copy_of": "", "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000",
+        "sound": rows[0]["sound"], "problem": "",
     }  # fmt: skip
     assert {path.name for path in features.FEATURES.iterdir()} == {*FRONT_ENDS, "tracks.csv", "audio.json"}
     before = arrays()
@@ -553,15 +554,21 @@ def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate
     assert arrays() == by_tls
 
 
-def test_copies_of_a_song_are_one_group_and_reported(songs, capsys):
-    shutil.copy(features.AUDIO / "folk" / "a.wav", features.AUDIO / "folk" / "another name.wav")
+def test_copies_of_a_song_are_one_group_whatever_file_holds_them(songs, capsys):
+    sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")
+    soundfile.write(features.AUDIO / "folk" / "another name.flac", sound, rate)
     features.main()
-    told = "features: data/audio/folk/another name.wav is a copy of folk/a.wav: they count as one group"
+    told = "features: data/audio/folk/another name.flac is a copy of folk/a.wav: they count as one group"
     assert told in capsys.readouterr().out.splitlines()
+    rows = {row["file"]: row for row in rows_of_tracks()}
+    assert {file: row["copy_of"] for file, row in rows.items() if row["copy_of"]} == {
+        "folk/another name.flac": "folk/a.wav"
+    }
+    assert len({row["sound"] for row in rows.values()}) == len(rows) - 1
     groups = np.load(features.FEATURES / "mfccs" / "groups.npy")
     files = [row["file"] for row in rows_of_tracks()]
     numbers = dict(zip(files, groups[::3].tolist(), strict=True))
-    assert numbers["folk/another name.wav"] == numbers["folk/a.wav"]
+    assert numbers["folk/another name.flac"] == numbers["folk/a.wav"]
     assert len(set(numbers.values())) == len(files) - 1
     tracks = np.load(features.FEATURES / "mfccs" / "tracks.npy")
     assert tracks.tolist() == np.repeat(np.arange(len(files)), 3).tolist(), "each is a song of its own all the same"
@@ -585,3 +592,17 @@ def test_copies_of_a_song_are_one_group_and_reported(songs, capsys):
 def test_what_is_a_copy_or_names_one_group_stands_together(named, copies, expected):
     songs = [Song(str(number), "a", group) for number, group in enumerate(named)]
     assert features.groups_of(songs, copies) == expected
+
+
+def test_a_recording_in_two_classes_is_refused_and_nothing_is_analysed_twice(songs, monkeypatch, in_this_process):
+    heard, real = [], tracks.analyse_track
+    monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
+    sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")
+    soundfile.write(features.AUDIO / "soul" / "z.flac", sound, rate)
+    says = r"^data/audio: found one recording twice, folk/a\.wav \(folk\) and soul/z\.flac \(soul\); keep one of them$"
+    with pytest.raises(UserError, match=says):
+        features.main()
+    assert not features.FEATURES.exists()
+    write_table([f"{file},{'soul' if file == 'folk/a.wav' else Path(file).parts[0]}" for file in heard])
+    features.main()
+    assert len(heard) == 13

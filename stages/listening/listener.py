@@ -5,7 +5,7 @@
     song = listener.hear(samples, sample_rate)
 
 A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py);
-silent ones (stages/audio/silence.py) have no vote.
+silent ones (stages/audio/silence.py) have no vote. Smoothing changes what is said of the seconds, not the verdict.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
 from stages.common.fingerprints import read_cards
 from stages.common.records import Card
-from stages.models.scoring import verdict
+from stages.models.scoring import smoothed, verdict
 from stages.models.snapshots import load_chosen, standardization_of
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
@@ -49,13 +49,15 @@ class Song(NamedTuple):
 class Listener:
     """A chosen model, which gets songs in the form of its training data; several threads may use one."""
 
-    def __init__(self, card: str | Path, hop: float = 1.0, unknown: float = 0.0) -> None:
+    def __init__(self, card: str | Path, hop: float = 1.0, unknown: float = 0.0, smooth: float = 0.0) -> None:
         """Load a model.
 
         Args:
             card: the path of its card; its weights are expected beside it.
             hop: seconds from the start of one window to the next one's.
             unknown: the probability below which a song's genre is UNKNOWN.
+            smooth: seconds; a window's probabilities become the mean, by their logarithms, of those that start at most
+                half of it before or after.
         """
         path = Path(card)
         self.card = Card.read(path)
@@ -64,6 +66,8 @@ class Listener:
             raise UserError(f"hop: found {hop:g}, expected seconds from 0.001, say 0.5")
         if not 0 <= unknown <= 1:
             raise UserError(f"unknown: found {unknown:g}, expected a probability, say 0.6")
+        if not 0 <= smooth <= 3600:
+            raise UserError(f"smooth: found {smooth:g}, expected seconds up to 3600, say 5")
         if unknown and UNKNOWN in map(str.casefold, self.card.classes):
             raise UserError(
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
@@ -72,6 +76,7 @@ class Listener:
         self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
         self.sample_rate, self.unknown = self.card.front_end.sample_rate, unknown
         self.hop = round(hop * self.sample_rate)  # samples
+        self.reach = int(smooth * self.sample_rate / 2 // self.hop)  # windows on either side
 
     @property
     def genres(self) -> list[str]:
@@ -127,6 +132,8 @@ class Listener:
         starts = np.arange(len(seconds)) * self.hop / self.sample_rate
         whole, classes = verdict(seconds[~silent]), self.card.classes
         genre = classes[whole.argmax()] if whole.max() >= self.unknown else UNKNOWN
+        if self.reach:
+            seconds = smoothed(seconds, silent, self.reach)
         return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds, silent)
 
 
