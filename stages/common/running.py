@@ -21,10 +21,12 @@ atexit.register(gc.freeze)  # else Python, at its end, goes through all of torch
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage as the only one of this project; errors as `run_command` tells them."""
+    """Run a stage as the only one of this project, and on steady parameters; errors as `run_command` tells them."""
 
     def alone() -> None:
-        with sole_stage():
+        from stages.common.steady import steady_params  # which imports pydantic: commands start without
+
+        with sole_stage(), steady_params():
             stage()
 
     run_command(alone)

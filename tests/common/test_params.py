@@ -1,9 +1,12 @@
 """params.yaml: what is taken and what is refused, in one line that names the key."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_params
+from dvc.utils.hydra import apply_overrides
 
 from stages.common.files import UserError
 from stages.common.params import Params, load_params
@@ -25,6 +28,13 @@ def test_every_parameter_has_its_line_of_comment():
     lines = (ROOT / "params.yaml").read_text().splitlines()
     commented = {line.split(":")[0] for line in lines if re.match(r"^\w+:.*# \w", line)}
     assert commented == set(Params.model_fields)
+
+
+def test_an_experiment_that_changes_nothing_leaves_every_byte(tmp_path):
+    """Else `-S` with the value that is there would make all of params.yaml another file, to git and to `check`."""
+    path = shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(path, ["lr=0.002", "optimizer_args={}"])
+    assert Path(path).read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
 def test_numbers_written_as_text_are_numbers(workplace):
