@@ -19,7 +19,7 @@ from bench.tables import AGAINST_THE_SVM
 from stages.check import COMMON_OPTIMIZERS
 from stages.common.files import EVALUATED, UserError
 from stages.common.records import NETWORKS
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/recipes.json")
@@ -116,4 +116,4 @@ def run(folder: Path, *command: str) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

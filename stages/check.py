@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stages.common.files import UserError
-from stages.common.params import PARAMS, Params, load_params
+from stages.common.params import PARAMS, Params, did_you_mean, load_params
 from stages.common.running import run_stage
 from stages.common.writing import write_json
 
@@ -76,7 +76,10 @@ def check_optimizer(params: Params) -> None:
         if name not in NOT_FIRST_ORDER_ON_ANY_NETWORK
     )
     if params.optimizer not in known:
-        raise UserError(f"params.yaml: optimizer: found {params.optimizer}, expected one of {', '.join(known)}")
+        raise UserError(
+            f"params.yaml: optimizer: found {params.optimizer}, expected one of {', '.join(known)}"
+            f"{did_you_mean(params.optimizer, known)}"
+        )
     optimizer = getattr(torch.optim, params.optimizer)
     accepted = [name for name in inspect.signature(optimizer).parameters if name not in ("params", "lr")]
     for argument in params.optimizer_args:

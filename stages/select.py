@@ -6,6 +6,11 @@ data/model/REPRESENTATION.safetensors beside a card that rebuilds it, and writes
 of its snapshot.
 """
 
+if __name__ == "select":  # started inside stages/, or with a file of it, Python takes this for its own module
+    raise SystemExit(
+        "error: stages/select.py hides Python's own select; run `python -m stages.NAME` in the folder above"
+    )
+
 import shutil
 from pathlib import Path
 

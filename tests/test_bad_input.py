@@ -273,7 +273,7 @@ PARAMETERS = {  # what check says of params.yaml
     "a key twice": (param("lr: 0.05", "lr: 0.05\nlr: 0.06"), "not YAML: found the key lr twice in …"),
     "a hundred unknown keys": (
         param("lr: 0.05", "\n".join(["lr: 0.05", *(f"k{i}: 1" for i in range(100))])),
-        "k0: found 1: extra inputs are not permitted; …; params.yaml: k19: found 1: …; and 80 more",
+        "k0: found 1: no such parameter; …; params.yaml: k19: found 1: …; and 80 more",
     ),
     "a pipe": (pipe("params.yaml"), "found a pipe, expected a file"),
     "what has no end": (link("params.yaml", "/dev/zero"), "found a device, expected a file"),

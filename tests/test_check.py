@@ -48,6 +48,7 @@ def test_the_common_optimizers_are_torchs(optimizer):
     ("changes", "says"),
     [
         ({"optimizer": "Foo"}, "optimizer: found Foo, expected one of ASGD, .*SGD"),
+        ({"optimizer": "adam"}, r"optimizer: found adam, expected .*, did you mean Adam\?$"),
         ({"optimizer": "LBFGS"}, "optimizer: found LBFGS"),
         (
             {"optimizer_args": {"momentumm": 0.9}},

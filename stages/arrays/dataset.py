@@ -1,12 +1,12 @@
 """A data set on disk: finding its representations, reading and checking their arrays.
 
 A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `tracks.npy` (the song that each
-sample was cut from) and `groups.npy` (what must not be split, an artist say). Three layouts; which one it is shows in
+sample was cut from) and `groups.npy` (what must not be split, an artist say). Four layouts; which one it is shows in
 what is there:
 
 - `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
 - `DATASET/{train,val,test}/REPRESENTATION/{X,labels}.npy`, already split;
-- `DATASET/{X,labels}.npy`, one representation, named after the folder.
+- `DATASET/{X,labels}.npy` and `DATASET/{train,val,test}/{X,labels}.npy`, one representation, named after the data set.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -43,7 +43,7 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
-    """Find the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
+    """Find the wanted representations ("all", or a list of names) of a data set in any of the four layouts.
 
     Everything is checked but the numbers in X, which stages/arrays/columns.py goes through.
     """
@@ -54,13 +54,13 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         missing = ", ".join(part for part in PARTS if part not in given)
         raise UserError(f"{folder}: found {', '.join(given)} but no {missing}; expected all of {', '.join(PARTS)}")
     places = [folder / part for part in given] or [folder]
-    found = [_find(place) for place in places]
+    found = [_find(place, folder.resolve().name) for place in places]
     for place, there in zip(places, found, strict=True):
         if there.keys() != found[0].keys():
             raise UserError(
                 f"{place}: found {few_of(there) or 'nothing'}, expected {few_of(found[0]) or 'nothing'} as in train"
             )
-    names = _choose(folder, list(found[0]), wanted)
+    names = _choose(places[0], list(found[0]), wanted)
     representations = {name: open_arrays([there[name] for there in found]) for name in names}
     _check_agreement(folder, representations)
     parts = None
@@ -82,10 +82,10 @@ def open_arrays(folders: list[Path]) -> Arrays:
     known: dict[str, list[ArrayFile]] = {"groups": [], "tracks": []}
     for folder in folders:
         X.append(_open_samples(folder / "X.npy"))
-        labels.append(_open_names(folder / "labels.npy", len(X[-1])))
+        labels.append(_open_names(folder / "labels.npy", X[-1].shape))
         for name, files in known.items():
             if is_there(folder / f"{name}.npy"):
-                files.append(_open_names(folder / f"{name}.npy", len(X[-1])))
+                files.append(_open_names(folder / f"{name}.npy", X[-1].shape))
     for folder, x, names in zip(folders, X, labels, strict=True):
         if x.shape[1:] != X[0].shape[1:] or names.dtype.kind != labels[0].dtype.kind:
             raise UserError(
@@ -102,22 +102,32 @@ def _open_samples(path: Path) -> ArrayFile:
     return X
 
 
-def _open_names(path: Path, length: int) -> ArrayFile:
-    names = ArrayFile(path)
+def _open_names(path: Path, of_samples: tuple[int, ...]) -> ArrayFile:
+    names, length = ArrayFile(path), of_samples[0]
     if len(names.shape) != 1 or names.dtype.kind not in "Uiu":
         raise UserError(
             f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
+            f"{_remedy(names)}"
         )
     if len(names) != length:
         raise UserError(
             f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it"
+            f"{f', of shape {of_samples}: is X transposed?' if len(names) in of_samples else ''}"
         )
     return names
 
 
-def _find(folder: Path) -> dict[str, Path]:
+def _remedy(names: ArrayFile) -> str:
+    """Return what to save in place of labels or groups of another kind, as the end of a sentence; "" if unknown."""
+    own, shape = names.path.stem, names.shape
+    if len(shape) == 2:
+        return f"; save {own}[:, 0]" if shape[1] == 1 else f"; if they are one-hot, save {own}.argmax(axis=1)"
+    return f"; save {own}.astype(int)" if len(shape) == 1 and names.dtype.kind in "fb" else ""
+
+
+def _find(folder: Path, name_of_one: str) -> dict[str, Path]:
     if is_there(folder / "X.npy"):
-        found = {folder.resolve().name: folder}
+        found = {name_of_one: folder}
     else:
         found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
     for name in found:
@@ -128,8 +138,10 @@ def _find(folder: Path) -> dict[str, Path]:
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
     if not found:
+        names = few_of(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise UserError(
-            f"{folder}: found no X.npy; expected X.npy and labels.npy, there or in one folder for each representation"
+            f"{folder}: found {names}, but no X.npy (a capital X); expected X.npy and labels.npy there, or in a folder "
+            "for each representation, say mfccs/, or either below train/, val/ and test/"
         )
     if wanted == "all":
         return found
