@@ -98,6 +98,11 @@ def hashing(blocks: Iterable[np.ndarray], into: "_Hash") -> Iterator[np.ndarray]
         yield block
 
 
+def sound_hash(whole: "_Hash") -> str:
+    """Return the hash of a sound as tables have it."""
+    return whole.hexdigest()[:32]
+
+
 def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:
     """Average the channels of (n, channels) samples; return (n,) float32 in [-1, 1], and their mean energy."""
     full_scale, middle = SCALES.get(samples.dtype.name, (1, 0))

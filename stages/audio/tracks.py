@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from stages.audio.decode import hashing, read_blocks, why_unusable, windows
+from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
 from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, shape_of
 from stages.audio.silence import is_silent
@@ -83,7 +83,7 @@ def analyse(piece: Piece) -> list[str]:
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     """Add a track's samples to the raw files and return what is known of it."""
     before = {name: out.tell() for name, out in raw.items()}
-    clips, silent, samples, rate, sound_hash, problem = 0, 0, 0, 0, sha256(), ""
+    clips, silent, samples, rate, whole, problem = 0, 0, 0, 0, sha256(), ""
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal samples
@@ -94,7 +94,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     try:
         with open_sound(piece.folder / file) as sound:
             rate = sound.rate
-            blocks = counted(hashing(read_blocks(sound.pieces(), piece.sample_rate), sound_hash))
+            blocks = counted(hashing(read_blocks(sound.pieces(), piece.sample_rate), whole))
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 kept = ~is_silent(heard)
                 write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
@@ -110,8 +110,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    whole = sound_hash.hexdigest()[:32] if clips else ""
-    return Track(file, samples / piece.sample_rate, clips, silent, rate, whole, problem)
+    return Track(file, samples / piece.sample_rate, clips, silent, rate, sound_hash(whole) if clips else "", problem)
 
 
 class NotWrittenError(Exception):

@@ -6,7 +6,7 @@ DEMO = "data/demo"
 # What is said of the demo corpus, True, and of any other data set, False.
 NOT_FOR = {
     True: "Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first.",
-    False: "Recordings unlike those of the training set, before they have been judged on some.",
+    False: "Recordings unlike those of the training set, before it has been judged on some (genre judge FOLDER).",
 }
 LICENCE = {
     True: "Composed and rendered by this program: it holds no recording and no composition of anybody else.",
