@@ -25,7 +25,7 @@ from stages.common.writing import write_json
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
 NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
-MODELS = ("best", "ensemble")  # what data/model holds
+MODELS = ("best", "ensemble", "svm", "all")  # what data/model holds
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
 RATES = (1000, 768_000)  # Hz, of any sound
@@ -201,8 +201,17 @@ class Card(Record):
     front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]
     chosen: Choice  # the best snapshot
-    members: Annotated[list[Choice], Field(min_length=1)]  # it alone, or of an ensemble each run's best
+    members: list[Choice]  # it alone, or of an ensemble each run's best; none of a support vector machine alone
+    vectors: Annotated[int, Field(ge=0, le=10**9)]  # of the support vector machine; 0 without one
+    temperature: Annotated[float, Field(gt=0)]  # by which logits are divided
+    val_f1_macro: float  # of the model as a whole
     data: CardData
+
+    @model_validator(mode="after")
+    def _there_is_a_model(self) -> Self:
+        if not self.members and not self.vectors:
+            raise ValueError("members and vectors: expected a snapshot, support vectors, or both")
+        return self
 
 
 def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:

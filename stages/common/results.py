@@ -58,7 +58,7 @@ class Selection(Record):
     """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
 
     best: str
-    model: Literal[MODELS]  # what data/model holds: the snapshots chosen, or ensembles of their runs' best
+    model: Literal[MODELS]  # what data/model holds
     representations: dict[str, Choice]
 
 
@@ -104,11 +104,16 @@ class OverRuns(Record):
     best_epoch_std: float
 
 
-class Judged(Scored):
-    """How one of our models did on the test set."""
+class Calibration(Record):
+    """How well a model's probabilities fit the test set."""
 
     loss: float
     expected_calibration_error: float
+
+
+class Judged(Scored, Calibration):
+    """How one of our models did on the test set."""
+
     track: Tracks | None = None  # only where songs are known
 
 
@@ -121,6 +126,8 @@ class OfEnsemble(Judged):
 class Judgement(Judged):
     """How a chosen model did on the test set; metrics/evaluate.json has one a representation."""
 
+    temperature: float
+    uncalibrated: Calibration  # the same model without its temperature
     f1: dict[str, float]  # by class, as the two below
     precision: dict[str, float]
     recall: dict[str, float]

@@ -132,7 +132,7 @@ class Listener:
         with torch.inference_mode():
             for clips in windows(blocks, self.sample_rate, self.hop, self.keep_rest):
                 x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
-                heard.append(torch.softmax(self.model(x).double(), dim=1).numpy())
+                heard.append(torch.softmax(self.model(x).double() / self.card.temperature, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
             raise DecodeError(f"is shorter than {'half a' if self.keep_rest else 'a'} second")
@@ -166,7 +166,7 @@ def choose_card(representation: str | None) -> Path:
         raise UserError(f"--representation: found {representation}, expected one of {few_of(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end] or asked
-    return card_path(max(able, key=lambda card: card.chosen.val_f1_macro).representation)
+    return card_path(max(able, key=lambda card: card.val_f1_macro).representation)
 
 
 def check_front_end(card: Card, path: Path) -> None:

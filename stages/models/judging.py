@@ -45,9 +45,14 @@ class Answers(NamedTuple):
 
 def answer(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Return a model's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
-    network = model[0] if isinstance(model, Ensemble) else model  # its members go one after the other
     with torch.inference_mode():
-        return torch.cat([model(piece) for piece in x.split(samples_at_once(network, x))])
+        return torch.cat([model(piece) for piece in x.split(_at_once(model, x))])
+
+
+def _at_once(model: nn.Module, x: torch.Tensor) -> int:
+    if isinstance(model, Ensemble):  # its members go one after the other
+        return min(_at_once(member, x) for member in model)
+    return samples_at_once(model, x)
 
 
 def ranges_of(answers: Answers) -> dict[str, float | list[float]]:
@@ -82,13 +87,19 @@ def counted(answers: Answers, unit: str) -> dict[str, dict[str, int]]:
 
 def overall(answers: Answers, ranges: dict[str, float | list[float]]) -> dict[str, Any]:
     """Return what is reported of each of our models: loss, scores with intervals, calibration, whole songs' scores."""
-    probabilities, scored = answers.probabilities, scores_of(answers)
+    scored = scores_of(answers)
     return {
-        "loss": cross_entropy(answers.logits, answers.y).item(),
+        **calibration(answers),
         **{key: (scored | ranges)[key] for key in Scored.model_fields},
-        "expected_calibration_error": calibration_error(reliability(probabilities, answers.actual)),
         **({} if answers.songs is None else {"track": scores_by_song(answers)}),
     }
+
+
+def calibration(answers: Answers) -> dict[str, float]:
+    """Return how well a model's probabilities fit the samples, as Calibration has it."""
+    bins = reliability(answers.probabilities, answers.actual)
+    loss = cross_entropy(answers.logits, answers.y).item()
+    return {"loss": loss, "expected_calibration_error": calibration_error(bins)}
 
 
 def scores_by_song(answers: Answers) -> Tracks:

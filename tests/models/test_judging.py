@@ -6,9 +6,10 @@ import torch
 from reporting.judged import JUDGED
 from sklearn.metrics import f1_score
 
-from stages.models import network
+from stages.models import network as networks
 from stages.models.ensemble import Ensemble
-from stages.models.judging import Answers, answer, deviation, judge
+from stages.models.judging import Answers, answer, calibration, deviation, judge
+from stages.models.scoring import calibration_error, reliability
 
 CLASSES = ["a, b", 'quoted "c"', "d\ne"]
 
@@ -20,7 +21,7 @@ def answers():
     return Answers(CLASSES, y, np.repeat([4, 2, 9, 7], 3), None, logits)
 
 
-OTHERS = {key: getattr(JUDGED, key) for key in ("runs", "ensemble", "baselines")}
+OTHERS = {key: getattr(JUDGED, key) for key in ("runs", "ensemble", "baselines", "temperature", "uncalibrated")}
 RANGES = dict.fromkeys(("accuracy_low", "accuracy_high", "f1_macro_low", "f1_macro_high"), 0.5)
 
 
@@ -46,13 +47,18 @@ def test_songs_of_groups_are_judged_one_by_one():
     assert judged.rests_on == f"rests on 1 group of {CLASSES[0]}"
 
 
-@pytest.mark.parametrize("members", [0, 2])
-def test_samples_go_through_the_network_in_pieces(monkeypatch, members):
-    networks = [torch.nn.Sequential(torch.nn.Linear(3, 5)) for _ in range(members or 1)]
-    model, x, pieces = Ensemble(networks) if members else networks[0], torch.randn(17, 3), []
+def network(units=5):
+    return torch.nn.Sequential(torch.nn.Linear(3, units), torch.nn.Linear(units, 2))
+
+
+@pytest.mark.parametrize(
+    "model", [network(), Ensemble([network(), network(2)]), Ensemble([Ensemble([network(2)]), network()])]
+)
+def test_samples_go_through_the_widest_network_in_pieces(monkeypatch, model):
+    x, pieces = torch.randn(17, 3), []
     expected = model(x).detach()
     model.register_forward_hook(lambda _, given, answered: pieces.append(len(answered)))
-    monkeypatch.setattr(network, "AT_ONCE", 5 * 8)
+    monkeypatch.setattr(networks, "AT_ONCE", 5 * 8)
     torch.testing.assert_close(answer(model, x), expected)
     assert pieces == [8, 8, 1]
 
@@ -60,3 +66,11 @@ def test_samples_go_through_the_network_in_pieces(monkeypatch, members):
 def test_a_single_run_has_no_deviation():
     assert deviation([0.7]) == 0
     assert deviation([1.0, 3.0]) == pytest.approx(2**0.5)
+
+
+def test_calibration_is_of_the_very_answers():
+    given = answers()
+    found = calibration(given)
+    right = given.probabilities[np.arange(12), given.actual]
+    assert found["loss"] == pytest.approx(-np.log(right).mean())
+    assert found["expected_calibration_error"] == calibration_error(reliability(given.probabilities, given.actual))
