@@ -6,23 +6,29 @@ const PIECE = 16384; // samples
 const RAW = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }; // made for speech
 const REFUSALS = { NotAllowedError: "the browser does not allow it", NotFoundError: "found none" };
 
-let live = null; // what is being listened to: {entry, stop}
+let live = null; // what is being listened to: {entry, stop}, or nothing of it while the browser asks
 
 async function listenLive() {
+  const own = (live = {});
+  showBusy();
+  say("The browser asks whether this page may listen.");
   try {
-    if (live) return;
-    if (!navigator.mediaDevices) throw new Error("the browser gives one to pages opened from the disk or over https only");
-    live = {};
-    showBusy();
-    say("The browser asks whether this page may listen.");
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: RAW });
-    await listenTo(stream);
+    const stream = await openMicrophone();
+    if (live === own) await listenTo(stream);
+    else closeStream(stream); // it was stopped meanwhile
   } catch (error) {
     live = null;
     finish();
     say(`No microphone: ${REFUSALS[error.name] ?? error.message}.`);
   }
 }
+
+async function openMicrophone() {
+  if (navigator.mediaDevices) return navigator.mediaDevices.getUserMedia({ audio: RAW });
+  throw new Error("the browser gives one only to pages that are opened from the disk or over https");
+}
+
+const closeStream = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 async function listenTo(stream) {
   const context = new AudioContext();
@@ -40,6 +46,7 @@ async function listenTo(stream) {
     send({ channels: [samples] }, [samples.buffer]).then(() => hearLive(entry, sections));
   };
   live = { entry, stop };
+  fresh = [entry];
   stream.getAudioTracks()[0].onended = stop; // it was unplugged
   say("Listening to the microphone. Nothing is kept or sent.");
   showBusy();
@@ -48,7 +55,7 @@ async function listenTo(stream) {
   async function stop() {
     live = null;
     ears.onaudioprocess = null;
-    stream.getTracks().forEach((track) => track.stop());
+    closeStream(stream);
     context.close();
     await send({ end: true });
     giveWorker(ask);
@@ -68,11 +75,13 @@ function hearLive(entry, sections) {
   }
   fillRow(entry);
   sortRows();
-  if (!entry.heard || (live && shown !== entry && !fresh.includes(entry))) return;
-  at = heard(entry).length;
+  if (!entry.heard || (entry !== shown && entry !== fresh[0])) return;
   show(entry);
+  jump(heard(entry).length);
 }
 
 function stopLive() {
-  live?.stop?.();
+  if (live?.stop) return live.stop();
+  live = null;
+  finish();
 }

@@ -26,14 +26,19 @@ def program(names):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A browser without a window, or a skip that says why."""
-    path = program(BROWSERS)
+def chromium():
+    """The path of a browser, or a skip that says why."""
+    return program(BROWSERS)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """That browser without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--disable-gpu", "--disable-software-rasterizer"]
+            executable_path=chromium, args=["--disable-gpu", "--disable-software-rasterizer"]
         )
         yield browser
         browser.close()

@@ -103,7 +103,7 @@ def test_a_playlist_names_the_files_of_a_genre(two):
     named_in = {song["genre"]: [] for song in sorted(songs, key=lambda song: song["genre"])}
     for song in songs:
         named_in[song["genre"]].append(song["file"].replace("#", "./#") if song["file"][0] == "#" else song["file"])
-    assert "./#1, a song.wav" in sum(named_in.values(), [])
+    assert any("./#1, a song.wav" in names for names in named_in.values())
     buttons = [f"{genre} ({len(names)})" for genre, names in named_in.items()]
     assert two.locator("#playlists button").all_inner_texts() == buttons
     for button, (genre, names) in zip(buttons, named_in.items(), strict=True):
