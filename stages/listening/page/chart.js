@@ -3,12 +3,13 @@
 "use strict";
 
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]; // seconds between marks on the time axis
-const TICK_WIDTH = 80; // pixels between them, at least
+const TICK_WIDTHS = [50, 80]; // pixels between them, at least, by whether there are hours
+const COLUMN_WIDTH = 3; // pixels, at least: narrower ones are a blur
 const STRIPES = ["M-2 2l4-4M0 8l8-8M6 10l4-4", "M-2 6l4 4M0 0l8 8M6-2l4 4", "M0 4h8"]; // of classes beyond the colours
 
-// A song's windows as columns of a chart, no more than it has pixels: {from, to: seconds, numbers: of their windows}.
+// A song's windows as columns of a chart, as many as it has room for: {from, to: seconds, numbers: of their windows}.
 function columnsOf({ starts, length }, pixels) {
-  const n = Math.min(starts.length, Math.max(1, Math.floor(pixels)));
+  const n = Math.min(starts.length, Math.max(1, Math.floor(pixels / COLUMN_WIDTH)));
   return Array.from({ length: n }, (_, i) => {
     const [first, end] = [i, i + 1].map((at) => Math.floor((at * starts.length) / n));
     const numbers = Array.from({ length: end - first }, (_, k) => first + k);
@@ -70,8 +71,10 @@ function paintDisagreement(pen, { x, y, width, height }, columns, likeliest, len
 
 const edges = ({ from, to }, length, width) => [from, to].map((at) => Math.round((at / length) * width));
 
+const tickWidth = (length) => TICK_WIDTHS[Number(length > 3600)];
+
 // The marks of a time axis so many pixels wide, in seconds.
 function ticksOf(length, width) {
-  const step = TICKS.find((each) => (length / each) * TICK_WIDTH <= width) ?? TICKS.at(-1);
+  const step = TICKS.find((each) => (length / each) * tickWidth(length) <= width) ?? TICKS.at(-1);
   return Array.from({ length: Math.floor(length / step) + 1 }, (_, i) => i * step);
 }

@@ -10,7 +10,6 @@ async function pictureOf(entry) {
   const pen = canvas.getContext("2d");
   pen.fillStyle = "#fff";
   pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.fillStyle = "#000";
   write(pen, entry.name, MARGIN_X, 50, "bold 28px");
   write(pen, $("#verdict").textContent, MARGIN_X, 88, "20px");
   writeLegend(pen, 122);
@@ -20,7 +19,7 @@ async function pictureOf(entry) {
 }
 
 function write(pen, text, x, y, font) {
-  Object.assign(pen, { font: `${font} ${FONT}`, fillStyle: "#000" });
+  Object.assign(pen, { font: `${font} ${FONT}`, fillStyle: "#000", textAlign: "left" });
   pen.fillText(text, x, y, WIDTH - MARGIN_X - x);
 }
 
@@ -60,8 +59,10 @@ function paintCharts(pen, y) {
 function writeAxis(pen, y) {
   const width = WIDTH - 2 * MARGIN_X;
   const { length } = drawn.known[0];
+  Object.assign(pen, { font: `16px ${FONT}`, fillStyle: "#000" });
   for (const second of ticksOf(length, width)) {
-    write(pen, clock(second), MARGIN_X + (second / length) * width - (second ? 14 : 0), y, "16px");
+    pen.textAlign = second === 0 ? "left" : second / length > 1 - tickWidth(length) / 2 / width ? "right" : "center";
+    pen.fillText(clock(second), MARGIN_X + (second / length) * width, y);
   }
 }
 

@@ -109,7 +109,7 @@ function drawAxis(length, width) {
   $("#axis").replaceChildren(...ticksOf(length, width).map((second) => {
     const mark = element("span", { textContent: clock(second) });
     mark.style.left = `${(second / length) * 100}%`;
-    mark.classList.toggle("last", second / length > 1 - TICK_WIDTH / 2 / width);
+    mark.classList.toggle("last", second / length > 1 - tickWidth(length) / 2 / width);
     return mark;
   }));
 }

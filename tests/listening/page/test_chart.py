@@ -148,19 +148,19 @@ LONG = """(pixels) => {
 }"""
 
 
-def test_of_a_long_song_a_pixel_shows_the_mean_of_its_seconds_and_silence_is_blank(two):
-    """Half a second of each of two classes in turn, then silence; a chart of 100 pixels."""
-    rows = two.evaluate(LONG, 100)
-    sound = [pixel(COLOURS[1])] * 50
-    assert rows == [sound + ["255,255,255,255"] * 50] * 5 + [[pixel(COLOURS[0])] * 50 + ["255,255,255,255"] * 50] * 5
+def test_of_a_long_song_a_column_shows_the_mean_of_its_seconds_and_silence_is_blank(two):
+    """Half a second of each of two classes in turn, then silence; a chart of 300 pixels."""
+    rows = two.evaluate(LONG, 300)
+    sound = [pixel(COLOURS[1])] * 150
+    assert rows == [sound + ["255,255,255,255"] * 150] * 5 + [[pixel(COLOURS[0])] * 150 + ["255,255,255,255"] * 150] * 5
 
 
-def test_of_a_long_song_it_says_what_a_pixel_shows(two):
+def test_of_a_long_song_it_says_what_a_column_shows(two):
     said = two.evaluate("""() => {
       const starts = Array.from({length: 7200}, (_, i) => i);
       const rows = starts.map((i) => (i < 3600 ? [0.25, 0.75, 0] : null));
       const known = {starts, length: 7200};
-      drawn = {known: [known, known], rows: [rows, rows], columns: [columnsOf(known, 720), columnsOf(known, 720)]};
+      drawn = {known: [known, known], rows: [rows, rows], columns: [columnsOf(known, 2160), columnsOf(known, 2160)]};
       return [0.25, 0.75, 1].map((share) => { pointed = share; return wordsOf(0); });
     }""")
     assert said == ["30:00 to 30:10 classical 75 %", "1:30:00 to 1:30:10 silent", "1:59:50 to 2:00:00 silent"]
