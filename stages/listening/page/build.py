@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from stages.audio.sounds import sound_suffixes
 from stages.common.drawing import COLOURS
 from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path
 from stages.common.fingerprints import read_cards
@@ -24,6 +25,10 @@ from stages.listening.page import model, words
 from stages.models.snapshots import load_chosen
 
 HERE = Path(__file__).parent
+SCRIPTS = (  # a name stands in front of its uses
+    *("elements.js", "verdict.js", "containers.js", "decode.js", "workers.js", "songs.js", "microphone.js"),
+    *("files.js", "table.js", "chart.js", "song.js", "saving.js", "picture.js", "page.js"),
+)
 
 
 def write_page() -> None:
@@ -64,11 +69,12 @@ def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:
         models: what `describe` returns of each; the first is the one that listens unless another is chosen.
         fingerprint: of all of them.
     """
-    script = "".join(map(read, ("containers.js", "decode.js", "workers.js", "page.js")))
+    script = "".join(map(read, SCRIPTS))
     style = read("style.css")
     policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src blob:; worker-src blob:"
     policy += f"; script-src {hashed(script)}; style-src {hashed(style)}"
-    data = json.dumps({"models": models, "colours": COLOURS}, allow_nan=False).replace("<", "\\u003c")  # no </script>
+    held = {"models": models, "colours": COLOURS, "suffixes": sorted(sound_suffixes())}
+    data = json.dumps(held, allow_nan=False).replace("<", "\\u003c")  # no </script>
     parts = {"policy": policy, "fingerprint": fingerprint, "style": style, "script": script}
     parts |= {"data": data, "listener": read("listen.js") + read("timbre.js")}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("page.html"))

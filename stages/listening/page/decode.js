@@ -103,9 +103,3 @@ async function measurePositive(bits) {
   const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(file.buffer);
   return 0.5 / sound.getChannelData(0)[0];
 }
-
-function clock(seconds) { // 3:07, 1:03:07
-  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
-  const two = (number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
-}

@@ -1,16 +1,15 @@
 // From samples to probabilities: the page's worker. Resampling, windows, front end, network; no sound leaves it.
 //
-// The page sends {models} once, then for each song its {rate} and what its {positive} samples are to be multiplied by,
-// pieces of it as {channels}, and {end: true}, which is answered by what was {heard}. Several workers share a song so:
-// each gets sections, which end with {part: true}; one gets what all heard, {parts}. All else is answered by {},
-// whatever goes wrong by {error}. JavaScript's numbers are of 64 bits, as in the ONNX files: a silent frame is silent to
-// the last bit.
+// The page sends {models} once, then for each song, or section of one, its {rate}, what its {positive} samples are to be
+// multiplied by, the {hop} from one window to the next, the second of the song that it may {begin} at, and those {from}
+// which and {to} which windows are its own; then pieces of it as {channels}, and {end: true}. Each of these is answered
+// by what has been {heard} since the last one, all else by {}, whatever goes wrong by {error}. JavaScript's numbers are
+// of 64 bits, as in the ONNX files: a silent frame is silent to the last bit.
 "use strict";
 
 const LOUDEST = 1e6; // full scale is 1: as stages/audio/decode.py has it
 const GATE = 1e-7, MARGIN = 50; // of a silent second: as stages/audio/silence.py has them
 const AT_ONCE = 2 ** 16; // samples, which the processor's cache holds
-const LEAST = 1e-30; // of a probability, before its logarithm: as stages/models/scoring.py has it
 
 function decodeBase64(text, kind) {
   const letters = atob(text);
@@ -247,23 +246,24 @@ function join(pieces) {
   return result;
 }
 
-// Windows of a second, one after the other. The rest is one too if it lasts half a second; zeros fill it up.
-function makeWindows(rate, hear) {
-  let [clip, filled] = [new Float32Array(rate), 0];
+// Windows of a second, each `hop` samples after the last, by where they start in the song; the sound comes in from
+// sample `at` of it on. The rest is one too if it lasts half a second and was not heard in the one before; zeros fill it
+// up.
+function makeWindows(rate, hop, at, hear) {
+  let [kept, start] = [new Float32Array(0), Math.ceil(at / hop) * hop]; // what has come, and where the next one starts
+
   return {
     push(samples) {
-      for (let at = 0; at < samples.length; ) {
-        const n = Math.min(rate - filled, samples.length - at);
-        clip.set(samples.subarray(at, at + n), filled);
-        [filled, at] = [filled + n, at + n];
-        if (filled === rate) {
-          hear(clip);
-          filled = 0;
-        }
-      }
+      kept = join([kept, samples]);
+      for (; start + rate <= at + kept.length; start += hop) hear(kept.slice(start - at, start - at + rate), start);
+      const done = Math.min(start - at, kept.length);
+      [kept, at] = [kept.slice(done), at + done];
     },
     end() {
-      if (filled >= Math.floor(rate / 2)) hear(clip.fill(0, filled));
+      const rest = kept.subarray(start - at);
+      const before = start > 0 ? rate - hop : 0; // of it in the window before
+      if (rest.length < Math.floor(rate / 2) || rest.length <= before) return;
+      hear(join([rest, new Float32Array(rate - rest.length)]), start);
     },
   };
 }
@@ -458,12 +458,6 @@ function softmax(logits) {
   return weights.map((weight) => weight / sum);
 }
 
-// A song's probabilities: the mean of its seconds' log-probabilities, made to add up to 1 again.
-function verdict(seconds) {
-  const mean = (i) => seconds.reduce((sum, row) => sum + Math.log(Math.max(row[i], LEAST)), 0) / seconds.length;
-  return softmax(seconds[0].map((_, i) => mean(i)));
-}
-
 // Whether a second's mean square without its edges, where a resampler rings, is below GATE.
 function isSilent(clip) {
   const edge = Math.floor(clip.length / MARGIN);
@@ -480,37 +474,38 @@ function makeModel(model) {
   };
 }
 
-// A song, or a section of one: pieces in, for each model the probabilities of every second out, and which seconds are
-// silent. With `lead` the first second is another section's; those after `seconds` are.
-function makeSong(models, { rate, positive, lead = false, seconds = Infinity }) {
-  const heard = models.map(() => ({ seconds: [], silent: [] }));
+// A song, or a section of one: pieces in; out come, for each model, what it heard since the last piece: the {starts} of
+// windows, in seconds, and the probabilities of each, a row, or null if it is silent.
+function makeSong(models, { rate, positive, hop, begin = 0, from = 0, to = Infinity }) {
+  let heard = null;
   const rates = [...new Set(models.map((model) => model.rate))];
-  const ways = rates.map((to) => {
-    let number = lead ? -1 : 0;
-    const windows = makeWindows(to, (clip) => {
-      if (number >= 0 && number < seconds) listen(clip, to);
-      number++;
+  const ways = rates.map((own) => {
+    const windows = makeWindows(own, Math.round(hop * own), begin * own, (clip, start) => {
+      if (start >= from * own && start < to * own) listen(clip, start / own, own);
     });
-    return { resampler: makeResampler(rate, to), windows };
+    return { resampler: makeResampler(rate, own), windows };
   });
 
-  function listen(clip, rate) {
+  function listen(clip, start, rate) {
     const silent = isSilent(clip);
     models.forEach((model, i) => {
       if (model.rate !== rate) return;
-      heard[i].seconds.push(model.hear(clip));
-      heard[i].silent.push(silent);
+      heard[i].starts.push(start);
+      heard[i].rows.push(silent ? null : model.hear(clip));
     });
   }
 
   return {
     push(channels) {
+      heard = models.map(() => ({ starts: [], rows: [] }));
       for (let at = 0; at < channels[0].length; at += AT_ONCE) {
         const mono = average(channels.map((channel) => channel.subarray(at, at + AT_ONCE)), positive);
         for (const { resampler, windows } of ways) windows.push(resampler.push(mono));
       }
+      return heard;
     },
     end() {
+      heard = models.map(() => ({ starts: [], rows: [] }));
       for (const { resampler, windows } of ways) {
         windows.push(resampler.end());
         windows.end();
@@ -518,17 +513,6 @@ function makeSong(models, { rate, positive, lead = false, seconds = Infinity }) 
       return heard;
     },
   };
-}
-
-// What each model heard in a song, from what it heard in its sections, and of the whole: silent seconds have no vote.
-function conclude(sections) {
-  return models.map((_, i) => {
-    const [seconds, silent] = ["seconds", "silent"].map((key) => sections.flatMap((section) => section[i][key]));
-    if (!seconds.length) throw new Error("is shorter than half a second");
-    const voters = seconds.filter((_, i) => !silent[i]);
-    if (!voters.length) throw new Error("is silent throughout");
-    return { seconds, silent, whole: verdict(voters) };
-  });
 }
 
 function average(channels, positive) {
@@ -549,9 +533,8 @@ onmessage = ({ data }) => {
   try {
     if (data.models) models = data.models.map(makeModel);
     if (data.rate) song = makeSong(models, data);
-    if (data.channels) song.push(data.channels);
-    const sections = data.parts ?? (data.part || data.end ? [song.end()] : null);
-    postMessage(sections ? { heard: data.part ? sections[0] : conclude(sections) } : {});
+    if (data.channels) postMessage({ heard: song.push(data.channels) });
+    else postMessage(data.end ? { heard: song.end() } : {});
   } catch (error) {
     postMessage({ error: error.message });
   }

@@ -2,7 +2,8 @@
 "use strict";
 
 const MOST_WORKERS = 8;
-const SECTION = 30; // seconds that a worker gets at once, and one more on either side, which resampling looks into
+const SECTION = 30; // seconds in which a worker's windows start; it gets one more before and two behind, for their ends
+const [BEFORE, BEHIND] = [1, 2]; // and for what resampling looks into
 const SHORT_SECONDS = 0.2; // by which the length that a file claims may differ from what is there
 
 const idle = []; // a function `ask` of each worker that has nothing to do
@@ -36,22 +37,22 @@ async function startWorker() {
   return ask;
 }
 
-// Returns what each model heard in a file, {heard}, and what is missing, {cutShort}, if anything is.
-async function hear(file, url, showProgress) {
-  const song = await decode(file, url);
+// Returns what each model heard in a song's file, {heard}, in windows that start every `hop` seconds, and what is
+// missing, {cutShort}, if anything is.
+async function hear(entry, hop, signal, showProgress) {
+  const song = await decode(entry.file, entry.url);
   const { rate, positive, claimed, sounds } = song;
   const parts = [];
   let taken = 0;
   for await (const { channels, done, samples, ...section } of cut(sounds, rate)) {
     const ask = await takeWorker();
+    if (signal.aborted) return giveWorker(ask);
     taken += samples;
-    parts.push(hearSection(ask, { rate, positive, ...section }, channels));
+    parts.push(hearSection(ask, { rate, positive, hop, ...section }, channels));
     parts.at(-1).catch(() => {}); // that is seen below
-    showProgress(done);
+    showProgress(entry, done);
   }
-  const message = { parts: await Promise.all(parts) };
-  const ask = await takeWorker();
-  const heard = await ask(message).finally(() => giveWorker(ask));
+  const heard = conclude((await Promise.all(parts)).flat());
   const [there, missing] = [clock(taken / rate), (claimed - taken) / rate];
   const why = song.damaged
     ? `is damaged: ${missing.toFixed(1)} s lost`
@@ -62,30 +63,30 @@ async function hear(file, url, showProgress) {
 async function hearSection(ask, section, channels) {
   try {
     await ask(section);
-    await ask({ channels }, channels.map((channel) => channel.buffer));
-    return await ask({ part: true });
+    return [await ask({ channels }, channels.map((channel) => channel.buffer)), await ask({ end: true })];
   } finally {
     giveWorker(ask);
   }
 }
 
-// Cut sounds; yield sections' {channels}, whether the first second is another section's, {lead}, and how many {seconds}
-// are the section's own, then how many {samples} of the song these are, and the share of it that is {done}.
+// Cut sounds; yield sections' {channels}, the second of the song that these {begin} at, and those {from} which and {to}
+// which windows are the section's own, then how many {samples} that are, and the share of the song that is {done}.
 async function* cut(sounds, rate) {
   let kept = []; // of the sounds that came what is still needed, each with where it starts in the song
   let [came, first] = [0, 0]; // samples, and the second that the next section starts with
   for await (const sound of sounds) {
     kept.push({ ...sound, start: came });
     came += sound.to - sound.from;
-    for (; came >= (first + SECTION + 1) * rate; first += SECTION) {
-      yield section(SECTION, (first + SECTION + 1) * rate, SECTION * rate);
+    for (; came >= (first + SECTION + BEHIND) * rate; first += SECTION) {
+      yield section(first + SECTION, (first + SECTION + BEHIND) * rate, SECTION * rate);
     }
-    kept = kept.filter(({ start, from, to }) => start + to - from > (first - 1) * rate);
+    kept = kept.filter(({ start, from, to }) => start + to - from > (first - BEFORE) * rate);
   }
-  if (came) yield section(SECTION + 1, came, came - first * rate);
+  if (came) yield section(Infinity, came, came - first * rate);
 
-  function section(seconds, end, samples) {
-    const begin = Math.max(0, first - 1) * rate;
+  function section(to, end, samples) {
+    const second = Math.max(0, first - BEFORE);
+    const begin = second * rate;
     const channels = Array.from({ length: kept[0].sound.numberOfChannels }, (_, i) => {
       const channel = new Float32Array(end - begin);
       for (const { sound, from, to, start } of kept) {
@@ -97,6 +98,6 @@ async function* cut(sounds, rate) {
       }
       return channel;
     });
-    return { channels, lead: first > 0, seconds, samples, done: kept.at(-1).done };
+    return { channels, begin: second, from: first, to, samples, done: kept.at(-1).done };
   }
 }

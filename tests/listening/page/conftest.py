@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from listening.page.marionette import Firefox
-from listening.page.songs import REPRESENTATIONS
+from listening.page.songs import REPRESENTATIONS, music, write
 from small_models import judge, make_model
 
 import stages.listening.page.build as page
@@ -26,14 +26,19 @@ def program(names):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A browser without a window, or a skip that says why."""
-    path = program(BROWSERS)
+def chromium():
+    """The path of a browser, or a skip that says why."""
+    return program(BROWSERS)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """That browser without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--disable-gpu", "--disable-software-rasterizer"]
+            executable_path=chromium, args=["--disable-gpu", "--disable-software-rasterizer"]
         )
         yield browser
         browser.close()
@@ -80,6 +85,14 @@ def hear(tab):
     return hear
 
 
+@pytest.fixture
+def two(hear, tab):
+    """The page, having heard two songs of different genres."""
+    hear(write("a.flac", music("rock", 44100, 3), 44100), write("b.wav", music("rock", 44100, 5, 1), 44100))
+    tab.evaluate("new Promise((go) => $('#player').readyState ? go() : ($('#player').onloadedmetadata = go))")
+    return tab
+
+
 @pytest.fixture(scope="module")
 def firefox(tmp_path_factory):
     """Another browser, or a skip that says why."""
@@ -115,9 +128,9 @@ def place(tmp_path_factory):
 def ask_predict():
     """A function that returns what predict writes of songs, as a model of a representation hears them."""
 
-    def ask_predict(paths, representation):
-        options = ["--representation", representation, "--json", "out.json", "--csv", "out.csv"]
-        cli.run(["predict", *map(str, paths), *options])
+    def ask_predict(paths, representation, *options):
+        written = ["--json", "out.json", "--csv", "out.csv", "--seconds-csv", "seconds.csv"]
+        cli.run(["predict", *map(str, paths), "--representation", representation, *written, *options])
         return read_json(Path("out.json"))
 
     return ask_predict

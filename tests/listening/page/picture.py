@@ -1,4 +1,7 @@
-"""Make docs/page.png, the README's picture of the page: `python tests/page/picture.py`, after `make repro page`."""
+"""Make docs/page.png, the README's picture of the page, after `make repro page`.
+
+python tests/listening/page/picture.py
+"""
 
 import shutil
 import sys
@@ -28,7 +31,7 @@ def main() -> None:
         song = Path(folder, "Eight pieces in a row.flac")
         soundfile.write(song, np.concatenate([sound for sound, _ in sounds]), sounds[0][1])
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("google-chrome"))
-        tab = browser.new_page(viewport={"width": 880, "height": 600}, color_scheme="light")
+        tab = browser.new_page(viewport={"width": 880, "height": 1000}, color_scheme="light")
         tab.goto((ROOT / PAGE).as_uri())
         tab.set_input_files("#files", song)
         tab.wait_for_selector("main[aria-busy=false]")

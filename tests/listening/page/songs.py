@@ -35,6 +35,16 @@ def probabilities(song):
     return np.array([list((second["probabilities"] or silent).values()) for second in song["seconds"]])
 
 
+def wait(tab, condition):
+    """Wait until it holds; Playwright's own way is forbidden by the page."""
+    tab.evaluate(f"(async () => {{ while (!({condition})) await new Promise((go) => setTimeout(go, 20)); }})()")
+
+
+def named(tab, name):
+    """Return the button that shows a song."""
+    return tab.get_by_role("button", name=name, exact=True)
+
+
 def all_songs():
     """Write songs in every form; return their names."""
     names = []

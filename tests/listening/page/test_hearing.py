@@ -14,6 +14,7 @@ from listening.page.songs import (
     bad_files,
     moved,
     music,
+    named,
     ogg_pages,
     probabilities,
     stereo,
@@ -117,7 +118,7 @@ def test_a_file_that_breaks_off_says_so(tab, hear):
     said = tab.evaluate("entries.map((entry) => entry.cutShort)")
     assert said == [""] * 3 + ["breaks off after 0:03 of 0:06"] * 3
     assert {len(song["seconds"]) for song in songs[3:]} == {3}
-    tab.get_by_role("button", name=cut[0]).click()
+    named(tab, cut[0]).click()
     assert tab.inner_text("#verdict").endswith("; but the file breaks off after 0:03 of 0:06")
 
 
@@ -138,7 +139,7 @@ def test_silent_seconds_have_no_vote(tab, hear):
     levels = [-20, -69.9, -70.1, -200, -20]
     sound = np.concatenate([10 ** (level / 20) * second for level in levels] + [music("pop", 8000, 2)])
     (song,) = hear(write("some silence.wav", sound, 8000, subtype="FLOAT"))
-    assert tab.evaluate("entries[0].heard.map(({ silent }) => silent)") == 2 * [
+    assert tab.evaluate("entries[0].heard.map(({ rows }) => rows.map((row) => !row))") == 2 * [
         [False, False, True, True] + 3 * [False]
     ]
     voters = np.delete(probabilities(song), [2, 3], axis=0)

@@ -1,28 +1,14 @@
 """The page in a browser can be used by hand, by keyboard and by eye."""
 
-import csv
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from listening.page.songs import REPRESENTATIONS, bad_files, music, probabilities, write
-from small_models import CLASSES
-
-from stages.reporting.pictures import COLOURS
+from listening.page.songs import REPRESENTATIONS, bad_files, music, named, wait, write
 
 
 @pytest.fixture(autouse=True)
 def here(place, monkeypatch):
     monkeypatch.chdir(place)
-
-
-@pytest.fixture
-def two(hear, tab):
-    """The page, having heard two songs of different genres."""
-    hear(write("a.flac", music("rock", 44100, 3), 44100), write("b.wav", music("rock", 44100, 5, 1), 44100))
-    tab.evaluate("new Promise((go) => $('#player').readyState ? go() : ($('#player').onloadedmetadata = go))")
-    return tab
 
 
 def names_in_order(tab):
@@ -41,28 +27,9 @@ def test_the_table_is_sorted_by_a_click(two):
     assert names_in_order(two) == ["a.flac", "b.wav"]
 
 
-def test_a_click_in_the_chart_and_the_keys_move_the_player(two):
-    def at():
-        return two.evaluate("$('#player').currentTime")
-
-    chart = two.get_by_role("slider", name="Position in the song")
-    width = chart.bounding_box()["width"]
-    chart.click(position={"x": width / 2, "y": 20})
-    assert at() == pytest.approx(1.5, abs=0.02)
-    assert two.evaluate("parseFloat($('#cursor').style.left)") == pytest.approx(50, abs=1)
-    chart.press("ArrowRight")
-    assert at() == pytest.approx(2.5, abs=0.02)
-    second = two.evaluate("songs[0].seconds[2].probabilities")
-    likely = max(second, key=second.get)
-    assert chart.get_attribute("aria-valuetext").startswith(f"0:02: {likely} ")
-    for key, seconds in {"ArrowLeft": 1.5, "Home": 0, "End": 3, "PageDown": 0}.items():
-        chart.press(key)
-        assert at() == pytest.approx(seconds, abs=0.1)
-
-
 def test_a_song_is_chosen_by_its_name(two):
     assert two.inner_text("#title") == "a.flac"
-    other = two.get_by_role("button", name="b.wav")
+    other = named(two, "b.wav")
     other.press("Enter")
     assert two.inner_text("#title") == "b.wav"
     assert other.get_attribute("aria-pressed") == "true"
@@ -70,57 +37,6 @@ def test_a_song_is_chosen_by_its_name(two):
     assert two.inner_text("#verdict").startswith(
         f"{song['genre']}, {song['probabilities'][song['genre']]:.0%}".replace("%", " %")
     )
-
-
-def test_what_is_shown_of_a_song_is_what_was_heard_in_it(two):
-    song = two.evaluate("songs[1]")
-    two.get_by_role("button", name="b.wav").click()
-    whole, seconds, genre = song["probabilities"], probabilities(song), song["genre"]
-    percent = {name: "> 99 %" if 0.995 < p < 1 else f"{int(p * 100 + 0.5)} %" for name, p in whole.items()}
-    n = len(seconds)
-    assert n == 5
-    cells = two.locator("tbody tr").nth(1).locator("td").all_inner_texts()
-    assert cells == [genre, percent[genre], "0:05"]
-    mostly = (seconds.argmax(axis=1) == CLASSES.index(genre)).sum()
-    assert two.inner_text("#verdict") == f"{genre}, {percent[genre]} sure; most likely in {mostly} of 5 seconds"
-    legend = two.evaluate("""[...$("#legend").children].map((item) =>
-      [getComputedStyle(item.querySelector(".swatch")).backgroundColor, item.innerText.trim()])""")
-    areas = two.evaluate("""[...$("#areas").children].map((area) =>
-      [getComputedStyle(area).fill, area.getAttribute("d")])""")
-    colours = [f"rgb({', '.join(str(int(each[i : i + 2], 16)) for i in (1, 3, 5))})" for each in COLOURS]
-    # Stacked from the bottom, at 1, up to 0: the lower edge of each class from left to right, its upper one back.
-    edges = 1 - np.pad(np.cumsum(seconds, axis=1), ((0, 0), (1, 0)))
-    for number, (name, shown, area) in enumerate(zip(CLASSES, legend, areas, strict=True)):
-        assert shown == [colours[number], f"{name} {percent[name]}"]
-        assert area[0] == colours[number]
-        corners = [(start + side, edges[start, number]) for start in range(n) for side in (0, 1)]
-        corners += [(start + side, edges[start, number + 1]) for start in range(n)[::-1] for side in (1, 0)]
-        found = [float(each) for each in area[1].strip("MZ").split()]
-        assert found == pytest.approx(np.ravel(corners).tolist(), abs=1e-9)
-    axis = two.evaluate("[...$('#axis').children].map((mark) => [mark.textContent, parseFloat(mark.style.left)])")
-    assert axis == [[f"0:0{second}", pytest.approx(20 * second)] for second in range(6)]
-
-
-def test_downloads_hold_what_predict_writes(two, ask_predict):
-    files = {}
-    for kind in ("CSV", "JSON"):
-        with two.expect_download() as download:
-            two.get_by_role("button", name=f"Download as {kind}").click()
-        files[kind] = download.value.path().read_text()
-    songs = json.loads(files["JSON"])
-    assert songs == two.evaluate("songs")
-    assert songs[0].keys() == ask_predict(["a.flac"], "melgrams")[0].keys()
-    assert files["CSV"].splitlines()[0] == Path("out.csv").read_text().splitlines()[0]
-    _, *rows = csv.reader(files["CSV"].splitlines())
-    for row, song in zip(rows, songs, strict=True):
-        assert row[:2] == [song["file"], song["genre"]]
-        assert [float(cell) for cell in row[3:]] == [song["silent"], *song["probabilities"].values()]
-        assert float(row[2]) == max(song["probabilities"].values())
-
-
-def wait(tab, condition):
-    """Wait until it holds; Playwright's own way is forbidden by the page."""
-    tab.evaluate(f"(async () => {{ while (!({condition})) await new Promise((go) => setTimeout(go, 20)); }})()")
 
 
 def test_songs_and_folders_may_be_dropped_on_a_page_opened_by_double_click(two):
@@ -151,43 +67,6 @@ def test_what_cannot_be_read_of_a_drop_is_said(two):
     wait(two, "$('#status').innerText.includes('it is gone')")
 
 
-def test_of_a_long_song_a_pixel_shows_the_mean_of_its_seconds_and_silence_is_blank(two):
-    """Half a second of each of two classes in turn, then silence; a chart of 100 pixels."""
-    heights = two.evaluate("""() => {
-      $("#areas").style.width = "100px";
-      const seconds = Array.from({length: 1000}, (_, i) => (i < 500 ? [i % 2, 1 - (i % 2)] : null));
-      drawAreas(seconds, 2);
-      const corners = [...$("#areas").children].map((area) => area.getAttribute("d").match(/[\\d.]+/g).map(Number));
-      $("#areas").style.width = "";
-      return [$("#areas").getAttribute("viewBox"), ...corners];
-    }""")
-    box, first, second = heights
-    assert box == "0 0 100 1"
-    tops = {"first": first[400:], "second": second[400:]}
-    for name, expected in {"first": 0.5, "second": 0}.items():
-        drawn = tops[name][1::2][::-1]
-        assert drawn[:100] == pytest.approx([expected] * 100)
-        assert drawn[100:] == [1] * 100
-
-
-def test_classes_that_look_like_numbers_and_names_that_look_like_formulas(two):
-    """JavaScript sorts such keys; a spreadsheet would run such names."""
-    text = two.evaluate("""() => {
-      const before = models[model].classes;
-      models[model].classes = ["blues", "10", "2"];
-      entries[0].name = "=1+1.flac";
-      const text = asCsv();
-      models[model].classes = before;
-      entries[0].name = "a.flac";
-      return text;
-    }""")
-    head, row, _ = csv.reader(text.splitlines())
-    assert head == ["file", "genre", "probability", "silent", "blues", "10", "2"]
-    whole = two.evaluate("heard(entries[0]).whole")
-    assert row[0] == "'=1+1.flac"
-    assert [float(cell) for cell in row[4:]] == whole[:3]
-
-
 def test_a_folder_is_searched_for_sound(two):
     folder = Path("folder")
     (folder / "b").mkdir(parents=True, exist_ok=True)
@@ -216,3 +95,86 @@ def test_nothing_is_wider_than_the_screen(tab, hear, width):
     tab.set_viewport_size({"width": width, "height": 800})
     hear(write(f"{'long' * 40}.wav", music("rock", 8000), 8000), *list(bad_files())[:3])
     assert tab.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_newest_song_is_heard_first_and_shown_at_once(two):
+    """Two are heard at a time; those that have begun go on."""
+    assert two.inner_text("#title") == "a.flac"
+    two.evaluate("""() => {
+      const hearIt = hear;
+      window.begun = [];
+      hear = (entry, ...rest) => (begun.push(entry.name), hearIt(entry, ...rest));
+      const copy = (name) => new File([entries[1].file], name);
+      addSongs(["c", "d", "e", "f"].map(copy));
+      addSongs(["g", "h"].map(copy));
+    }""")
+    two.wait_for_selector("main[aria-busy=false]")
+    assert two.evaluate("window.begun") == ["c", "d", "g", "h", "e", "f"]
+    assert two.inner_text("#title") == "g"
+
+
+def test_whoever_has_chosen_a_song_keeps_it(two):
+    two.evaluate("(addSongs([new File([entries[0].file], 'c.flac')]), entries[1].row.querySelector('button').click())")
+    two.wait_for_selector("main[aria-busy=false]")
+    assert two.inner_text("#title") == "b.wav"
+
+
+def test_the_keyboard_goes_to_the_song_and_back(two):
+    named(two, "b.wav").press("Enter")
+    focused = "[document.activeElement.id, document.activeElement.textContent]"
+    assert two.evaluate(focused) == ["title", "b.wav"]
+    two.keyboard.press("Tab")
+    assert two.evaluate(focused)[0] == "chart"
+    two.keyboard.press("Escape")
+    assert two.evaluate(focused) == ["", "b.wav"]
+
+
+def test_a_song_is_removed_by_its_cross_and_by_delete(two):
+    two.set_input_files("#files", write("c.wav", music("pop", 8000, 2), 8000))
+    two.wait_for_selector("main[aria-busy=false]")
+    two.get_by_role("button", name="Remove b.wav").click()
+    assert names_in_order(two) == ["a.flac", "c.wav"]
+    assert two.evaluate("document.activeElement.ariaLabel") == "Remove c.wav"
+    named(two, "c.wav").press("Delete")
+    assert names_in_order(two) == ["a.flac"]
+    assert two.inner_text("#title") == "a.flac"
+    two.get_by_role("button", name="Remove a.flac").click()
+    assert two.locator("#song").is_hidden() and two.locator("#list").is_hidden()
+    assert two.evaluate("[songs, document.activeElement.id]") == [[], "files"]
+    two.set_input_files("#files", "a.flac")
+    two.wait_for_selector("main[aria-busy=false]")
+    assert two.inner_text("#title") == "a.flac"
+
+
+def test_all_songs_are_removed(two):
+    two.get_by_role("button", name="Remove all").click()
+    assert two.evaluate("songs") == []
+    assert two.locator("#song").is_hidden() and two.locator("#list").is_hidden()
+
+
+def test_hearing_is_stopped_and_what_was_heard_stays(two):
+    """A song that nobody will ever have decoded is stopped too."""
+    two.evaluate("() => { window.before = decode; decode = () => new Promise(() => {}); }")
+    two.set_input_files("#files", [write(f"{name}.wav", music("pop", 8000, 2), 8000) for name in "cde"])
+    assert two.locator("main").get_attribute("aria-busy") == "true"
+    two.get_by_role("button", name="Stop").click()
+    two.wait_for_selector("main[aria-busy=false]")
+    assert names_in_order(two) == ["a.flac", "b.wav"]
+    assert two.inner_text("#status") == "Stopped: 3 songs not heard. Heard 2 songs."
+    assert two.locator("#busy").is_hidden()
+    two.evaluate("() => { decode = window.before; }")
+    two.set_input_files("#files", "c.wav")
+    two.wait_for_selector("main[aria-busy=false]")
+    assert two.inner_text("#title") == "c.wav"
+
+
+def test_a_folder_is_taken_as_predict_takes_it(two):
+    """A format that no browser reads gets a line; hidden files do not count; all others are counted."""
+    folder = Path("mixed")
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
+    for name in ("a.aiff", "b.mp4", "c.webm", "cover.jpg", ".d.wav", ".git/e.wav"):
+        (folder / name).write_bytes(b"no song")
+    two.set_input_files("#folder", folder)
+    two.wait_for_selector("main[aria-busy=false]")
+    assert names_in_order(two)[2:] == ["mixed/a.aiff", "mixed/b.mp4", "mixed/c.webm"]
+    assert two.inner_text("#status") == "Heard 2 songs. 3 files cannot be heard. 1 other file left out: not audio."

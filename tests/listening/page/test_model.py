@@ -18,6 +18,8 @@ from stages.models.network import build_network
 
 LISTENER = (ROOT / "stages" / "listening" / "page" / "listen.js").read_text(encoding="utf-8")
 
+VERDICT = (ROOT / "stages" / "listening" / "page" / "verdict.js").read_text(encoding="utf-8")
+
 TIMBRE = (ROOT / "stages" / "listening" / "page" / "timbre.js").read_text(encoding="utf-8")
 
 
@@ -33,7 +35,7 @@ def test_the_page_has_what_python_has():
         r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
     )
     assert keys("LAYERS") == set(kinds)
-    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", LISTENER)
+    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", LISTENER + VERDICT)
     constants = {name: float(value) for name, value in written}
     ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "MARGIN": silence.MARGIN}
     assert constants == ours
