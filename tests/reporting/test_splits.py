@@ -176,7 +176,7 @@ def test_splits_of_songs_that_nothing_tracks(tmp_path, monkeypatch, capfd):
     (songs / ".gitignore").write_text((ROOT / "data" / "audio" / ".gitignore").read_text())
     (songs / "jazz" / "a.wav").touch()
     pipeline = yaml.safe_load((repository.folder / "dvc.yaml").read_text())
-    pipeline["stages"]["train_cpu"]["deps"] = ["data/audio"]
+    pipeline["stages"]["train_cpu"]["deps"] = ["data/audio/jazz/a.wav"]
     (repository.folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
     set_params(repository, dataset="data/features")
     repository.commit()
