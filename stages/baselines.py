@@ -1,12 +1,13 @@
 """baselines: what simpler models make of the same split, so that a reader sees whether the network earned its keep.
 
-The majority class, logistic regression and a support vector machine with an RBF kernel (scikit-learn's defaults, inputs
-standardized, for the latter mel-spectrograms as mean and deviation over time) learn the training set and are judged on
-the test set, with the intervals that `evaluate` gives the network. Where tracks are known, each is also judged on a
-split at random of the same samples: the difference is what leakage, seconds of one track in training and test, would
+The majority class, logistic regression, the nearest five neighbours and a support vector machine with an RBF kernel
+(scikit-learn's defaults, inputs standardized, for the latter two mel-spectrograms as mean and deviation over time)
+learn the training set and are judged on the test set, with the intervals that `evaluate` gives the network. Where songs
+are known, each song is taken for what most of its seconds are; and where groups are, each baseline is also judged on a
+split at random of the same samples: the difference is what leakage, seconds of one song in training and test, would
 flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
 tracks or blocks, one of each class at least; no others are read. Classes weigh as `class_weights` says, as they do for
-the network. Writes data/baselines.json.
+the network, but for the neighbours, who have no weights. Writes data/baselines.json.
 """
 
 import warnings
@@ -24,8 +25,10 @@ from stages.common.results import MOST_SAMPLES, Baseline, Baselines, Scored
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_rows
 from stages.models.scoring import count, intervals, scores
+from stages.models.songs import score_votes
 
-BASELINE_NAMES = ("majority_class", "logistic_regression", "svm_rbf")
+BASELINE_NAMES = ("majority_class", "logistic_regression", "k_nearest_neighbours", "svm_rbf")
+NEIGHBOURS = 5  # fewer of fewer samples
 SEED = 0  # of the split at random, and of the samples drawn where there are more
 
 
@@ -42,13 +45,15 @@ def main() -> None:
 
 
 def judge(name: str, description: Description, class_weight: str | None) -> dict[str, Baseline]:
-    """Return accuracy and macro F1 of every baseline on a representation with their intervals.
+    """Return accuracy and macro F1 of every baseline on a representation with their intervals, and those of songs.
 
-    Where tracks are known, macro F1 on a split at random too. `class_weight` is scikit-learn's.
+    Where groups are known, macro F1 on a split at random too. `class_weight` is scikit-learn's.
     """
-    classes, small = description.classes, [f"{part}_{axis}" for part in PARTS for axis in ("y", "unit")]
-    data = read_prepared(name, description, "np", small)
-    labels, units = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in ("y", "unit"))
+    classes, source = description.classes, description.source
+    axes = ("y", "unit", "track") if source.songs else ("y", "unit")
+    data = read_prepared(name, description, "np", [f"{part}_{axis}" for part in PARTS for axis in axes])
+    labels, units, *apart = (np.concatenate([data[f"{part}_{axis}"] for part in PARTS]) for axis in axes)
+    songs = apart[0] if apart else units if source.unit == "track" else None
     counts = {part: len(data[f"{part}_y"]) for part in PARTS}
     ends = np.cumsum(list(counts.values()))
     given = {part: np.arange(end - counts[part], end) for part, end in zip(PARTS, ends, strict=True)}
@@ -60,7 +65,9 @@ def judge(name: str, description: Description, class_weight: str | None) -> dict
         found = scores(count(labels[test], predicted, len(classes)))
         found |= intervals(labels[test], predicted, units[test], len(classes))
         results[each] = {key: found[key] for key in Scored.model_fields}
-    if description.source.groups is not None:
+        if songs is not None:
+            results[each]["track"] = score_votes(labels[test], predicted, songs[test], len(classes))
+    if source.groups is not None:
         at_random = rows_of(draw_parts(len(classes), labels, None, counts, SEED))
         test, predictions = answers(read, labels, units, at_random, class_weight)
         for each, predicted in predictions.items():
@@ -99,7 +106,7 @@ def predict(
     """Fit a baseline, one of BASELINE_NAMES, to samples x (n, ...) and classes y (n,); return its answers to others."""
     from threadpoolctl import threadpool_limits
 
-    model = build(baseline, class_weight)  # imports the libraries that are limited next
+    model = build(baseline, class_weight, len(train_y))  # imports the libraries that are limited next
     # Another number of threads rounds differently, and products this small are five times faster on one.
     with threadpool_limits(1), warnings.catch_warnings(record=True, action="always") as said:
         model.fit(columns(baseline, train_x), train_y)
@@ -109,10 +116,11 @@ def predict(
         return model.predict(columns(baseline, test_x))
 
 
-def build(baseline: str, class_weight: str | None):
-    """Return an untrained model of scikit-learn."""
+def build(baseline: str, class_weight: str | None, n: int):
+    """Return an untrained model of scikit-learn, for n samples."""
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -122,19 +130,20 @@ def build(baseline: str, class_weight: str | None):
         "logistic_regression": make_pipeline(
             StandardScaler(), LogisticRegression(max_iter=1000, class_weight=class_weight)
         ),
+        "k_nearest_neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(min(NEIGHBOURS, n))),
         "svm_rbf": make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight=class_weight)),
     }
     return models[baseline]
 
 
 def columns(baseline: str, x: np.ndarray) -> np.ndarray:
-    """Return samples as rows: all their numbers, or for the SVM mean and deviation over time if there is a time axis.
+    """Return samples as rows: for logistic regression all their numbers, else mean and deviation over any time axis.
 
     Args:
         baseline: one of BASELINE_NAMES.
         x: shape (n, columns) or (n, time, ...).
     """
-    if baseline == "svm_rbf" and x.ndim > 2:
+    if baseline != "logistic_regression" and x.ndim > 2:
         x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
     return x.reshape(len(x), -1)
 

@@ -6,11 +6,13 @@ groups of them), or, where those are unknown, over blocks of 30 neighbouring sam
 one track are not independent. `track` judges whole tracks, where they are known, by the verdict over their seconds; the
 baselines of data/baselines.json stand beside the network.
 
-Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells, and, to be
-drawn: metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
+Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells;
+data/verdicts/REPRESENTATION.csv with one line a song of the test set; and, to be drawn,
+metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
 reliability.json and models.json.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,16 @@ from stages.common.files import (
     RELIABILITY,
     SCORES,
     SELECTED,
+    SONGS,
+    VERDICTS,
     UserError,
     card_path,
+    csv_rows,
     shown,
     snapshot_path,
 )
 from stages.common.fingerprints import check_card, check_params, read_description, read_histories
-from stages.common.records import Card, write_by_name
+from stages.common.records import SONG, Card, write_by_name
 from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import mixed, read_prepared
@@ -40,6 +45,7 @@ from stages.common.writing import replacing_folder, write_csv, write_json
 from stages.models.judging import Answers, answer, judge, judge_runs, ranges_of
 from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
+from stages.models.songs import Songs, Verdict, judge_songs, verdicts_by_name, write_verdicts
 
 
 def main() -> None:
@@ -56,7 +62,7 @@ def main() -> None:
         raise UserError(mixed(SELECTED))
     unit = description.source.unit
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
-    with replacing_folder(CONFUSION) as folder:
+    with replacing_folder(CONFUSION) as folder, replacing_folder(VERDICTS) as verdicts:
         for name, choice in selection.representations.items():
             card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
             check_card(card, description, histories)
@@ -70,6 +76,7 @@ def main() -> None:
             ranges = ranges_of(answers)
             judged[name] = judge(answers, ranges, unit, others)
             write_confusion(folder / f"{name}.csv", answers)
+            write_verdicts(verdicts / f"{name}.csv", card.classes, verdicts_on(answers))
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
             bins = reliability(answers.probabilities, answers.actual)
@@ -84,8 +91,9 @@ def main() -> None:
 
 
 def songs_of(data: dict[str, torch.Tensor], unit: str) -> np.ndarray | None:
-    """Return the song of each of the test set's samples, given the prepared tensors and what a unit is."""
-    return data["test_unit"].numpy() if unit == "track" else None
+    """Return the song of each of the test set's samples, if known, given the prepared tensors and what a unit is."""
+    known = data.get("test_track", data["test_unit"] if unit == "track" else None)
+    return None if known is None else known.numpy()
 
 
 def in_one_line(judged: Judgement) -> dict[str, float]:
@@ -118,6 +126,25 @@ def write_confusion(path: Path, answers: Answers) -> None:
     pairs = [(*divmod(cell, n_classes), samples) for cell, samples in zip(cells.tolist(), counts.tolist(), strict=True)]
     rows = [(classes[actual], classes[predicted], n - (actual == predicted)) for actual, predicted, n in pairs]
     write_csv(path, ["actual", "predicted", "count"], rows)
+
+
+def verdicts_on(answers: Answers) -> Iterable[Verdict]:
+    """Return the verdicts on the test set's songs by name; none if songs are unknown."""
+    if answers.songs is None:
+        return []
+    songs = judge_songs(answers.probabilities, answers.actual, answers.songs)
+    return verdicts_by_name(songs, answers.classes, names_of(songs, answers.classes))
+
+
+def names_of(songs: Songs, classes: list[str]) -> dict[int, str]:
+    """Return the names of the test set's songs by number, from songs.csv, which has to tell of the same songs."""
+    lines = enumerate(csv_rows(SONGS, SONG))
+    listed = {number: (song, label, n) for number, (song, label, part, n) in lines if part == "test"}
+    labels = [classes[number] for number in songs.actual]
+    heard = dict(zip(songs.numbers.tolist(), zip(labels, songs.seconds.sum(axis=1).tolist(), strict=True), strict=True))
+    if heard != {number: (label, n) for number, (_, label, n) in listed.items()}:
+        raise UserError(mixed(SONGS))
+    return {number: song for number, (song, *_) in listed.items()}
 
 
 def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from memory import runs_within
 from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -31,7 +32,10 @@ def test_they_are_scikit_learns_on_the_same_split(workplace, class_weights, weig
         np.concatenate([melgrams[f"{part}_x"].mean(axis=1), melgrams[f"{part}_x"].std(axis=1)], axis=1)
         for part in ("train", "test")
     ]
+    near = KNeighborsClassifier(5)
     inputs = {
+        ("mfccs", "k_nearest_neighbours", near): (mfccs["train_x"], mfccs["test_x"]),
+        ("melgrams", "k_nearest_neighbours", near): over_time,
         ("mfccs", "svm_rbf", SVC(class_weight=weight)): (mfccs["train_x"], mfccs["test_x"]),
         ("mfccs", "logistic_regression", LogisticRegression(max_iter=1000, class_weight=weight)): (
             mfccs["train_x"],
@@ -41,7 +45,12 @@ def test_they_are_scikit_learns_on_the_same_split(workplace, class_weights, weig
     }
     for (name, baseline, model), (train_x, test_x) in inputs.items():
         predicted = make_pipeline(StandardScaler(), model).fit(train_x, mfccs["train_y"]).predict(test_x)
-        assert results[name][baseline].f1_macro == pytest.approx(f1_score(mfccs["test_y"], predicted, average="macro"))
+        found, songs, actual = results[name][baseline], mfccs["test_unit"], mfccs["test_y"]
+        assert found.f1_macro == pytest.approx(f1_score(actual, predicted, average="macro"))
+        votes = [np.bincount(predicted[songs == song], minlength=3).argmax() for song in np.unique(songs)]
+        truth = [actual[songs == song][0] for song in np.unique(songs)]
+        assert found.track.f1_macro == pytest.approx(f1_score(truth, votes, average="macro"))
+        assert found.track.tracks == len(votes)
     assert results["mfccs"]["majority_class"].accuracy == pytest.approx((mfccs["test_y"] == 0).mean())
     assert all(result.f1_macro_split_at_random is not None for result in results["mfccs"].values())
 
@@ -93,10 +102,32 @@ description = Description(
     runs_within(40, setup, 'baselines.judge("a", description, None)', tmp_path)
 
 
+def test_fewer_samples_than_neighbours_are_all_of_them():
+    x, y = np.array([[0.0], [1], [9]]), np.array([0, 0, 1])
+    assert baselines.predict("k_nearest_neighbours", x, y, x, None).tolist() == [0, 0, 0]
+
+
+def test_songs_are_judged_where_they_are_known_and_one_by_one(workplace):
+    """Of groups alone that somebody says are artists nothing is known; two songs of four samples make a group."""
+    X, labels, songs = make_arrays(n=240)
+    found = []
+    for groups, tracks in ((songs, None), (songs % 3 + songs // 6 * 3, None), (songs % 3 + songs // 6 * 3, songs)):
+        save_arrays(workplace / "data" / "mine" / "mfccs", X, labels, groups)
+        if tracks is not None:
+            np.save(workplace / "data" / "mine" / "mfccs" / "tracks.npy", tracks)
+        unit = "track" if groups is songs else "group"
+        (workplace / "data" / "mine" / "audio.json").write_text(f'{{"sample_rate": 8000, "unit": "{unit}"}}')
+        prepare.main()
+        baselines.main()
+        found.append(Baselines.read(BASELINES).representations["mfccs"]["svm_rbf"].track)
+    assert (found[0].tracks, found[1], found[2].tracks) == (12, None, 12)
+
+
 def test_the_svm_hears_mean_and_deviation_over_time():
     x = np.random.default_rng(0).standard_normal((5, 7, 3))
     over_time = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
-    np.testing.assert_array_equal(baselines.columns("svm_rbf", x), over_time)
+    for baseline in ("k_nearest_neighbours", "svm_rbf"):
+        np.testing.assert_array_equal(baselines.columns(baseline, x), over_time)
     np.testing.assert_array_equal(baselines.columns("logistic_regression", x), x.reshape(5, 21))
     np.testing.assert_array_equal(baselines.columns("svm_rbf", x[:, 0]), x[:, 0])
 
@@ -106,8 +137,8 @@ def test_one_that_does_not_converge_is_a_line_of_ours(recwarn, capsys):
     x, y = rng.standard_normal((40, 3)) * [1, 1, 1e-9], np.arange(40) % 2
     real = baselines.build
 
-    def build(baseline, class_weight):
-        model = real(baseline, class_weight)
+    def build(*given):
+        model = real(*given)
         model.set_params(logisticregression__max_iter=1)
         return model
 

@@ -22,6 +22,7 @@ from stages.common import tasks
 from stages.common.files import TEMPORARY
 from stages.common.fingerprints import check_params
 from stages.common.params import Params, load_params
+from stages.common.records import PARTS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 CHECKED = "data/checked.json"  # nobody opens it: to depend on it is to wait for `check`, which reads every parameter
@@ -112,8 +113,8 @@ def songs_without_a_gpu(patch):
 
 def arrays_with_a_gpu(patch):
     """A demo, short; arrays that come split; both networks, by autograd; an ensemble; a CPU that stands for a GPU."""
-    for part in ("train", "val", "test"):
-        save_dataset(Path("data/mine") / part)
+    for number, part in enumerate(PARTS):
+        save_dataset(Path("data/mine") / part, 1000 * number)
     network = {"mfccs": "mlp", "melgrams": "cnn"}
     write_params(network=network, optimizer="Adam", class_weights="balanced", model="ensemble", epochs=1, runs=1)
     patch.setattr(train, "why_missing", lambda device: None)

@@ -18,6 +18,7 @@ from repository import Repository
 from stages import baselines, compare, evaluate, prepare, report, select, train
 from stages.common.files import CONFUSION, CURVES, EVALUATED, F1, SELECTED, read_json, timing_path
 from stages.common.results import Timing
+from stages.models.songs import MOST_MISTAKES
 from stages.reporting.tables import table, text
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -134,10 +135,12 @@ def test_records_and_tables_hold_the_very_names(chain, monkeypatch):
 
 def test_pages_show_the_very_names(chain):
     names = sorted(map(one_kind_of_newline, REPRESENTATIONS))
-    scores, simpler, seconds = tables_of((chain / "metrics" / "report.md").read_text(encoding="utf-8"))
-    for rows, times in ((scores, 2), (simpler, 5), (seconds, 1)):
+    scores, simpler, mistaken, seconds = tables_of((chain / "metrics" / "report.md").read_text(encoding="utf-8"))
+    for rows, times in ((scores, 2), (simpler, 6), (mistaken, MOST_MISTAKES), (seconds, 1)):
         assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(times)]
         assert len({len(row) for row in rows}) == 1
+    classes = set(map(one_kind_of_newline, CLASSES))
+    assert {name for row in mistaken[1:] for name in row[2:4]} <= classes
     card = (chain / "metrics" / "model_card.md").read_text(encoding="utf-8")
     models, *counts = tables_of(card)
     assert [row[0] for row in models[1:]] == names

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -85,7 +86,7 @@ class Run(NamedTuple):
 class Expected(NamedTuple):
     """What was derived for one representation."""
 
-    arrays: dict  # train_x, train_y, train_unit, ..., mean, std
+    arrays: dict  # train_x, train_y, train_unit, train_track if songs are known, ..., mean, std
     runs: list  # of epochs of {"train_loss", "val_loss", "val_accuracy", "val_f1_macro"}
     weights: list  # of epochs of weights by name
     chosen: tuple  # run and epoch
@@ -96,10 +97,12 @@ def write_data(folder: Path) -> None:
     """Write both data sets: hard enough that runs, epochs and classes differ in every score."""
     rng = np.random.default_rng(7)
     numbers = np.arange(240) // 4 % 3
-    groups = np.array([f"track {i // 4 * 7 % 60:02}" for i in range(240)])
+    groups = np.array([f"artist {i // 4 * 7 % 60:02}" for i in range(240)])
+    tracks = np.array([f"song {i // 2 * 7 % 120:03}" for i in range(240)])  # two of two seconds each to an artist
     for name, shape in {"mfccs": (6,), "melgrams": (16, 16), "unasked": (3,)}.items():
         X = rng.standard_normal((240, *shape)) * 3 + 2 + numbers.reshape(-1, *[1] * len(shape)) * 1.2
         save_arrays(folder / "data/mine" / name, X, np.array(["rock", "blues", "no-wave, new"])[numbers], groups)
+        np.save(folder / "data/mine" / name / "tracks.npy", tracks)
     for part, n in {"train": 150, "val": 75, "test": 90}.items():
         labels = rng.permutation(np.arange(n) % 5 % 3)
         X = rng.standard_normal((n, 4)) * [1, 5, 0, 2] + labels[:, None] * [0.6, 2, 0, 0] + 9
@@ -153,7 +156,7 @@ def derive(name: str, params: dict) -> Expected:
 
 
 def split(name: str, params: dict) -> tuple[dict, list[str]]:
-    """Return the raw samples of each part, their class numbers and units, and the names of the classes."""
+    """Return the raw samples of each part, their class numbers, units and songs, and the names of the classes."""
     if params["dataset"] == "data/given":
         X, labels = (
             {part: np.load(f"data/given/{part}/{name}/{file}.npy") for part in PARTS} for file in ["X", "labels"]
@@ -169,7 +172,8 @@ def split(name: str, params: dict) -> tuple[dict, list[str]]:
                 blocks = unit[members].max() + 1
             arrays |= {f"{part}_x": X[part], f"{part}_y": y, f"{part}_unit": unit}
         return arrays, [str(label) for label in classes]
-    X, labels, groups = (np.load(f"data/mine/{name}/{file}.npy") for file in ("X", "labels", "groups"))
+    files = ("X", "labels", "groups", "tracks")
+    X, labels, groups, songs = (np.load(f"data/mine/{name}/{file}.npy") for file in files)
     rng, rows = np.random.default_rng(params["split_seed"]), {part: [] for part in PARTS}
     tracks = sorted(set(groups))
     for label in sorted(set(labels)):
@@ -184,6 +188,7 @@ def split(name: str, params: dict) -> tuple[dict, list[str]]:
         arrays[f"{part}_x"] = X[at]
         arrays[f"{part}_y"] = np.array([classes.index(label) for label in labels[at]])
         arrays[f"{part}_unit"] = np.array([tracks.index(track) for track in groups[at]])
+        arrays[f"{part}_track"] = np.array([sorted(set(songs)).index(song) for song in songs[at]])
     return arrays, classes
 
 
@@ -303,11 +308,12 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
         "logistic_regression": make_pipeline(
             StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
         ),
+        "k_nearest_neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
         "svm_rbf": make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
     }.items():
 
         def columns(x, baseline=baseline):
-            if baseline == "svm_rbf" and x.ndim > 2:
+            if baseline in ("k_nearest_neighbours", "svm_rbf") and x.ndim > 2:
                 x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
             return x.reshape(len(x), -1)
 
@@ -320,7 +326,10 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
             return scored | only(bootstrap(test_y, predicted, units, n_classes), "accuracy", "f1_macro")
 
         results[baseline] = judge(*(arrays[key] for key in ("train_x", "train_y", "test_x", "test_y", "test_unit")))
-        if tracks_known:  # the same on a split at random of the same samples, half and two quarters of each class
+        if tracks_known:
+            votes = np.eye(n_classes)[model.predict(columns(arrays["test_x"]))]
+            results[baseline]["track"] = by_song(derived, votes)
+            # the same on a split at random of the same samples, half and two quarters of each class
             x, y, unit = (np.concatenate([arrays[f"{part}_{axis}"] for part in PARTS]) for axis in ("x", "y", "unit"))
             rng, train_rows, test_rows = np.random.default_rng(0), [], []
             for number in range(n_classes):
@@ -343,6 +352,7 @@ def expected_judgement(name: str, params: dict, derived: Expected, tracks_known:
     over_runs = [f1_score(actual, each, average="macro") for each in own]
     result = overall(logits, derived, tracks_known) | {
         "groups" if tracks_known else "blocks": units_of(derived, "test"),
+        **({"songs": songs_of(derived, "test")} if tracks_known else {}),
         "f1": dict(zip(derived.classes, f1, strict=True)),
         "precision": dict(zip(derived.classes, precision, strict=True)),
         "recall": dict(zip(derived.classes, recall, strict=True)),
@@ -372,21 +382,29 @@ def overall(logits: torch.Tensor, derived: Expected, tracks_known: bool) -> dict
         "expected_calibration_error": sum(n * abs(c - a) for n, c, a in rows) / len(actual),
     }
     if tracks_known:
-        names = sorted(set(units.tolist()))
-        verdicts = [np.log(probabilities[units == unit]).sum(axis=0).argmax() for unit in names]
-        truth = [actual[units == unit][0] for unit in names]
-        result["track"] = {
-            "accuracy": accuracy_score(truth, verdicts),
-            "f1_macro": f1_score(truth, verdicts, average="macro"),
-            "tracks": len(names),
-        }
+        result["track"] = by_song(derived, np.log(probabilities))
     return result
+
+
+def by_song(derived: Expected, says: np.ndarray) -> dict:
+    """Return the scores of the test set's songs, given what each second says for each class: the sums decide."""
+    actual, songs = derived.arrays["test_y"], derived.arrays["test_track"]
+    verdicts = [says[songs == song].sum(axis=0).argmax() for song in np.unique(songs)]
+    truth = [actual[songs == song][0] for song in np.unique(songs)]
+    scored = {"accuracy": accuracy_score(truth, verdicts), "f1_macro": f1_score(truth, verdicts, average="macro")}
+    return scored | {"tracks": len(truth)}
 
 
 def units_of(derived: Expected, part: str) -> dict:
     """Return how many tracks, or blocks, each class has in a part; each is of one class here."""
     units, y = derived.arrays[f"{part}_unit"], derived.arrays[f"{part}_y"]
     return {label: len(np.unique(units[y == number])) for number, label in enumerate(derived.classes)}
+
+
+def songs_of(derived: Expected, part: str) -> dict:
+    """Return how many songs each class has in a part, if they are known."""
+    songs, y = derived.arrays[f"{part}_track"], derived.arrays[f"{part}_y"]
+    return {label: len(np.unique(songs[y == number])) for number, label in enumerate(derived.classes)}
 
 
 def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[tuple[int, float, float]]:
@@ -436,7 +454,8 @@ def test_tensors(run, expected):
         "dataset": run.params["dataset"],
         "sample_rate": None,
         "groups": {part: units_of(next(iter(expected.values())), part) for part in PARTS} if by_track else None,
-        "unit": "track" if by_track else "block",
+        **({"songs": {part: songs_of(next(iter(expected.values())), part) for part in PARTS}} if by_track else {}),
+        "unit": "group" if by_track else "block",
         "split": {"seed": run.params["split_seed"], **run.params["split"]} if by_track else "given",
         "standardize": run.params["standardize"],
     }
@@ -449,7 +468,7 @@ def test_tensors(run, expected):
             assert about["counts"][part] == {label: counted[i] for i, label in enumerate(derived.classes)}
         assert tensors.keys() == derived.arrays.keys()
         for key, array in derived.arrays.items():
-            assert tensors[key].dtype == (np.int64 if key.endswith(("_y", "_unit")) else np.float32), key
+            assert tensors[key].dtype == (np.int64 if key.endswith(("_y", "_unit", "_track")) else np.float32), key
             np.testing.assert_allclose(tensors[key], array, rtol=0, atol=1e-6, err_msg=key)
 
 
@@ -533,6 +552,37 @@ def test_the_confusion(run, expected):
             {"actual": derived.classes[a], "predicted": derived.classes[p], "count": str(pairs[a, p])}
             for a, p in sorted(pairs)
         ]
+
+
+def test_the_songs(run, expected):
+    """Every song's part, and the test set's songs with their verdicts: mistakes first, the surest in front."""
+    table = run.table("data/songs.csv")
+    for name, derived in expected.items():
+        found = run.table(f"data/verdicts/{name}.csv")
+        if run.params["dataset"] == "data/given":
+            assert table == found == []
+            continue
+        names, told = [f"song {number:03}" for number in range(120)], {}
+        for part in PARTS:
+            songs, y = derived.arrays[f"{part}_track"], derived.arrays[f"{part}_y"]
+            told |= {song: (derived.classes[y[songs == song][0]], part, "2") for song in set(songs.tolist())}
+        assert [(row["class"], row["part"], row["samples"]) for row in table] == [told[n] for n in range(120)]
+        assert [row["song"] for row in table] == names
+        probabilities = softmax(answer(name, run.params, derived).double(), dim=1).numpy()
+        songs, verdicts = derived.arrays["test_track"], {}
+        for song in set(songs.tolist()):
+            product = np.prod(np.sqrt(probabilities[songs == song]), axis=0)
+            seconds = Counter(probabilities[songs == song].argmax(axis=1).tolist())
+            verdicts[names[song]] = (told[song][0], product / product.sum(), seconds)
+        assert sorted(row["song"] for row in found) == sorted(verdicts)
+        for row in found:
+            actual, sure, seconds = verdicts[row["song"]]
+            assert (row["class"], row["verdict"]) == (actual, derived.classes[sure.argmax()])
+            assert float(row["probability"]) == pytest.approx(sure.max(), abs=1e-4)
+            assert [int(row[f"seconds: {label}"]) for label in derived.classes] == [seconds[i] for i in range(3)]
+        order = [(row["class"] == row["verdict"], -float(row["probability"])) for row in found]
+        assert order == sorted(order)
+        assert {right for right, _ in order} == {False, True}
 
 
 def test_what_feeds_the_plots(run, expected, judgement):

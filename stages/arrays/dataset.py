@@ -1,14 +1,15 @@
 """A data set on disk: finding its representations, reading and checking their arrays.
 
-A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `groups.npy` (the track that each
-sample was cut from). Three layouts; which one it is shows in what is there:
+A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `tracks.npy` (the song that each
+sample was cut from) and `groups.npy` (what must not be split, an artist say). Three layouts; which one it is shows in
+what is there:
 
 - `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
 - `DATASET/{train,val,test}/REPRESENTATION/{X,labels}.npy`, already split;
 - `DATASET/{X,labels}.npy`, one representation, named after the folder.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from stages.common.units import heads_of
 
 
 class Arrays(NamedTuple):
-    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) or None.
+    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) and tracks (n,) or None.
 
     Each as files, of which one goes on where the one before it ends: a file for each part if the data set came split.
     """
@@ -30,6 +31,7 @@ class Arrays(NamedTuple):
     X: list[ArrayFile]
     labels: list[ArrayFile]
     groups: list[ArrayFile] | None
+    tracks: list[ArrayFile] | None
 
 
 class Dataset(NamedTuple):
@@ -68,26 +70,29 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         file
         for i in range(len(places))
         for arrays in representations.values()
-        for file in (arrays.X[i], arrays.labels[i], *(arrays.groups or [])[i : i + 1])
+        for kind in arrays
+        for file in (kind or [])[i : i + 1]
     ]
     return Dataset(representations, parts, files)
 
 
 def open_arrays(folders: list[Path]) -> Arrays:
-    """Open one representation's X.npy, labels.npy and groups.npy, which may lie in a folder for each part."""
-    X, labels, groups = [], [], []
+    """Open one representation's arrays, which may lie in a folder for each part."""
+    X, labels = [], []
+    known: dict[str, list[ArrayFile]] = {"groups": [], "tracks": []}
     for folder in folders:
         X.append(_open_samples(folder / "X.npy"))
         labels.append(_open_names(folder / "labels.npy", len(X[-1])))
-        if is_there(folder / "groups.npy"):
-            groups.append(_open_names(folder / "groups.npy", len(X[-1])))
+        for name, files in known.items():
+            if is_there(folder / f"{name}.npy"):
+                files.append(_open_names(folder / f"{name}.npy", len(X[-1])))
     for folder, x, names in zip(folders, X, labels, strict=True):
         if x.shape[1:] != X[0].shape[1:] or names.dtype.kind != labels[0].dtype.kind:
             raise UserError(
                 f"{folder}: found samples of shape {x.shape[1:]} with {names.dtype} labels, "
                 f"expected {X[0].shape[1:]} with {labels[0].dtype} as in train"
             )
-    return Arrays(X, labels, groups if len(groups) == len(folders) else None)
+    return Arrays(X, labels, *(files if len(files) == len(folders) else None for files in known.values()))
 
 
 def _open_samples(path: Path) -> ArrayFile:
@@ -137,7 +142,7 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
 def _check_agreement(folder: Path, representations: dict[str, Arrays]) -> None:
     first, *others = representations.items()
     for name, arrays in others:
-        for field in ("labels", "groups"):
+        for field in ("labels", "groups", "tracks"):
             if not _alike(getattr(first[1], field), getattr(arrays, field)):
                 raise UserError(
                     f"{folder}: {first[0]}/{field}.npy and {name}/{field}.npy disagree; "
@@ -172,12 +177,10 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     return names, numbers
 
 
-def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
-    """Return the number of each sample's group among all groups in order, shape (n,), of the smallest type."""
-    if files is None:
-        return None
+def numbered(files: list[ArrayFile]) -> tuple[Sequence[str | int], np.ndarray]:
+    """Return the groups or tracks in order, and the number of each sample's, shape (n,), of the smallest type."""
     if np.result_type(*(file.dtype for file in files)).kind not in "iu":
-        return _numbered(np.asarray(block, str) for _, block in blocks_of(files))[1]
+        return _numbered(np.asarray(block, str) for _, block in blocks_of(files))
     known = np.unique(np.concatenate([np.unique(block[heads_of(block)]) for _, block in blocks_of(files)]))
     numbers = np.empty(sum(map(len, files)), _kind(known))
     for first, block in blocks_of(files):
@@ -186,7 +189,7 @@ def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
         numbers[first : first + len(block)] = np.repeat(number_of_run, np.diff(heads, append=len(block)))
     for file in files:
         file.check_unchanged()  # read twice
-    return numbers
+    return known, numbers
 
 
 def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:

@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Collection
-from io import StringIO
+from collections.abc import Callable, Collection, Iterator
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,9 +19,11 @@ TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and wha
 SOUND = "audio.json"  # of a data set
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
+SONGS = Path("data/songs.csv")  # each song and its part
 BASELINES = Path("data/baselines.json")
 SNAPSHOTS = Path("data/snapshots")
 MODEL = Path("data/model")
+VERDICTS = Path("data/verdicts")  # on the test set's songs
 METRICS = Path("metrics")
 SELECTED = METRICS / "select.json"
 EVALUATED = METRICS / "evaluate.json"
@@ -154,12 +156,21 @@ def _no_number(name: str) -> None:
 
 def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
     """Read the rows of a CSV that holds these columns, given what makes something of each one's text."""
+    return list(csv_rows(path, columns))
+
+
+def csv_rows(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[list]:
+    """Yield the rows of a CSV as `read_csv`, one after the other."""
     try:
-        text = StringIO(read_bytes(path).decode("utf-8", "surrogateescape"), newline="")
-        head, *rows = csv.reader(text, strict=True)
-        if head != list(columns):
-            raise ValueError(f"found the columns {few_of(head)}, expected {', '.join(columns)}")
-        return [[make(cell) for make, cell in zip(columns.values(), row, strict=True)] for row in rows]
+        with open_regular(path) as file:
+            rows = csv.reader(TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
+            head = next(rows, [])
+            if head != list(columns):
+                raise ValueError(f"found the columns {few_of(head)}, expected {few_of(columns)}")
+            for row in rows:
+                yield [make(cell) for make, cell in zip(columns.values(), row, strict=True)]
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
     except (ValueError, KeyError, OverflowError, csv.Error) as error:
         raise UserError(f"{path}: not a valid table ({shown(error)}); remove it and run `dvc repro`") from None
 

@@ -36,6 +36,7 @@ Classes = Annotated[list[Name], Field(min_length=2)]
 ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
 Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
+SONG = {"song": str, "class": str, "part": str, "samples": int}  # the columns of data/songs.csv
 ENOUGH = 5  # songs (or groups) of a class: fewer vary too little for an interval, which then looks narrow and is not
 UNITS = {  # what samples that belong together are, and what it is called
     "track": "song",
@@ -83,7 +84,7 @@ class Sound(Record):
     """The sound behind a data set's arrays: DATASET/audio.json, which people may write too."""
 
     sample_rate: Rate
-    unit: Literal["track", "group"] = "track"  # what groups.npy numbers
+    unit: Literal["track", "group"] = "track"  # what groups.npy numbers, where there is no tracks.npy
 
 
 class Drawn(Record):
@@ -100,7 +101,8 @@ class Source(Record):
 
     dataset: str  # the folder
     sample_rate: Rate | None  # of the sound behind the arrays
-    groups: Counts | None  # tracks or groups of them, or None if both are unknown
+    groups: Counts | None  # songs or groups of them, or None if both are unknown
+    songs: Counts | None = None  # those in the groups, where both are known and are not the same
     unit: Literal[tuple(UNITS)]  # what no split cuts in two and a bootstrap draws
     split: Literal["given"] | Drawn
     standardize: bool

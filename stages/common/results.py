@@ -73,10 +73,19 @@ class Scored(Record):
     f1_macro_high: float
 
 
+class Tracks(Record):
+    """Scores of whole tracks' verdicts, and how many tracks there are."""
+
+    accuracy: float
+    f1_macro: float
+    tracks: int
+
+
 class Baseline(Scored):
     """How a simpler model did."""
 
-    f1_macro_split_at_random: float | None = None  # only where tracks or groups are known
+    track: Tracks | None = None  # only where songs are known
+    f1_macro_split_at_random: float | None = None  # only where songs or groups are known
 
 
 class Baselines(Record):
@@ -85,14 +94,6 @@ class Baselines(Record):
     fingerprint: Fingerprint  # of the prepared data
     params: dict[str, Any]
     representations: dict[str, dict[str, Baseline]]
-
-
-class Tracks(Record):
-    """Scores of whole tracks' verdicts, and how many tracks there are."""
-
-    accuracy: float
-    f1_macro: float
-    tracks: int
 
 
 class OverRuns(Record):

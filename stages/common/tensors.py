@@ -87,15 +87,17 @@ def read_prepared(
     """Read a representation's prepared tensors, or those named.
 
     Returns:
-        For each part `PART_x` (n, ...) float32, `PART_y` (n,) and `PART_unit` (n,) int64; `mean` and `std` (...).
+        For each part `PART_x` (n, ...) float32, `PART_y` (n,), `PART_unit` (n,) and, if songs are known and are not the
+        units, `PART_track` (n,) int64; `mean` and `std` (...).
     """
     path, shape = tensors_path(representation), description.representations[representation].shape
     tensors = read_tensors(path, framework, description.fingerprint, names)
     expected = {"mean": (shape, "float32"), "std": (shape, "float32")}
+    columns = ("y", "unit", "track") if description.source.songs else ("y", "unit")
     for part in PARTS:
         n = sum(description.counts[part].values())
         expected |= {f"{part}_x": ((n, *shape), "float32")}
-        expected |= {f"{part}_{name}": ((n,), "int64") for name in ("y", "unit")}
+        expected |= {f"{part}_{name}": ((n,), "int64") for name in columns}
     found = {name: (tuple(tensor.shape), str(tensor.dtype).split(".")[-1]) for name, tensor in tensors.items()}
     fits = found == {name: expected[name] for name in names or expected}
     if not fits or not all(_are_usual(tensors[name], name, description) for name in tensors):

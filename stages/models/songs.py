@@ -3,14 +3,17 @@
 The table has the mistakes first, the surest in front, then the songs that were named rightly, the surest in front.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice, takewhile
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.common.files import csv_rows
 from stages.common.results import Tracks
 from stages.common.units import class_of_units
+from stages.common.writing import write_csv
 from stages.models.scoring import count, scores, verdicts
 
 MOST_MISTAKES = 10  # that a page shows
@@ -56,12 +59,45 @@ def score_songs(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> Tr
     return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(actual))
 
 
+def score_votes(actual: np.ndarray, predicted: np.ndarray, songs: np.ndarray, n_classes: int) -> Tracks:
+    """Return the scores of songs if each is taken for what most of its seconds are, ties going to the first class.
+
+    For models without probabilities.
+
+    Args:
+        actual: the seconds' class numbers, shape (n,).
+        predicted: likewise.
+        songs: the number of each second's song, shape (n,); some numbers may be missing.
+        n_classes: the number of classes.
+    """
+    song = np.unique(songs, return_inverse=True)[1]
+    return score_songs(class_of_units(song, actual), class_of_units(song, predicted), n_classes)
+
+
 def verdicts_by_name(songs: Songs, classes: list[str], names: Mapping[int, str]) -> Iterator[Verdict]:
     """Yield the songs as the table has them, given the classes' names and the songs' by number."""
     predicted, probability = songs.probabilities.argmax(axis=1), songs.probabilities.max(axis=1)
     for row in np.lexsort((-probability, predicted == songs.actual)):
         name, sure = names[int(songs.numbers[row])], round(float(probability[row]), 4)
         yield Verdict(name, classes[songs.actual[row]], classes[predicted[row]], sure, songs.seconds[row].tolist())
+
+
+def columns(classes: list[str]) -> dict[str, Callable[[str], Any]]:
+    """Return the columns of a table on disk, and what makes something of each one's text."""
+    return {"song": str, "class": str, "verdict": str, "probability": float} | {
+        f"seconds: {name}": int for name in classes
+    }
+
+
+def write_verdicts(path: Path, classes: list[str], table: Iterable[Verdict]) -> None:
+    """Write a table."""
+    write_csv(path, list(columns(classes)), ((*each[:-1], *each.seconds) for each in table))
+
+
+def read_verdicts(path: Path, classes: list[str]) -> Iterator[Verdict]:
+    """Yield the lines of a table."""
+    for song, actual, verdict, probability, *seconds in csv_rows(path, columns(classes)):
+        yield Verdict(song, actual, verdict, probability, seconds)
 
 
 def surest_mistakes(table: Iterable[Verdict]) -> list[Verdict]:

@@ -21,8 +21,9 @@ from stages.common.files import (
 from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.common.results import MOST_SAMPLES, Judgement
 from stages.common.tensors import mixed
+from stages.models.songs import MOST_MISTAKES
 from stages.reporting import pictures
-from stages.reporting.tables import baselines_table, devices_table, headline, listed, read_timings
+from stages.reporting.tables import baselines_table, devices_table, headline, listed, mistakes_table, read_timings
 
 PICTURES = METRICS / "pictures"
 INTERVAL = {"representation": str, "low": float | None, "high": float | None}
@@ -75,11 +76,12 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
         if isinstance(timing, Skipped)
     ]
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
+    tables[MISTAKES] = mistakes_table(judged, Description.read(DESCRIPTION).classes)
     lines = ["# Report", "", *headline(judged), "", how_sure(judged)]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
     lines += ["", "To hear songs in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
-        lines += ["", f"## {title}", "", f"![{title}](pictures/{picture})", "", text]
+        lines += ["", f"## {title}", *(["", f"![{title}](pictures/{picture})"] if picture else []), "", text]
         lines += ["", *tables[title]] if title in tables else []
     lines += ["", "## Parameters", "", "```yaml", as_yaml(params), "```"]
     lines += ["", "## Hardware and versions", "", *(f"- {line}" for line in hardware())]
@@ -87,13 +89,15 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-SECTIONS = {  # title, picture, what is said of it
+MISTAKES = "The surest mistakes"
+SECTIONS = {  # title, picture if any, what is said of it
     "The network against baselines": (
         "models.png",
-        "Ensemble: the mean of the probabilities of every run's best snapshot. Bars: 95 % intervals. Hollow marks, "
-        "where tracks are known: the same baseline on a split at random, where seconds of one track stand in training "
-        f"and test: what leakage would flatter. From parts of more than {MOST_SAMPLES:,} samples, baselines take "
-        f"{MOST_SAMPLES:,}: at random to learn from, whole tracks or blocks to be judged on.",
+        "Ensemble: the mean of the probabilities of every run's best snapshot. Baselines take a track for what most of "
+        "its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at "
+        "random, where seconds of one track stand in training and test: what leakage would flatter. From parts of more "
+        f"than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole tracks, or "
+        "groups of them, or blocks to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",
@@ -101,6 +105,12 @@ SECTIONS = {  # title, picture, what is said of it
         "the one that the test set judges.",
     ),
     "Confusion matrices": ("confusion.png", "Samples of the test set, and their share of the actual class."),
+    MISTAKES: (
+        None,
+        f"Songs of the test set whose verdict is wrong, of each representation the {MOST_MISTAKES} with the highest "
+        "probability, and what their seconds were taken for. All songs: `data/verdicts/REPRESENTATION.csv`; the part "
+        "that each is in: `data/songs.csv`. Some may be labelled wrongly: listen to them.",
+    ),
     "F1 of each class": ("f1.png", "Bars: 95 % intervals."),
     "Reliability": (
         "reliability.png",

@@ -3,9 +3,11 @@
 import re
 from typing import Any
 
-from stages.common.files import COMPARED, SELECTED, shown, timing_path
+from stages.common.files import COMPARED, SELECTED, VERDICTS, UserError, few_of, shown, timing_path
 from stages.common.records import Choice, read_by_name, read_or_skipped
-from stages.common.results import Comparison, Judged, Judgement, Scored, Selection, Timing
+from stages.common.results import Baseline, Comparison, Judged, Judgement, Scored, Selection, Timing
+from stages.common.tensors import mixed
+from stages.models.songs import Verdict, read_verdicts, surest_mistakes
 
 # What Markdown would take for markup; an underscore within a word is none.
 MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")
@@ -34,8 +36,8 @@ def with_interval(scored: Scored, score: str, judged: Judgement) -> str:
     return f"{value:.3f}, {text(judged.rests_on)}" if judged.rests_on else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def track_f1(judged: Judged) -> str:
-    """Return the macro F1 of whole tracks' verdicts as text."""
+def track_f1(judged: Judged | Baseline) -> str:
+    """Return the macro F1 of whole songs' verdicts as text."""
     return f"{judged.track.f1_macro:.3f}" if judged.track else "tracks unknown"
 
 
@@ -101,9 +103,33 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
                 model.replace("_", " "),
                 with_interval(scored, "f1_macro", result),
                 with_interval(scored, "accuracy", result),
+                track_f1(scored),
             ]
             rows.append([*cells, "" if at_random is None else f"{at_random:.3f}"])
-    return table(["representation", "model", "test macro F1", "accuracy", "macro F1, split at random"], rows)
+    head = ["representation", "model", "test macro F1", "accuracy", "macro F1 by track", "macro F1, split at random"]
+    return table(head, rows)
+
+
+def mistakes_table(judged: dict[str, Judgement], classes: list[str]) -> list[str]:
+    """Return the table of the surest of the chosen models' mistakes on whole songs of the test set."""
+    rows = []
+    for name, result in judged.items():
+        path = VERDICTS / f"{name}.csv"
+        verdicts = list(read_verdicts(path, classes))
+        share = sum(each.verdict == each.actual for each in verdicts) / max(1, len(verdicts))
+        if result.track and (result.track.tracks, result.track.accuracy) != (len(verdicts), share):
+            raise UserError(mixed(path))
+        for each in surest_mistakes(verdicts):
+            names = map(text, (name, each.song, each.actual, each.verdict))
+            rows.append([*names, f"{each.probability:.2f}", seconds_of(each, classes)])
+    head = ["representation", "song", "class", "verdict", "probability", "seconds"]
+    return table(head, rows) if rows else ["None: songs are unknown, or every verdict is right."]
+
+
+def seconds_of(verdict: Verdict, classes: list[str]) -> str:
+    """Return how many seconds of a song were taken for which class, the most frequent first, as Markdown."""
+    taken = sorted(zip(verdict.seconds, classes, strict=True), key=lambda each: -each[0])
+    return text(few_of([f"{name} {n}" for n, name in taken if n]))
 
 
 def devices_table() -> list[str]:

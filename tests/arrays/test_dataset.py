@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stages.arrays.npy
-from stages.arrays.dataset import encode, load_dataset, read_groups
+from stages.arrays.dataset import encode, load_dataset, numbered
 from stages.arrays.npy import ArrayFile, blocks_of
 from stages.common.files import UserError
 from stages.common.records import PARTS
@@ -27,7 +27,8 @@ def test_all_three_layouts_hold_the_same_samples(tmp_path):
         dataset = load_dataset(tmp_path / folder)
         ((name, arrays),) = dataset.representations.items()
         assert name == ("b" if folder == "b" else "mfccs")
-        for mine, theirs in zip(arrays, (X, labels, groups), strict=True):
+        assert arrays.tracks is None
+        for mine, theirs in zip(arrays[:3], (X, labels, groups), strict=True):
             assert len(mine) == len(places)
             np.testing.assert_array_equal(np.concatenate([block for _, block in blocks_of(mine)]), theirs)
         assert [file.path.relative_to(tmp_path).as_posix() for file in dataset.files] == [
@@ -48,7 +49,7 @@ def test_classes_come_from_the_data(classes):
 def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
     entries = np.repeat(np.arange(n), 2)
     np.save(tmp_path / "groups.npy", entries)
-    for numbers in (encode([entries])[1], read_groups([ArrayFile(tmp_path / "groups.npy")])):
+    for numbers in (encode([entries])[1], numbered([ArrayFile(tmp_path / "groups.npy")])[1]):
         assert numbers.dtype == kind
         np.testing.assert_array_equal(numbers, entries)
 
@@ -75,7 +76,8 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
         with patch.object(stages.arrays.npy, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
-    found = read_groups(files)
+    names, found = numbered(files)
+    assert [str(each) for each in names] == [str(each) for each in expected.tolist()]
     np.testing.assert_array_equal(found, numbers)
     assert found.dtype == np.int8  # a data set of a million tracks has thirty million samples
 
@@ -84,9 +86,9 @@ def test_groups_that_are_integers_here_and_strings_there_are_names(tmp_path):
     for i, groups in enumerate((np.array([7, 7, 12]), np.array(["7", "x"]), np.array([3], np.uint64))):
         np.save(tmp_path / f"{i}.npy", groups)
     files = [ArrayFile(tmp_path / f"{i}.npy") for i in range(3)]
-    assert read_groups(files).tolist() == [2, 2, 0, 2, 3, 1]  # of 12, 3, 7, x
-    assert read_groups([files[0], files[2]]).tolist() == [2, 2, 0, 1]  # no integers of NumPy hold both kinds
-    assert read_groups(None) is None
+    names, numbers = numbered(files)
+    assert (names, numbers.tolist()) == (["12", "3", "7", "x"], [2, 2, 0, 2, 3, 1])
+    assert numbered([files[0], files[2]])[1].tolist() == [2, 2, 0, 1]  # no integers of NumPy hold both kinds
 
 
 def truncate(path: Path):
@@ -116,6 +118,9 @@ def no_text(path: Path):
         ("labels.npy", lambda path: path.write_bytes(no_text(path)), "found strings that are not text"),
         ("groups.npy", Path.unlink, "groups.npy disagree"),
         ("groups.npy", lambda path: np.save(path, np.arange(7)), "groups.npy: found 7 entries, expected 120"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(120)), "melgrams/tracks.npy and mfccs/tracks.npy disagree"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(121)), "tracks.npy: found 121 entries, expected 120"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(120) / 2), "tracks.npy: .* expected strings or integers"),
     ],
 )
 def test_bad_arrays_are_named(tmp_path, file, change, says):

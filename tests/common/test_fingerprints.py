@@ -19,6 +19,7 @@ from stages.common.files import (
     PREPARED,
     SELECTED,
     SNAPSHOTS,
+    SONGS,
     UserError,
     card_path,
     digest,
@@ -146,6 +147,7 @@ MIXES = [
     (select, SNAPSHOTS / "cpu" / "mfccs"),
     (evaluate, SNAPSHOTS / "cpu" / "mfccs"),
     *((evaluate, path) for path in (BASELINES, SELECTED, MODEL, MODEL / "mfccs.safetensors", MODEL / "mfccs.json")),
+    (evaluate, SONGS),
     *((report, path) for path in (SELECTED, MODEL)),
 ]
 

@@ -5,8 +5,18 @@ import pytest
 from memory import runs_within
 from sklearn.metrics import accuracy_score, f1_score
 
+from stages.common.files import UserError
 from stages.models import songs as module
-from stages.models.songs import Verdict, judge_songs, score_songs, surest_mistakes, verdicts_by_name
+from stages.models.songs import (
+    Verdict,
+    judge_songs,
+    read_verdicts,
+    score_songs,
+    score_votes,
+    surest_mistakes,
+    verdicts_by_name,
+    write_verdicts,
+)
 
 CLASSES = ["a, b", 'quoted "c"', "d\ne"]
 NAMES = {4: "four", 2: "two", 9: "nine", 7: "seven"}
@@ -38,6 +48,13 @@ def test_scores_are_scikit_learns():
     assert scored.f1_macro == pytest.approx(f1_score(actual, predicted, average="macro"))
 
 
+def test_a_vote_goes_by_the_seconds_and_ties_to_the_first_class():
+    actual, songs = np.array([2, 2, 2, 0, 0, 1, 1]), np.array([5, 5, 5, 9, 9, 2, 2])
+    for predicted, right in (([2, 0, 2, 0, 1, 1, 1], 3), ([2, 0, 0, 0, 1, 1, 1], 2), ([2, 2, 2, 2, 1, 1, 2], 2)):
+        scored = score_votes(actual, np.array(predicted), songs, 3)
+        assert (scored.accuracy, scored.tracks) == (right / 3, 3)
+
+
 def test_the_surest_mistakes_come_first(monkeypatch):
     table = list(verdicts_by_name(judge_songs(*five_seconds()), CLASSES, NAMES))
     assert [(each.song, each.actual, each.verdict) for each in table] == [
@@ -51,6 +68,15 @@ def test_the_surest_mistakes_come_first(monkeypatch):
     monkeypatch.setattr(module, "MOST_MISTAKES", 1)
     assert surest_mistakes(iter(table)) == table[:1]
     assert surest_mistakes(table[2:]) == []
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    """Names that are columns of ours, too."""
+    classes, table = ["song", "seconds: song", "ä\n,"], [Verdict('a "b"\n, c', "song", "ä\n,", 0.25, [1, 2, 3])]
+    write_verdicts(tmp_path / "a.csv", classes, table)
+    assert list(read_verdicts(tmp_path / "a.csv", classes)) == table
+    with pytest.raises(UserError, match=r"a\.csv: not a valid table \(found the columns song, class, "):
+        list(read_verdicts(tmp_path / "a.csv", classes[:2]))
 
 
 def test_many_songs_are_judged_in_memory_that_goes_by_the_samples():

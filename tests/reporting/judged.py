@@ -40,5 +40,8 @@ UNLIKE = Judgement(
     ensemble=scores(0.2)
     | {"loss": 1.5, "expected_calibration_error": 0.035, "members": 4}
     | {"track": {"accuracy": 0.26, "f1_macro": 0.27, "tracks": 11}},
-    baselines={"majority_class": scores(0.3), "logistic_regression": scores(0.4) | {"f1_macro_split_at_random": 0.46}},
+    baselines={
+        "majority_class": scores(0.3) | {"track": {"accuracy": 0.36, "f1_macro": 0.37, "tracks": 11}},
+        "logistic_regression": scores(0.4) | {"f1_macro_split_at_random": 0.46},
+    },
 )

@@ -88,8 +88,10 @@ def test_each_picture_is_drawn_from_what_it_is_called_after(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("gpu", [TIMINGS["gpu"], Skipped(skipped="no GPU was found")])
-def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_picture(monkeypatch, gpu):
-    for part in ("headline", "baselines_table", "devices_table"):
+def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_picture(tmp_path, monkeypatch, gpu):
+    monkeypatch.chdir(tmp_path)
+    describe("track")
+    for part in ("headline", "baselines_table", "mistakes_table", "devices_table"):
         monkeypatch.setattr(page, part, lambda *_, part=part: [f"the {part}"])
     for part in ("how_sure", "as_yaml"):
         monkeypatch.setattr(page, part, lambda *_, part=part: f"the {part}")
@@ -108,6 +110,7 @@ def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_pi
         ],
         "Learning curves": ["![Learning curves](pictures/learning_curves.png)"],
         "Confusion matrices": ["![Confusion matrices](pictures/confusion.png)"],
+        "The surest mistakes": ["the mistakes_table"],
         "F1 of each class": ["![F1 of each class](pictures/f1.png)"],
         "Reliability": ["![Reliability](pictures/reliability.png)"],
         "CPU against GPU": ["![CPU against GPU](pictures/seconds.png)", "the devices_table"],

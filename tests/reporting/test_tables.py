@@ -1,11 +1,12 @@
 """Tables: without tracks, with few of them, with a GPU."""
 
 import pytest
-from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS, UNLIKE
+from reporting.judged import FEW, HARDWARE, JUDGED, SECONDS, TRACKS, UNLIKE
 
-from stages.common.files import COMPARED, SELECTED, timing_path
+from stages.common.files import COMPARED, SELECTED, VERDICTS, UserError, timing_path
 from stages.common.records import write_by_name
 from stages.common.results import Comparison, Selection, Timing
+from stages.models.songs import Verdict, write_verdicts
 from stages.reporting import tables
 
 CHOICE = {"device": "gpu", "run": 1, "epoch": 3, "val_f1_macro": 0.7}
@@ -53,12 +54,12 @@ def test_every_figure_is_in_its_own_column(metrics):
         "| gpu, ensemble of 4 runs |  |",
     ]
     assert tables.baselines_table({"other": UNLIKE}) == [
-        "| representation | model | test macro F1 | accuracy | macro F1, split at random |",
-        f"|{' --- |' * 5}",
-        "| other | chosen model | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] |  |",
-        "| other | ensemble | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] |  |",
-        "| other | majority class | 0.330 [0.340, 0.350] | 0.300 [0.310, 0.320] |  |",
-        "| other | logistic regression | 0.430 [0.440, 0.450] | 0.400 [0.410, 0.420] | 0.460 |",
+        "| representation | model | test macro F1 | accuracy | macro F1 by track | macro F1, split at random |",
+        f"|{' --- |' * 6}",
+        "| other | chosen model | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 |  |",
+        "| other | ensemble | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] | 0.270 |  |",
+        "| other | majority class | 0.330 [0.340, 0.350] | 0.300 [0.310, 0.320] | 0.370 |  |",
+        "| other | logistic regression | 0.430 [0.440, 0.450] | 0.400 [0.410, 0.420] | tracks unknown | 0.460 |",
     ]
 
 
@@ -72,7 +73,32 @@ def test_headline_of_an_ensemble(metrics):
 def test_baselines():
     lines = tables.baselines_table({"other": JUDGED})
     assert [line.split(" | ")[1] for line in lines[2:]] == ["chosen model", "ensemble", "svm rbf"]
-    assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] |  |"
+    assert lines[-1] == "| other | svm rbf | 0.650 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown |  |"
+
+
+CLASSES = ["a", "b*"]
+SURE = [Verdict("x/1_2.mp3", "a", "b*", 0.912, [1, 7]), Verdict("5", "b*", "a", 0.75, [3, 0])]
+RIGHT = Verdict("9", "a", "a", 0.99, [5, 1])
+
+
+def test_the_surest_mistakes_by_name(tmp_path, monkeypatch):
+    """In Markdown: a class is called b*. Of a representation without songs nothing is said."""
+    monkeypatch.chdir(tmp_path)
+    write_verdicts(VERDICTS / "other.csv", CLASSES, [*SURE, RIGHT])
+    write_verdicts(VERDICTS / "none.csv", CLASSES, [])
+    track = TRACKS.model_copy(update={"tracks": 3, "accuracy": 1 / 3})
+    known = JUDGED.model_copy(update={"track": track})
+    assert tables.mistakes_table({"other": known, "none": JUDGED}, CLASSES) == [
+        "| representation | song | class | verdict | probability | seconds |",
+        f"|{' --- |' * 6}",
+        "| other | x/1_2.mp3 | a | b\\* | 0.91 | b\\* 7, a 1 |",
+        "| other | 5 | b\\* | a | 0.75 | a 3 |",
+    ]
+    assert tables.mistakes_table({"none": JUDGED}, CLASSES) == ["None: songs are unknown, or every verdict is right."]
+    for wrong in ({"tracks": 4}, {"accuracy": 2 / 3}):
+        other = JUDGED.model_copy(update={"track": track.model_copy(update=wrong)})
+        with pytest.raises(UserError, match=r"^data/verdicts/other.csv: was made from other data or parameters"):
+            tables.mistakes_table({"other": other}, CLASSES)
 
 
 def test_few_songs_stand_where_the_interval_was(metrics):
@@ -81,7 +107,10 @@ def test_few_songs_stand_where_the_interval_was(metrics):
     assert "| 0.700, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |" in row
     assert "| 0.720, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |" in ensemble
     row = tables.baselines_table({"other": FEW})[-1]
-    assert row == "| other | svm rbf | 0.650, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* |  |"
+    assert (
+        row
+        == "| other | svm rbf | 0.650, rests on 2 songs of b\\* | 0.710, rests on 2 songs of b\\* | tracks unknown |  |"
+    )
 
 
 def test_devices(metrics):
