@@ -33,10 +33,12 @@ def judge(arguments: argparse.Namespace) -> None:
     judge(arguments)
 
 
-def splits(_: argparse.Namespace) -> None:
-    """Print mean and spread of the scores over the experiments with several values of split_seed."""
-    from stages.reporting.splits import print_splits
+def splits(arguments: argparse.Namespace) -> None:
+    """Print mean and spread of the scores over several splits."""
+    from stages.reporting.splits import print_splits, run_splits
 
+    if arguments.n is not None:
+        run_splits(arguments.n)
     print_splits()
 
 
@@ -90,6 +92,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     add("--json", **file, help="write songs and seconds as JSON")
     add("--m3u", type=Path, metavar="FOLDER", help="write a playlist for each genre")
     add("--plot", type=Path, metavar="FILE.png|FOLDER", help="draw the probabilities over time")
+    several = "run the pipeline for split_seed 0 to N - 1 first, each in a copy of the repository"
+    parsers[splits].add_argument("n", nargs="?", type=int, metavar="N", help=several)
     add = parsers[judge].add_argument
     add("folder", type=Path, help="songs in FOLDER/CLASS/, or anywhere in FOLDER with FOLDER/tracks.csv, as data/audio")
     add("--representation", help="which model is judged (default: the one with the best validation score)")

@@ -29,7 +29,7 @@ from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, copies_of, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
-from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
+from stages.common.files import AUDIO, FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.common.fingerprints import fingerprint
 from stages.common.params import Params, asks_for, load_params
 from stages.common.records import PARTS, Sound, checked
@@ -37,7 +37,6 @@ from stages.common.running import run_stage
 from stages.common.writing import replacing_folder, write_csv, write_nothing
 
 COLUMNS = (*SONG_COLUMNS, "copy_of", *Track._fields[1:])
-AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music [{elapsed}<{remaining}]"

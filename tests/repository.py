@@ -16,8 +16,9 @@ import json, pathlib, yaml
 params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
 def judged(factor):
     runs = {"f1_macro_mean": params["lr"] * factor, "f1_macro_std": params["dropout"] * factor}
-    ensemble, svm = {"f1_macro": params["hidden"][0] * factor}, {"f1_macro": 7 * factor}
-    return {"runs": runs, "ensemble": ensemble, "baselines": {"svm_rbf": svm}}
+    ensemble, svm = {"f1_macro": params["hidden"][0] * factor, "accuracy": 1}, {"f1_macro": 7 * factor, "accuracy": 1}
+    chosen = {"f1_macro": params["split_seed"] / 5, "accuracy": 0.5, "track": {"f1_macro": 1}}
+    return chosen | {"runs": runs, "ensemble": ensemble, "baselines": {"svm_rbf": svm}}
 pathlib.Path("metrics").mkdir(exist_ok=True)
 results = {"mfccs": judged(1), "melgrams": judged(2)}
 pathlib.Path("metrics/evaluate.json").write_text(json.dumps(results))

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 FEW = 10  # entries of a list that the data make long, in a line
 TEMPORARY = Path("data/tmp")  # songs worked out so far, and the lock; git does not see it
+AUDIO = Path("data/audio")  # songs, as people put them there
 FEATURES = Path("data/features")
 TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and what was heard of them in data/features
 SOUND = "audio.json"  # of a data set
