@@ -44,11 +44,13 @@ def cases(rate):
 def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, members=1):
     """Write a model (of several members: an ensemble) that hears the cases differently; return it and its card."""
     shape = shape_of(representation, rate)
-    networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i) for i in range(members)]
+    networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i).eval() for i in range(members)]
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
     for each in networks:
-        sharpen(each, ((features - mean) / std).astype(np.float32))
+        x = torch.from_numpy(((features - mean) / std).astype(np.float32))
+        unsettle(each, x)
+        sharpen(each, x)
     model = Ensemble(networks) if members > 1 else networks[0]
     card = {
         "fingerprint": "t",
@@ -81,11 +83,23 @@ def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=C
 
 
 @torch.no_grad()
+def unsettle(model, x):
+    """Give each batch norm what it finds in samples x, and a scale and a shift of its own."""
+    draw = torch.Generator().manual_seed(0)
+    for norm in (layer for layer in model if isinstance(layer, torch.nn.BatchNorm2d)):
+        norm.weight.uniform_(-1, 1, generator=draw)
+        norm.bias.uniform_(-1, 1, generator=draw)
+    for _ in range(30):
+        model.train()(x)
+    model.eval()
+
+
+@torch.no_grad()
 def sharpen(model, x):
     """Spread a model's logits over samples x, around 0."""
     last = model[-1]
     last.bias.zero_()
-    logits = model(torch.from_numpy(x))
+    logits = model(x)
     scale = SPREAD / logits.std(dim=0)
     last.weight *= scale[:, None]
     last.bias -= scale * logits.mean(dim=0)
