@@ -23,6 +23,8 @@ from stages.training.augment import augment
 from stages.training.job import Recipe, class_weights, decays, lengths
 from stages.training.optimizer import make_optimizer, take_step
 
+Goal = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of logits, shape (B, classes), and a batch's y
+
 
 class Batch(NamedTuple):
     """A batch in memory that stays where it is: of each network, or of one, without the first dimension."""
@@ -60,13 +62,12 @@ def trainer(
         together.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, list(together.parameters()))
     left, totals, n_classes = decays(recipe, len(x)), x.new_zeros(len(models)), models[0][-1].out_features
-    weights = class_weights(recipe, y, n_classes)
-    weights = None if weights is None else weights.to(x.dtype)
     inputs = [layer.in_features for layer in dropped(models[0])] if recipe.dropout else []
-    gradient = partial(add_gradient, inputs=inputs, weights=weights, smoothing=recipe.label_smoothing)
+    how = {"inputs": inputs, "goal": goal_of(recipe, x, y, n_classes)}
+    gradients = [partial(add_gradient, model, total, **how) for model, total in zip(models, totals, strict=True)]
     whole = Batch(x, one_hot(y, n_classes).to(x.dtype) if recipe.mixup else y, x.new_empty(0, sum(inputs)))
-    sizes = lengths(len(x), recipe.batch_size)
-    steps = {size: new_step(models, whole, size, gradient, optimizer, totals) for size in sizes}
+    state = [totals, *together.buffers()]  # those of batch norm
+    steps = {n: new_step(whole, n, gradients, optimizer, state) for n in lengths(len(x), recipe.batch_size)}
     draws = [torch.Generator().manual_seed(-1 - seed) for seed in seeds]  # counted down: no batches are drawn from it
     augmentations = [np.random.default_rng(seed) for seed in seeds]
 
@@ -87,29 +88,35 @@ def trainer(
     return train_epoch
 
 
+def goal_of(recipe: Recipe, x: torch.Tensor, y: torch.Tensor, n_classes: int) -> Goal | None:
+    """Return the sum of the losses that the gradient is of, or None if it is that of the plain ones."""
+    weights = class_weights(recipe, y, n_classes)
+    if weights is None and not recipe.label_smoothing:
+        return None
+    weights = None if weights is None else weights.to(x.dtype)
+    return partial(cross_entropy, weight=weights, reduction="sum", label_smoothing=recipe.label_smoothing)
+
+
 def new_step(
-    models: list[nn.Sequential],
     whole: Batch,
     size: int,
-    gradient: Callable[[nn.Sequential, Batch, torch.Tensor], None],
+    gradients: list[Callable[[Batch], None]],
     optimizer: torch.optim.Optimizer,
-    totals: torch.Tensor,
+    state: list[torch.Tensor],
 ) -> Step:
     """Return a step on batches of a size.
 
     Args:
-        models: the networks.
         whole: all samples, as one batch; its masks say how many a sample has, and no more.
         size: samples a batch.
-        gradient: as `add_gradient`.
+        gradients: of each network, what adds its gradient, as `add_gradient`.
         optimizer: of all networks.
-        totals: of each network's losses, shape (networks,).
+        state: what that changes for good.
     """
-    batch = Batch(*(each.new_zeros(len(models), size, *each.shape[1:]) for each in whole))
+    batch = Batch(*(each.new_zeros(len(gradients), size, *each.shape[1:]) for each in whole))
     own = [Batch(*each) for each in zip(*batch, strict=True)]
-    works = [partial(gradient, *each) for each in zip(models, own, totals, strict=True)]
-    state = [totals, *(buffer for model in models for buffer in model.buffers())]  # of batch norm
-    return Step(batch, own, graphs.replayable(partial(find_gradients, optimizer, works, totals.device), state))
+    works = [partial(gradient, each) for gradient, each in zip(gradients, own, strict=True)]
+    return Step(batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state))
 
 
 def fetch(whole: Batch, rows: torch.Tensor, batch: Batch) -> None:
@@ -128,31 +135,19 @@ def find_gradients(optimizer: torch.optim.Optimizer, works: list[graphs.Work], d
     graphs.side_by_side(works, device)
 
 
-def add_gradient(
-    model: nn.Sequential,
-    batch: Batch,
-    total: torch.Tensor,
-    inputs: list[int],
-    weights: torch.Tensor | None,
-    smoothing: float,
-) -> None:
+def add_gradient(model: nn.Sequential, total: torch.Tensor, batch: Batch, inputs: list[int], goal: Goal | None) -> None:
     """Add the gradient of the mean loss on a batch to what is there, and the sum of its losses to a total.
 
     Args:
         model: a network.
-        batch: its own.
         total: shape ().
+        batch: its own.
         inputs: of each layer with dropout; none if there is no dropout.
-        weights: of the classes, for the gradient alone, as the smoothing.
-        smoothing: what all classes share alike.
+        goal: as `goal_of` has it.
     """
     logits = forward(model, batch.x, batch.masks.split(inputs, dim=1)) if inputs else model(batch.x)
     loss, n = cross_entropy(logits, batch.y), len(batch.y)
-    if weights is None and not smoothing:
-        goal = loss
-    else:
-        goal = cross_entropy(logits, batch.y, weights, reduction="sum", label_smoothing=smoothing) / n
-    goal.backward()
+    (loss if goal is None else goal(logits, batch.y) / n).backward()
     total.add_(loss.detach(), alpha=n)
 
 
