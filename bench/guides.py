@@ -77,6 +77,7 @@ GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
     Path("docs/experiments.md"): {"recipes": tables.recipes},
     Path("bench/README.md"): {
         "speed": tables.speed,
+        "cnn": tables.cnn,
         "growth": tables.growth,
         "change": tables.change,
         "front_end": tables.front_end,

@@ -63,6 +63,21 @@ def speed() -> str:
     return "\n".join([*lines, "", f"<sub>{hardware['cpu']}, {hardware['cores']} cores, {hold}.</sub>"]) + "\n"
 
 
+def cnn() -> str:
+    """Return a table of bench/results/cnn.json: a step of the CNN against a plain loop's, and its arithmetic."""
+    measured = read_json(Path("bench/results/cnn.json"))
+    rows = []
+    for name, row in measured["representations"].items():
+        for optimizer in sorted(row.keys() - {"floor"}):
+            own = row[optimizer]
+            seconds = [f"{each:.1f} ms" for each in (own["plain PyTorch loop"], own["ours"], row["floor"])]
+            rows.append([f"{name}, {optimizer}", *seconds, f"x {own['ratio']:.2f}"])
+    head = [f"the CNN, a step of {measured['batch_size']}, one CPU thread", "plain PyTorch loop", "ours"]
+    hardware = measured["hardware"]
+    on = f"<sub>{hardware['cpu']}, torch {hardware['versions']['torch']}, on a core shared with others.</sub>"
+    return "\n".join([*table([*head, "floor: arithmetic", "ours / plain"], rows), "", on]) + "\n"
+
+
 def gpu() -> str:
     """Return a table of each bench/results/gpu-NAME.json: training on that GPU against plain loops and a CPU."""
     return "\n".join(

@@ -8,7 +8,7 @@ Three tables, written to bench/results/training.json:
 - growth: seconds a sample and peak memory as the training set grows tenfold and a hundredfold.
 - threads: one thread against two by the size of a step, which the rule in stages/training/worker.py rests on.
 
-Training on a GPU is measured by bench/gpu.py.
+Training the CNN is measured by bench/cnn.py, training on a GPU by bench/gpu.py.
 
     make bench                                          (on data/prepared, made by `make repro`; about 10 minutes)
     python -m bench.training --repeat 3
@@ -65,11 +65,17 @@ def plain_loop(train: Part, val: Part, n_classes: int) -> dict[str, float]:
 
 
 def plain_steps(
-    batches: Callable[[], Iterable[Part]], shape: tuple[int, ...], n_classes: int, device: torch.device, epochs: int
+    batches: Callable[[], Iterable[Part]],
+    shape: tuple[int, ...],
+    n_classes: int,
+    device: torch.device,
+    epochs: int,
+    network: str = "mlp",
+    optimizer: str = "SGD",
 ) -> dict[str, float]:
     """Train on the batches of each epoch, and send them to the device one by one; return the seconds."""
-    model = build_network("mlp", shape, HIDDEN, n_classes, seed=0).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=RECIPE.lr)
+    model = build_network(network, shape, HIDDEN, n_classes, seed=0).to(device)
+    optimizer = getattr(torch.optim, optimizer)(model.parameters(), lr=RECIPE.lr)
     clock = Clock(device)
     with clock.part("train"):
         for _ in range(epochs):

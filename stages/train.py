@@ -80,6 +80,8 @@ def jobs_of(params: Params, description: Description, device: str) -> list[Job]:
     """Return what to train, the longest first: on a GPU all runs of a representation in one job, else each in one."""
     recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
     every = {"improved": False, "every": True}[params.snapshots]
+    for name, about in description.representations.items():
+        check_masks(params, name, about.shape)
     together = params.runs if device == "gpu" else 1
     jobs = [
         Job(
@@ -172,6 +174,18 @@ def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
             f"-S 'network={{{name}: mlp, ...}}', or leave it out of representations"
         ) from None
     return network
+
+
+def check_masks(params: Params, name: str, shape: tuple[int, ...]) -> None:
+    """Check that no mask of SpecAugment is wider than a representation's pictures; others than pictures have none."""
+    sizes = dict(zip(("frames", "bands"), shape, strict=True)) if len(shape) == 2 else {}
+    for axis, size in sizes.items():
+        width = getattr(params.spec_augment, axis)
+        if width > size:
+            raise UserError(
+                f"params.yaml: spec_augment.{axis}: found {width} for {name}, whose samples have the shape {shape}, "
+                f"expected at most {size}"
+            )
 
 
 def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:

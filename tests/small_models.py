@@ -49,11 +49,12 @@ def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=C
     The logits that it returns are yet to be divided by the temperature.
     """
     shape = shape_of(representation, rate)
-    networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i) for i in range(members)]
+    networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i).eval() for i in range(members)]
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
     x = torch.from_numpy(((features - mean) / std).astype(np.float32))
     for each in networks:
+        unsettle(each, x)
         sharpen(each, x)
     machine = [make_machine(x, vectors, len(classes))] if vectors else []
     model = together([*([together(networks)] if networks else []), *machine])
@@ -103,6 +104,18 @@ def make_machine(x, vectors, n_classes):
     last.weight.copy_(torch.randn(last.weight.shape, generator=generator))
     sharpen(machine, x)
     return machine
+
+
+@torch.no_grad()
+def unsettle(model, x):
+    """Give each batch norm what it finds in samples x, and a scale and a shift of its own."""
+    draw = torch.Generator().manual_seed(0)
+    for norm in (layer for layer in model if isinstance(layer, torch.nn.BatchNorm2d)):
+        norm.weight.uniform_(-1, 1, generator=draw)
+        norm.bias.uniform_(-1, 1, generator=draw)
+    for _ in range(30):
+        model.train()(x)
+    model.eval()
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT, save_dataset, write_params
 from small_models import make_model
 
-from bench import change, front_end, gpu, growth, recipes, tables, training
+from bench import change, cnn, front_end, gpu, growth, recipes, tables, training
 from stages import check, prepare
 from stages.common.files import UserError, read_json
 from stages.models.network import build_network
@@ -40,6 +40,28 @@ def test_training(workplace, monkeypatch):
     assert measured["recipe"]["epochs"] == 2
     monkeypatch.setattr(tables, "read_json", lambda path: measured)
     assert "| 320 samples of 21 x 128 |" in tables.speed()
+
+
+def test_a_step_of_the_cnn(workplace, monkeypatch):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    monkeypatch.setattr(cnn, "PRODUCT", 64)
+    monkeypatch.setattr(sys, "argv", ["bench.cnn", "--repeat", "1"])
+    cnn.main()
+    (row,) = read_json(cnn.RESULTS)["representations"].values()
+    assert row.keys() == {"SGD", "AdamW", "floor"}
+    for optimizer in ("SGD", "AdamW"):
+        assert row[optimizer]["ratio"] == pytest.approx(row[optimizer]["ours"] / row[optimizer]["plain PyTorch loop"])
+    assert (
+        f"| melgrams, SGD | {row['SGD']['plain PyTorch loop']:.1f} ms | {row['SGD']['ours']:.1f} ms |" in tables.cnn()
+    )
+
+
+def test_the_arithmetic_of_a_step_of_the_cnn(monkeypatch):
+    """Each convolution three times a step, the first twice: its input needs no gradient."""
+    monkeypatch.setattr(cnn, "multiply_adds_a_second", lambda: 1000.0)
+    places = [16 * 16 * 8, 16 * 8 * 8 * 16, 8 * 4 * 16 * 32, 4 * 2 * 32 * 64]
+    assert cnn.floor((16, 16), 3) == 16 * (3 * 9 * sum(places) - 9 * places[0] + 3 * 128 * 3)
 
 
 def test_the_kernels_of_a_step_are_counted():

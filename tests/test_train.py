@@ -162,6 +162,19 @@ def test_both_networks_and_another_optimizer(workplace, monkeypatch):
     }
 
 
+def test_a_mask_that_is_wider_than_the_pictures_is_refused_before_anything_is_trained(monkeypatch):
+    write_params(spec_augment={"bands": 16, "frames": 17})
+    with pytest.raises(UserError) as refusal:
+        train_on("cpu", monkeypatch)
+    assert str(refusal.value) == (
+        "params.yaml: spec_augment.frames: found 17 for melgrams, whose samples have the shape (16, 16), expected at "
+        "most 16"
+    )
+    write_params(spec_augment={"bands": 16, "frames": 17}, representations=["mfccs"])  # no pictures, no masks
+    prepare.main()
+    train_on("cpu", monkeypatch)
+
+
 def test_divergence_of_every_run_suggests_a_smaller_lr(workplace, monkeypatch):
     write_params(lr=1e30)
     with pytest.raises(UserError, match=r"mel.*: every run diverged; found lr: 1e\+30 .*, say 1e\+29$"):

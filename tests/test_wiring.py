@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
-from torch.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Unflatten
+from torch.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Unflatten
 from torch.nn.functional import cross_entropy, softmax
 
 pytestmark = pytest.mark.slow
@@ -45,6 +45,10 @@ UNLIKE_THE_DEFAULTS = {
     "network": {"mfccs": "mlp", "melgrams": "cnn"},
     "hidden": [12, 7],
     "dropout": 0.1,
+    "label_smoothing": 0.2,
+    "input_noise": 0.3,
+    "mixup": 0.5,
+    "spec_augment": {"bands": 5, "frames": 3},
     "optimizer": "RMSprop",
     "optimizer_args": {"momentum": 0.5, "eps": 0.01},  # eps: or its first steps go by the sign of what rounding leaves
     "lr": 0.0008,
@@ -196,12 +200,21 @@ def split(name: str, params: dict) -> tuple[dict, list[str]]:
     return arrays, classes
 
 
+class OverTime(Module):
+    """The mean over time, and behind it the maximum."""
+
+    def forward(self, x):
+        return torch.cat([x.mean(dim=-2), x.max(dim=-2).values], dim=1)
+
+
 def new_network(name: str, params: dict, shape: tuple, n_classes: int, seed: int) -> Sequential:
     torch.manual_seed(seed)
     if name == "melgrams":
-        maps = [(Conv2d(a, b, 5, padding=2), ReLU(), MaxPool2d(2)) for a, b in ((1, 16), (16, 32), (32, 64), (64, 128))]
-        dense = [Flatten(), Linear(128, 256), ReLU(), Linear(256, 32), ReLU(), Linear(32, n_classes)]
-        return Sequential(Unflatten(1, (1, shape[0])), *[layer for each in maps for layer in each], *dense)
+        maps = []
+        for a, b, pool in ((1, 8, (1, 2)), (8, 16, 2), (16, 32, 2), (32, 64, 2)):
+            maps += [Conv2d(a, b, 3, padding=1, bias=False), BatchNorm2d(b), MaxPool2d(pool), ReLU()]
+        network = Sequential(Unflatten(1, (1, shape[0])), *maps, OverTime(), Flatten(), Linear(128, n_classes))
+        return network.to(memory_format=torch.channels_last)  # another order in memory rounds differently
     layers, inputs = [Flatten()], int(np.prod(shape))
     for units in params["hidden"]:
         layers += [Linear(inputs, units), ReLU()]
@@ -215,19 +228,24 @@ def train(arrays: dict, params: dict, name: str, n_classes: int, seed: int):
     make = getattr(torch.optim, params["optimizer"])
     optimizer = make(model.parameters(), lr=params["lr"], **params["optimizer_args"])
     shuffle, masks = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(-1 - seed)
+    rng = np.random.default_rng(seed)
     weight = torch.tensor([len(y) / (n_classes * (arrays["train_y"] == number).sum()) for number in range(n_classes)])
     steps, step = params["epochs"] * -(-len(x) // params["batch_size"]), 0
     for _ in range(params["epochs"]):
         total = 0.0
+        model.train()
         for rows in torch.randperm(len(x), generator=shuffle).split(params["batch_size"]):
             for group in optimizer.param_groups:  # down to zero
                 group["lr"] = params["lr"] * (1 + np.cos(np.pi * step / steps)) / 2
             optimizer.zero_grad()
-            losses = cross_entropy(dropped_out(model, x[rows], params["dropout"], masks), y[rows], reduction="none")
-            (losses * weight[y[rows]]).mean().backward()
+            batch, shares = augmented(x[rows], torch.eye(n_classes)[y[rows]], params, rng)
+            told, smoothing = dropped_out(model, batch, params["dropout"], masks), params["label_smoothing"]
+            loss = cross_entropy(told, shares, weight, reduction="sum", label_smoothing=smoothing)
+            (loss / len(rows)).backward()
             optimizer.step()
-            total += losses.sum().item()
+            total += cross_entropy(told, shares, reduction="sum").item()
             step += 1
+        model.eval()
         with torch.no_grad():
             logits = model(val_x)
         yield (
@@ -241,17 +259,38 @@ def train(arrays: dict, params: dict, name: str, n_classes: int, seed: int):
         )
 
 
+def augmented(x: torch.Tensor, shares: torch.Tensor, params: dict, rng: np.random.Generator) -> tuple:
+    """Return a batch's samples and each class's share in them: mixed, disturbed, masked.
+
+    In operations that round as the project's: batch norm, ReLU and pooling make much of a last digit.
+    """
+    n = len(x)
+    if params["mixup"]:
+        own, others = torch.tensor(rng.beta(params["mixup"], params["mixup"], n)).float(), rng.permutation(n)
+        x, shares = (
+            torch.stack([torch.lerp(each[others[i]], each[i], own[i]) for i in range(n)]) for each in (x, shares)
+        )
+    if params["input_noise"]:
+        x = torch.add(x, torch.tensor(rng.standard_normal(x.shape, dtype=np.float32)), alpha=params["input_noise"])
+    for axis, most in enumerate([params["spec_augment"][name] for name in ("frames", "bands")] if x.ndim == 3 else []):
+        if most:
+            widths = rng.integers(0, most + 1, n)
+            starts = rng.integers(0, x.shape[axis + 1] - widths + 1)
+            for picture, start, width in zip(x, starts, widths, strict=True):
+                picture.narrow(axis, start, width).zero_()
+    return x, shares
+
+
 def dropped_out(model: Sequential, x: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
-    """Return logits; of each hidden fully connected layer's outputs a share of p is 0, and the others are larger."""
-    units = [layer.out_features for layer in model if isinstance(layer, Linear)][:-1]
-    kept = torch.empty(len(x), sum(units)).bernoulli_(1 - p, generator=generator).split(units, dim=1)
-    hidden = 0
-    for layer in model[:-1]:
+    """Return logits; of what goes from one layer into a fully connected one a share of p is 0, the others larger."""
+    fed = [layer for layer in model if isinstance(layer, Linear) and layer is not model[1]]
+    kept = torch.empty(len(x), sum(layer.in_features for layer in fed)).bernoulli_(1 - p, generator=generator)
+    for layer in model:
+        if layer in fed:
+            own, kept = kept[:, : layer.in_features], kept[:, layer.in_features :]
+            x = x * (own / (1 - p))
         x = layer(x)
-        if isinstance(layer, ReLU) and x.ndim == 2:
-            x = torch.where(kept[hidden] == 1, x / (1 - p), 0)
-            hidden += 1
-    return model[-1](x)
+    return x
 
 
 def best_epochs(derived: Expected) -> list[int]:
@@ -327,6 +366,7 @@ def predict(name: str, params: dict, derived: Expected, place: tuple[int, int], 
     x, (run, epoch) = derived.tensors(part)[0], place
     model = new_network(name, params, tuple(x.shape[1:]), len(derived.classes), 0)
     model.load_state_dict(derived.weights[run][epoch])
+    model.eval()
     with torch.no_grad():
         return model(x)
 

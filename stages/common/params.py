@@ -18,8 +18,9 @@ PARAMS = Path("params.yaml")
 # What the data are prepared with, and what training reads.
 PREPARING = ("dataset", "representations", "split", "split_seed", "standardize")
 TRAINING = (
-    *("network", "hidden", "dropout", "optimizer", "optimizer_args", "lr", "schedule", "class_weights"),
-    *("epochs", "batch_size", "runs", "seed", "snapshots"),
+    *("network", "hidden", "dropout", "label_smoothing", "input_noise", "mixup", "spec_augment"),
+    *("optimizer", "optimizer_args", "lr", "schedule", "class_weights", "epochs", "batch_size", "runs", "seed"),
+    "snapshots",
 )
 MOST_COMPLAINTS = 20
 MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds for as many
@@ -40,6 +41,15 @@ class Split(BaseModel):
     train: Share
     val: Share
     test: Share
+
+
+class SpecAugment(BaseModel):
+    """How many neighbouring bands and frames of a picture are masked at most."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bands: Annotated[int, Field(ge=0, le=10**9)]
+    frames: Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Audio(BaseModel):
@@ -64,6 +74,10 @@ class Params(BaseModel):
     network: str | dict[str, str]
     hidden: Annotated[list[Count], Field(min_length=1, max_length=100)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    input_noise: Annotated[float, Field(ge=0, le=1000)]
+    mixup: Annotated[float, Field(ge=0, le=1000)]
+    spec_augment: SpecAugment
     optimizer: Name
     optimizer_args: dict[Name, Plain | Annotated[list[Plain], Field(max_length=100)]]
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -114,7 +128,7 @@ class Params(BaseModel):
         return arguments
 
 
-KEYS = {*Params.model_fields, *Split.model_fields, *Audio.model_fields}
+KEYS = {*Params.model_fields, *Split.model_fields, *SpecAugment.model_fields, *Audio.model_fields}
 
 
 def _number(value: Any) -> Any:

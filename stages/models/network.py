@@ -1,15 +1,18 @@
 """The networks: from one sample to one logit a class."""
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-# What goes in and out of each network's convolutions, of which each halves the picture; an MLP has none.
-CHANNELS = {"mlp": (), "cnn": (1, 16, 32, 64, 128)}
-KERNEL, DENSE = 5, (256, 32)  # of convolutions, and the units of the hidden layers behind them
+# What goes in and out of each network's convolutions; an MLP has none.
+CHANNELS = {"mlp": (), "cnn": (1, 8, 16, 32, 64)}
+KERNEL = 3  # of convolutions, in frames and bands
+POOLS = ((1, 2), (2, 2), (2, 2), (2, 2))  # frames and bands of which each convolution's largest number goes on
+SMALLEST = tuple(map(prod, zip(*POOLS, strict=True)))  # picture of which something is left
 AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
@@ -19,10 +22,10 @@ def check_network(network: str, shape: tuple[int, ...]) -> None:
     Raises:
         ValueError: if they are no pictures of time x bands, or too small, and the network is the CNN.
     """
-    if CHANNELS[network] and (len(shape) != 2 or min(shape) < 16):
+    if CHANNELS[network] and (len(shape) != 2 or shape[0] < SMALLEST[0] or shape[1] < SMALLEST[1]):
         raise ValueError(
-            f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least (16, 16): it convolves "
-            "over both and halves them four times"
+            f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least {SMALLEST}: it convolves "
+            "over both, and halves the time three times and the bands four times"
         )
 
 
@@ -32,7 +35,8 @@ def build_network(
     """Build a network on the CPU with the initial weights that `seed` draws, the same whatever device trains it.
 
     Args:
-        network: "mlp" (the hidden layers given, ReLU between them) or "cnn" (four convolutions, then 256 and 32).
+        network: "mlp" (the hidden layers given, ReLU between them) or "cnn" (four convolutions, each with batch norm,
+            ReLU and pooling; of what is left the mean and the maximum over time; one linear layer).
         shape: one sample's shape.
         hidden: units of each hidden layer of the MLP.
         n_classes: number of logits.
@@ -48,8 +52,8 @@ def build_network(
 def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> int:
     """Count the multiplications of one sample's way through the linear and convolutional layers; needs no torch."""
     convolutions = sum(
-        KERNEL**2 * inputs * outputs * (shape[0] >> i) * (shape[1] >> i)
-        for i, (inputs, outputs) in enumerate(pairwise(CHANNELS[network]))
+        KERNEL**2 * inputs * outputs * time * bands
+        for (inputs, outputs), (time, bands) in zip(pairwise(CHANNELS[network]), _pictures(shape), strict=False)
     )
     units = _units(network, shape, hidden, n_classes)
     return convolutions + sum(inputs * outputs for inputs, outputs in pairwise(units))
@@ -70,21 +74,30 @@ def samples_at_once(model: "torch.nn.Sequential", x: "torch.Tensor") -> int:
     return max(1, AT_ONCE // widest)
 
 
+def _pictures(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the time and bands of what enters each convolution, and of what leaves the last pooling."""
+    return accumulate(POOLS, lambda size, pool: (size[0] // pool[0], size[1] // pool[1]), initial=shape)
+
+
 def _units(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> list[int]:
     """Return how many numbers enter the first fully connected layer, and the units of each."""
     if not CHANNELS[network]:
         return [prod(shape), *hidden, n_classes]
-    halved = len(CHANNELS[network]) - 1
-    return [CHANNELS[network][-1] * (shape[0] >> halved) * (shape[1] >> halved), *DENSE, n_classes]
+    *_, (_, bands) = _pictures(shape)
+    return [2 * CHANNELS[network][-1] * bands, n_classes]
 
 
 def _layers(channels: tuple[int, ...], shape: tuple[int, ...], units: list[int]) -> "torch.nn.Sequential":
     from torch import nn
 
+    from stages.models.pooling import MeanAndMaximum
+
     layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))] if channels else []
-    for inputs, outputs in pairwise(channels):
-        convolution = nn.Conv2d(inputs, outputs, kernel_size=KERNEL, padding=KERNEL // 2)
-        layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
+    for (inputs, outputs), pool in zip(pairwise(channels), POOLS, strict=False):
+        convolution = nn.Conv2d(inputs, outputs, KERNEL, padding=KERNEL // 2, bias=False)  # the norm has a bias
+        # ReLU after pooling: the same numbers as before it, from half or a quarter of the work.
+        layers += [convolution, nn.BatchNorm2d(outputs), nn.MaxPool2d(pool), nn.ReLU()]
+    layers += [MeanAndMaximum()] if channels else []
     layers.append(nn.Flatten())
     for inputs, outputs in pairwise(units):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]

@@ -1,30 +1,45 @@
-"""Training by torch's autograd: any network, any first-order optimizer of torch.optim, dropout.
+"""Training by torch's autograd: any network, any first-order optimizer of torch.optim, dropout, label smoothing.
 
 Dropout (Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15, 2014): in
-training, each output of a hidden fully connected layer is 0 with probability p, else divided by 1 - p, so that the
-network needs no change where it only answers. As the batches, these masks are drawn on the CPU from the run's seed.
+training, each number that other layers hand to a fully connected layer is 0 with probability p, else divided by 1 - p,
+so that the network needs no change where it only answers. As the batches, these masks are drawn on the CPU from the
+run's seed.
+
+Label smoothing (Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7): the
+gradient is that of the loss against 1 - e of a sample's class and e / classes of every class.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from stages.training import graphs
+from stages.training.augment import augment
 from stages.training.job import Recipe, class_weights, decays, lengths
 from stages.training.optimizer import make_optimizer, take_step
+
+Goal = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of logits, shape (B, classes), and a batch's y
 
 
 class Batch(NamedTuple):
     """A batch in memory that stays where it is: of each network, or of one, without the first dimension."""
 
     x: torch.Tensor  # samples, shape (networks, B, ...)
-    y: torch.Tensor  # class numbers, shape (networks, B)
-    masks: torch.Tensor  # of dropout, shape (networks, B, units of all layers that have it)
+    y: torch.Tensor  # class numbers, shape (networks, B); with mixup each class's share, (networks, B, classes)
+    masks: torch.Tensor  # of dropout, shape (networks, B, inputs of all layers that have it)
+
+
+class Step(NamedTuple):
+    """A step on batches of one size."""
+
+    batch: Batch
+    own: list[Batch]  # each network's part of it
+    find: graphs.Work  # finds the gradients
 
 
 def trainer(
@@ -40,35 +55,74 @@ def trainer(
         x: samples, shape (n, ...).
         y: class numbers, shape (n,).
         recipe: how to train.
-        seeds: of each network's dropout.
+        seeds: of each network's dropout and augmentation.
     """
-    parameters = [parameter for model in models for parameter in model.parameters()]
-    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, parameters)
-    units = hidden_units(models[0]) if recipe.dropout else []
+    together = nn.ModuleList(models).train()
+    if x.device.type == "cpu":  # convolutions and what follows them then take two thirds of the time
+        together.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer_args, recipe.lr, list(together.parameters()))
+    left, totals, n_classes = decays(recipe, len(x)), x.new_zeros(len(models)), models[0][-1].out_features
+    inputs = [layer.in_features for layer in dropped(models[0])] if recipe.dropout else []
+    how = {"inputs": inputs, "goal": goal_of(recipe, x, y, n_classes)}
+    gradients = [partial(add_gradient, model, total, **how) for model, total in zip(models, totals, strict=True)]
+    whole = Batch(x, one_hot(y, n_classes).to(x.dtype) if recipe.mixup else y, x.new_empty(0, sum(inputs)))
+    state = [totals, *together.buffers()]  # those of batch norm
+    steps = {n: new_step(whole, n, gradients, optimizer, state) for n in lengths(len(x), recipe.batch_size)}
     draws = [torch.Generator().manual_seed(-1 - seed) for seed in seeds]  # counted down: no batches are drawn from it
-    left, totals, steps = decays(recipe, len(x)), x.new_zeros(len(models)), {}
-    weights = class_weights(recipe, y, models[0][-1].out_features)
-    weights = None if weights is None else weights.to(x.dtype)
-    for size in lengths(len(x), recipe.batch_size):
-        lead = len(models), size
-        batch = Batch(x.new_empty(*lead, *x.shape[1:]), y.new_zeros(lead), x.new_zeros(*lead, sum(units)))
-        own = [Batch(*each) for each in zip(*batch, strict=True)]
-        works = [partial(add_gradient, *each, units, weights) for each in zip(models, own, totals, strict=True)]
-        steps[size] = batch, graphs.replayable(partial(find_gradients, optimizer, works, x.device), [totals])
+    augmentations = [np.random.default_rng(seed) for seed in seeds]
 
     def train_epoch(orders: torch.Tensor) -> torch.Tensor:
+        together.train()
         totals.zero_()
         for rows in orders.split(recipe.batch_size, dim=1):
-            batch, find = steps[rows.shape[1]]
-            torch.index_select(x, 0, rows.reshape(-1), out=batch.x.flatten(0, 1))
-            torch.index_select(y, 0, rows.reshape(-1), out=batch.y.flatten())
-            if units:
+            batch, own, find = steps[rows.shape[1]]
+            fetch(whole, rows, batch)
+            if inputs:
                 batch.masks.copy_(torch.stack([draw_masks(batch.masks[0], recipe.dropout, each) for each in draws]))
+            for each, draw in zip(own, augmentations, strict=True):
+                augment(each.x, each.y, recipe, draw)
             find()
             take_step(optimizer, recipe.lr * next(left))
         return totals / len(x)
 
     return train_epoch
+
+
+def goal_of(recipe: Recipe, x: torch.Tensor, y: torch.Tensor, n_classes: int) -> Goal | None:
+    """Return the sum of the losses that the gradient is of, or None if it is that of the plain ones."""
+    weights = class_weights(recipe, y, n_classes)
+    if weights is None and not recipe.label_smoothing:
+        return None
+    weights = None if weights is None else weights.to(x.dtype)
+    return partial(cross_entropy, weight=weights, reduction="sum", label_smoothing=recipe.label_smoothing)
+
+
+def new_step(
+    whole: Batch,
+    size: int,
+    gradients: list[Callable[[Batch], None]],
+    optimizer: torch.optim.Optimizer,
+    state: list[torch.Tensor],
+) -> Step:
+    """Return a step on batches of a size.
+
+    Args:
+        whole: all samples, as one batch; its masks say how many a sample has, and no more.
+        size: samples a batch.
+        gradients: of each network, what adds its gradient, as `add_gradient`.
+        optimizer: of all networks.
+        state: what that changes for good.
+    """
+    batch = Batch(*(each.new_zeros(len(gradients), size, *each.shape[1:]) for each in whole))
+    own = [Batch(*each) for each in zip(*batch, strict=True)]
+    works = [partial(gradient, each) for gradient, each in zip(gradients, own, strict=True)]
+    return Step(batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state))
+
+
+def fetch(whole: Batch, rows: torch.Tensor, batch: Batch) -> None:
+    """Fetch chosen samples, shape (networks, B), and their classes into a batch."""
+    torch.index_select(whole.x, 0, rows.reshape(-1), out=batch.x.flatten(0, 1))
+    torch.index_select(whole.y, 0, rows.reshape(-1), out=batch.y.flatten(0, 1))
 
 
 def find_gradients(optimizer: torch.optim.Optimizer, works: list[graphs.Work], device: torch.device) -> None:
@@ -81,28 +135,26 @@ def find_gradients(optimizer: torch.optim.Optimizer, works: list[graphs.Work], d
     graphs.side_by_side(works, device)
 
 
-def add_gradient(
-    model: nn.Sequential, batch: Batch, total: torch.Tensor, units: list[int], weights: torch.Tensor | None
-) -> None:
+def add_gradient(model: nn.Sequential, total: torch.Tensor, batch: Batch, inputs: list[int], goal: Goal | None) -> None:
     """Add the gradient of the mean loss on a batch to what is there, and the sum of its losses to a total.
 
     Args:
         model: a network.
-        batch: its own.
         total: shape ().
-        units: of each layer with dropout; none if there is no dropout.
-        weights: of the classes, for the gradient alone.
+        batch: its own.
+        inputs: of each layer with dropout; none if there is no dropout.
+        goal: as `goal_of` has it.
     """
-    logits = forward(model, batch.x, batch.masks.split(units, dim=1)) if units else model(batch.x)
+    logits = forward(model, batch.x, batch.masks.split(inputs, dim=1)) if inputs else model(batch.x)
     loss, n = cross_entropy(logits, batch.y), len(batch.y)
-    goal = loss if weights is None else cross_entropy(logits, batch.y, weights, reduction="sum") / n
-    goal.backward()
+    (loss if goal is None else goal(logits, batch.y) / n).backward()
     total.add_(loss.detach(), alpha=n)
 
 
-def hidden_units(model: nn.Sequential) -> list[int]:
-    """Return how many units each hidden fully connected layer has."""
-    return [layer.out_features for layer in model if isinstance(layer, nn.Linear)][:-1]
+def dropped(model: nn.Sequential) -> list[nn.Linear]:
+    """Return the fully connected layers whose inputs drop out: all but one that gets the samples themselves."""
+    layers = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return [layer for layer in layers[1:] if isinstance(layer, nn.Linear)]
 
 
 def draw_masks(like: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
@@ -111,10 +163,8 @@ def draw_masks(like: torch.Tensor, p: float, generator: torch.Generator) -> torc
 
 
 def forward(model: nn.Sequential, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Send samples x through a network, what comes out of each hidden fully connected layer times its mask."""
-    left = iter(masks)
-    for before, layer in pairwise([None, *model]):
-        x = layer(x)
-        if isinstance(before, nn.Linear):  # the ReLU behind it has just been passed
-            x = x * next(left)
+    """Send samples x through a network, what goes into each layer with dropout times its mask."""
+    mask_of = dict(zip(dropped(model), masks, strict=True))
+    for layer in model:
+        x = layer(x * mask_of[layer] if layer in mask_of else x)
     return x

@@ -71,11 +71,12 @@ class Buffers(NamedTuple):
 
 
 def serves(model: nn.Sequential, recipe: Recipe) -> bool:
-    """Return whether this module can train the network: fully connected layers, SGD without extras, no dropout."""
+    """Return whether this module can train the network: fully connected layers, SGD, no extras."""
+    extras = [recipe.dropout, recipe.label_smoothing, recipe.input_noise, recipe.mixup, *recipe.spec_augment.values()]
     return (
         recipe.optimizer == "SGD"
         and not recipe.optimizer_args
-        and not recipe.dropout
+        and not any(extras)
         and all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model)
     )
 

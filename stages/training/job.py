@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+NO_MASKS = {"bands": 0, "frames": 0}
+
+
 class Recipe(NamedTuple):
     """An optimizer of torch.optim with its arguments, the learning rate and its schedule, epochs, samples a batch."""
 
@@ -25,6 +28,10 @@ class Recipe(NamedTuple):
     schedule: str = "constant"  # or "cosine": see `decays`
     class_weights: str = "none"  # or "balanced": see `class_weights`
     dropout: float = 0.0  # the probability that a hidden unit is left out of a step
+    label_smoothing: float = 0.0  # of a sample's class, what all classes share alike
+    input_noise: float = 0.0  # this and the next two: see stages/training/augment.py
+    mixup: float = 0.0
+    spec_augment: dict[str, int] = NO_MASKS
 
 
 class Job(NamedTuple):

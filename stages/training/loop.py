@@ -33,7 +33,7 @@ def fit(
         models: the networks, on the clock's device.
         parts: "train" and "val", on that device too.
         recipe: how to train.
-        seeds: of each network's batches and dropout.
+        seeds: of each network's batches, dropout and augmentation.
         clock: adds up the seconds of warm-up, training and validation.
 
     Yields:
@@ -76,11 +76,12 @@ def validator(models: list[nn.Sequential], x: torch.Tensor, y: torch.Tensor) -> 
     It takes the epoch's training losses, shape (networks,), and returns each network's record of the epoch. What is
     wanted of the logits, losses and predictions, comes to the host in one transfer.
     """
-    actual, n_classes = y.cpu().numpy(), models[0][-1].out_features
+    actual, n_classes, together = y.cpu().numpy(), models[0][-1].out_features, nn.ModuleList(models).eval()
     answers = x.new_zeros(len(models), 1 + len(x), dtype=torch.float64)
     work = graphs.replayable(partial(answer, models, pieces_of(models[0], x, y), answers), [answers])
 
     def validate(train_losses: torch.Tensor) -> list[Epoch]:
+        together.eval()
         work()
         found = torch.cat([train_losses.double()[:, None], answers], dim=1).cpu().numpy()
         return [epoch_of(*row[:2].tolist(), row[2:].astype(np.int64)) for row in found]

@@ -186,9 +186,11 @@ def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
 
 
 def on_the_host(models: list[nn.Module]) -> list[Weights]:
-    """Return the models' weights on the host, brought there from their device by one copy of all together."""
+    """Return the models' weights on the host, brought there from their device by one copy of all of a type together."""
     states = [model.state_dict() for model in models]
     weights = [tensor for state in states for tensor in state.values()]
-    together = torch.cat([tensor.reshape(-1) for tensor in weights]).cpu()
-    pieces = iter(together.split([tensor.numel() for tensor in weights]))
-    return [{name: next(pieces).view(tensor.shape) for name, tensor in state.items()} for state in states]
+    pieces = {}
+    for kind in dict.fromkeys(tensor.dtype for tensor in weights):
+        own = [tensor.reshape(-1) for tensor in weights if tensor.dtype == kind]
+        pieces[kind] = iter(torch.cat(own).cpu().split(list(map(len, own))))
+    return [{name: next(pieces[tensor.dtype]).view(tensor.shape) for name, tensor in state.items()} for state in states]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import conv2d, max_pool2d
 
 from stages.models import network
 from stages.models.network import AT_ONCE, build_network, check_network, multiply_adds, samples_at_once
@@ -13,21 +14,34 @@ def test_the_missions_network_has_7716_weights():
     assert model(torch.zeros(5, 26)).shape == (5, 4)
 
 
-def test_the_cnn_meets_1024_features_behind_its_convolutions():
-    model = build_network("cnn", (21, 128), [1], 4, seed=0)
-    linears = [(m.in_features, m.out_features) for m in model if isinstance(m, torch.nn.Linear)]
-    convolutions = [(m.out_channels, m.kernel_size, m.padding) for m in model if isinstance(m, torch.nn.Conv2d)]
-    assert linears == [(1024, 256), (256, 32), (32, 4)]
-    assert convolutions == [(channels, (5, 5), (2, 2)) for channels in (16, 32, 64, 128)]
-    assert model(torch.zeros(3, 21, 128)).shape == (3, 4)
+def test_the_cnn_is_the_one_that_its_description_asks_for():
+    """Four 3 x 3 convolutions with batch norm, ReLU and pooling (ReLU first), mean and maximum over time, linear."""
+    model, draw = build_network("cnn", (21, 128), [1], 4, seed=0).eval(), torch.Generator().manual_seed(0)
+    weights = [value for value in model.state_dict().values() if value.dim()]
+    assert len(weights) == 4 * 5 + 2
+    for norm in (weights[5 * i + 1 : 5 * i + 5] for i in range(4)):  # scale, shift, running mean and variance
+        for numbers, least in zip(norm, (-1, -1, -1, 0.5), strict=True):
+            numbers.uniform_(least, 1, generator=draw)
+    x = torch.randn(5, 21, 128, generator=draw)
+    expected = x[:, None]
+    for i, (channels, pool) in enumerate(zip((8, 16, 32, 64), ((1, 2), 2, 2, 2), strict=True)):
+        kernel, scale, shift, mean, variance = weights[5 * i : 5 * i + 5]
+        assert kernel.shape == (channels, expected.shape[1], 3, 3)
+        expected = conv2d(expected, kernel, padding=1)
+        expected = (expected - mean[:, None, None]) / (variance + 1e-5).sqrt()[:, None, None]
+        expected = max_pool2d((expected * scale[:, None, None] + shift[:, None, None]).clamp(min=0), pool)
+    assert expected.shape == (5, 64, 2, 8)
+    kept = torch.cat([expected.mean(dim=2), expected.max(dim=2).values], dim=1).flatten(1)
+    torch.testing.assert_close(model(x), kept @ weights[-2].T + weights[-1], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(26,), (15, 128), (3, 21, 128)])
+@pytest.mark.parametrize("shape", [(26,), (7, 128), (21, 15), (3, 21, 128)])
 def test_the_cnn_refuses_what_is_no_picture(shape):
     with pytest.raises(ValueError, match=r"whose samples have the shape .*, expected \(time, bands\)"):
         check_network("cnn", shape)
     check_network("mlp", shape)
-    check_network("cnn", (16, 16))
+    check_network("cnn", (8, 16))
+    assert build_network("cnn", (8, 16), [1], 4, seed=0)(torch.zeros(1, 8, 16)).shape == (1, 4), "even in training"
 
 
 def test_a_network_that_is_not_known_is_taken_for_no_other():
@@ -42,16 +56,15 @@ def test_a_network_that_is_not_known_is_taken_for_no_other():
 
 def test_multiply_adds_are_those_of_the_formulas():
     assert multiply_adds("mlp", (2, 13), [128, 32], 4) == 26 * 128 + 128 * 32 + 32 * 4
-    convolutions = 25 * (21 * 128 * 16 + 10 * 64 * 16 * 32 + 5 * 32 * 32 * 64 + 2 * 16 * 64 * 128)
-    dense = 1024 * 256 + 256 * 32 + 32 * 4
-    assert multiply_adds("cnn", (21, 128), [1], 4) == convolutions + dense
+    convolutions = 9 * (21 * 128 * 8 + 21 * 64 * 8 * 16 + 10 * 32 * 16 * 32 + 5 * 16 * 32 * 64)
+    assert multiply_adds("cnn", (21, 128), [1], 4) == convolutions + 2 * 64 * 8 * 4
 
 
 def test_as_many_samples_go_at_once_as_the_widest_layer_allows(monkeypatch):
     mlp, cnn = (build_network(name, (21, 128), [5000, 7], 4, 0) for name in ("mlp", "cnn"))
     x = torch.zeros(3, 21, 128)
     assert samples_at_once(mlp, x) == AT_ONCE // 5000
-    assert samples_at_once(cnn, x) == AT_ONCE // (16 * 21 * 128)
+    assert samples_at_once(cnn, x) == AT_ONCE // (8 * 21 * 128)
     assert samples_at_once(cnn, x) > 1376, "the course's largest judged part goes in one piece"
     monkeypatch.setattr(network, "AT_ONCE", 4999)
     assert samples_at_once(mlp, x) == 1, "or none would ever be judged"

@@ -49,6 +49,7 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one(network):
     theirs = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9)
     shuffle = torch.Generator().manual_seed(5)
     for epoch in epochs:
+        plain.train()
         total = 0.0
         for rows in torch.randperm(len(y), generator=shuffle).split(16):
             theirs.zero_grad()
@@ -56,6 +57,7 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one(network):
             (losses * weight[y[rows]]).mean().backward()
             theirs.step()
             total += losses.sum().item()
+        plain.eval()
         assert epoch.train_loss == pytest.approx(total / len(y), abs=1e-12)
         assert epoch.val_loss == pytest.approx(cross_entropy(plain(val[0]), val[1]).item(), abs=1e-12)
     for name, value in plain.state_dict().items():
@@ -76,21 +78,48 @@ def test_dropout_leaves_units_out_of_a_step_and_of_no_answer(network):
     *features, last = plain
     theirs = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9)
     shuffle, draws = torch.Generator().manual_seed(5), torch.Generator().manual_seed(-6)
-    units = {"mlp": (9, 7), "cnn": (256, 32)}[network]
+    units = {"mlp": (9, 7), "cnn": (2 * 64 * 1,)}[network]
     for epoch in epochs:
+        plain.train()
         for rows in torch.randperm(len(y), generator=shuffle).split(16):
             kept = torch.empty(len(rows), sum(units)).bernoulli_(0.6, generator=draws)
             masks, hidden = list(kept.split(units, dim=1)), x[rows]
             for layer in features:
                 hidden = layer(hidden)
-                if isinstance(layer, torch.nn.ReLU) and hidden.dim() == 2:
+                if isinstance(layer, torch.nn.ReLU) and network == "mlp":
                     hidden = hidden * masks.pop(0) / 0.6
+            hidden = hidden * masks.pop(0) / 0.6 if network == "cnn" else hidden
+            assert masks == []
             theirs.zero_grad()
             cross_entropy(last(hidden), y[rows]).backward()
             theirs.step()
+        plain.eval()
         assert epoch.val_loss == pytest.approx(cross_entropy(plain(val_x), val_y).item(), abs=1e-12)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_label_smoothing_is_of_the_gradient_alone(weights):
+    """Against a plain loop whose targets are shares; the losses told are against the classes."""
+    recipe = Recipe("SGD", {}, 0.05, 2, 16, class_weights=weights, label_smoothing=0.3)
+    model, plain = (build_network("mlp", (26,), [9], 3, seed=1).double() for _ in range(2))
+    (x, y), val = (samples(n, (26,), 3, torch.float64) for n in (75, 30))
+    y[: len(y) // 2] = 0
+    epochs = train([model], [(x, y), val], recipe, [5])[0]
+    weight = torch.tensor([len(y) / (3 * (y == number).sum().item()) for number in range(3)], dtype=torch.float64)
+    targets = (0.7 * torch.eye(3)[y] + 0.3 / 3).double() * (weight if weights == "balanced" else 1)
+    theirs, shuffle = torch.optim.SGD(plain.parameters(), lr=0.05), torch.Generator().manual_seed(5)
+    for epoch in epochs:
+        total = 0.0
+        for rows in torch.randperm(len(y), generator=shuffle).split(16):
+            theirs.zero_grad()
+            told = torch.log_softmax(plain(x[rows]), dim=1)
+            (-(targets[rows] * told).sum() / len(rows)).backward()
+            theirs.step()
+            total -= told.gather(1, y[rows, None]).sum().item()
+        assert epoch.train_loss == pytest.approx(total / len(y), abs=1e-7)
+        assert epoch.val_loss == pytest.approx(cross_entropy(plain(val[0]), val[1]).item(), abs=1e-7)
 
 
 def test_a_mask_is_zero_as_often_as_it_should_be_and_one_on_average():
@@ -100,9 +129,15 @@ def test_a_mask_is_zero_as_often_as_it_should_be_and_one_on_average():
     assert (masks == 0).double().mean().item() == pytest.approx(0.25, abs=five_deviations)
 
 
-def test_dropout_is_the_runs_own_whoever_trains_beside_it():
-    recipe, data = Recipe("Adam", {}, 0.01, 3, 16, dropout=0.5), (samples(75), samples(30, seed=1))
-    alone = [build_network("mlp", (26,), [9, 7], 4, seed) for seed in (3, 4)]
+CHANCE = {"dropout": 0.5, "input_noise": 0.5, "mixup": 0.4, "spec_augment": {"bands": 8, "frames": 0}}
+
+
+@pytest.mark.parametrize("kind", CHANCE)
+def test_chance_is_the_runs_own_whoever_trains_beside_it(kind):
+    recipe = Recipe("Adam", {}, 0.01, 3, 16)._replace(**{kind: CHANCE[kind]})
+    shape = (2, 13) if kind == "spec_augment" else (26,)
+    data = samples(75, shape), samples(30, shape, seed=1)
+    alone = [build_network("mlp", shape, [9, 7], 4, seed) for seed in (3, 4)]
     together = copy.deepcopy(alone)
     histories = train(together, data, recipe, [3, 4])
     for seed, network, other, history in zip((3, 4), alone, together, histories, strict=True):

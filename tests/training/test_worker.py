@@ -86,15 +86,18 @@ def test_every_epoch_is_kept_on_demand():
     }
 
 
-def test_weights_leave_the_device_by_one_copy_of_all_together(monkeypatch):
+@pytest.mark.parametrize(("network", "types"), [("mlp", {torch.float32}), ("cnn", {torch.float32, torch.int64})])
+def test_weights_leave_the_device_by_one_copy_of_all_of_a_type_together(monkeypatch, network, types):
     copied, real = [], torch.Tensor.cpu
     monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: copied.append(tensor.numel()) or real(tensor))
-    models = [build_network("cnn", (16, 16), [1], 4, seed) for seed in (0, 1)]
+    models = [build_network(network, (16, 16), [1], 4, seed) for seed in (0, 1)]
     copies = worker.on_the_host(models)
     for model, weights in zip(models, copies, strict=True):
         assert list(weights) == list(model.state_dict())
         assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
-    assert copied == [sum(value.numel() for model in models for value in model.state_dict().values())]
+        assert {value.dtype for value in weights.values()} == types
+    assert len(copied) == len(types)
+    assert sum(copied) == sum(value.numel() for model in models for value in model.state_dict().values())
 
 
 def test_on_a_cpu_snapshots_are_saved_at_once():

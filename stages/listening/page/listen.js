@@ -395,7 +395,7 @@ const LAYERS = {
     }
   },
 
-  overTime({ times, columns }) { // each column's mean, and then its deviation
+  meanAndDeviation({ times, columns }) { // each column's mean, and then its deviation
     return (x) => {
       const average = (of) => Float64Array.from({ length: columns }, (_, i) => {
         let sum = 0;
@@ -419,13 +419,30 @@ const LAYERS = {
     };
   },
 
-  pool({ channels, height, width }) { // the largest of each 2 x 2; an odd last row or column is dropped
-    const [rows, columns] = [Math.floor(height / 2), Math.floor(width / 2)];
+  pool({ channels, height, width, down, across }) { // the largest of each down x across; what is left over is dropped
+    const [rows, columns] = [Math.floor(height / down), Math.floor(width / across)];
     return (x) => Float64Array.from({ length: channels * rows * columns }, (_, i) => {
       const [plane, row, column] = [Math.floor(i / (rows * columns)), Math.floor(i / columns) % rows, i % columns];
-      const corner = plane * height * width + 2 * row * width + 2 * column;
-      return Math.max(x[corner], x[corner + 1], x[corner + width], x[corner + width + 1]);
+      const corner = plane * height * width + down * row * width + across * column;
+      let largest = -Infinity;
+      for (let y = 0; y < down; y++) {
+        for (let i = 0; i < across; i++) largest = Math.max(largest, x[corner + y * width + i]);
+      }
+      return largest;
     });
+  },
+
+  meanAndMaximum({ channels, height, width }) { // the means over the rows of all channels, then the largest numbers
+    const size = channels * width;
+    return (x) => {
+      const result = new Float64Array(2 * size).fill(-Infinity, size);
+      for (let i = 0; i < channels * height * width; i++) {
+        const to = Math.floor(i / (height * width)) * width + i % width;
+        result[to] += x[i] / height;
+        result[size + to] = Math.max(result[size + to], x[i]);
+      }
+      return result;
+    };
   },
 };
 

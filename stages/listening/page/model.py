@@ -4,6 +4,8 @@ JavaScript has only the operations. What they compute with is made here, by the 
 """
 
 from base64 import b64encode
+from collections.abc import Iterator
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,12 +105,24 @@ def describe(network: "torch.nn.Module", shape: tuple[int, ...]) -> tuple[list[l
             numbers.append(own)
             continue
         layers, x = [], torch.zeros(1, *shape)
-        for layer in member:
+        for layer in without_norms(member):
             layers += as_layer(layer, tuple(x.shape[1:]))
             numbers += [parameter.detach().numpy().ravel() for parameter in layer.parameters()]  # weight, then bias
             x = layer(x)
         members.append(layers)
     return members, np.concatenate(numbers)
+
+
+def without_norms(member: "torch.nn.Sequential") -> Iterator["torch.nn.Module"]:
+    """Yield the layers of a network that answers, each batch norm made part of the convolution before it."""
+    from torch.nn import BatchNorm2d
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for layer, behind in pairwise([*member, None]):
+        if isinstance(behind, BatchNorm2d):
+            yield fuse_conv_bn_eval(layer, behind)
+        elif not isinstance(layer, BatchNorm2d):
+            yield layer
 
 
 def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -119,11 +133,14 @@ def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str,
     """
     from torch import nn
 
+    from stages.models.pooling import MeanAndMaximum
     from stages.models.svm import Columns, Kernels
 
     match layer:
+        case Columns() if len(shape) == 1:
+            return []
         case Columns():
-            return [{"kind": "overTime", "times": shape[0], "columns": prod(shape[1:])}] if len(shape) > 1 else []
+            return [{"kind": "meanAndDeviation", "times": shape[0], "columns": prod(shape[1:])}]
         case Kernels():
             vectors, columns = layer.vectors.shape
             return [{"kind": "kernels", "vectors": vectors, "columns": columns}]
@@ -137,7 +154,11 @@ def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str,
             channels, height, width = shape
             sizes = {"channels": channels, "height": height, "width": width}
             return [{"kind": "convolution", **sizes, "outputs": layer.out_channels, "kernel": kernel}]
-        case nn.MaxPool2d(kernel_size=2, stride=2):
+        case nn.MaxPool2d(kernel_size=(down, across), stride=stride) if stride == (down, across):
             channels, height, width = shape
-            return [{"kind": "pool", "channels": channels, "height": height, "width": width}]
+            sizes = {"channels": channels, "height": height, "width": width}
+            return [{"kind": "pool", **sizes, "down": down, "across": across}]
+        case MeanAndMaximum():
+            channels, height, width = shape
+            return [{"kind": "meanAndMaximum", "channels": channels, "height": height, "width": width}]
     raise TypeError(f"the page has no operation for the layer {layer}")

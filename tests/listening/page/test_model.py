@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,12 +83,29 @@ def test_the_layers_of_an_mlp():
 
 
 def test_the_layers_of_a_cnn():
-    (layers,), _ = model.describe(build_network("cnn", (21, 128), [], 4, seed=0), (21, 128))
-    kinds = ["convolution", "relu", "pool"] * 4 + ["linear", "relu", "linear", "relu", "linear"]
-    assert [layer["kind"] for layer in layers] == kinds
-    assert layers[3] == {"kind": "convolution", "channels": 16, "height": 10, "width": 64, "outputs": 32, "kernel": 5}
-    assert layers[5] == {"kind": "pool", "channels": 32, "height": 10, "width": 64}
-    assert layers[12]["inputs"] == 128 * 8
+    network = build_network("cnn", (21, 128), [], 4, seed=0).eval()
+    (layers,), weights = model.describe(network, (21, 128))
+    assert [layer["kind"] for layer in layers] == ["convolution", "pool", "relu"] * 4 + ["meanAndMaximum", "linear"]
+    sizes = {"channels": 8, "height": 21, "width": 64}
+    assert layers[3] == {"kind": "convolution", **sizes, "outputs": 16, "kernel": 3}
+    assert layers[4] == {"kind": "pool", **sizes | {"channels": 16}, "down": 2, "across": 2}
+    assert layers[1] == {"kind": "pool", **sizes | {"width": 128}, "down": 1, "across": 2}
+    assert layers[12:] == [
+        {"kind": "meanAndMaximum", "channels": 64, "height": 2, "width": 8},
+        {"kind": "linear", "inputs": 2 * 64 * 8, "outputs": 4},
+    ]
+    assert len(weights) == sum(9 * a * b + b for a, b in pairwise((1, 8, 16, 32, 64))) + 1024 * 4 + 4
+
+
+def test_a_batch_norm_becomes_part_of_the_convolution_before_it():
+    norm = nn.BatchNorm2d(3).eval()
+    for numbers in (*norm.parameters(), norm.running_mean, norm.running_var):
+        nn.init.uniform_(numbers, 0.5, 2, generator=torch.Generator().manual_seed(len(numbers)))
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1, bias=False), norm, nn.ReLU()).eval()
+    x = torch.linspace(-3, 3, 2 * 2 * 5 * 5).view(2, 2, 5, 5)
+    layers = list(model.without_norms(network))
+    assert [type(layer) for layer in layers] == [nn.Conv2d, nn.ReLU]
+    torch.testing.assert_close(nn.Sequential(*layers)(x), network(x), rtol=0, atol=1e-5)
 
 
 def test_what_trains_alone_is_left_out():
