@@ -98,7 +98,10 @@ def on_processes(
 
     context = multiprocessing.get_context(START)
     context.set_forkserver_preload(preload)
-    queue = context.SimpleQueue()
+    try:
+        queue = context.SimpleQueue()
+    except OSError as error:  # which names no file
+        raise UserError(f"/dev/shm: {error.strerror}; expected a place where processes can share locks") from None
     listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)))
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()

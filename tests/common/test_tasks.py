@@ -196,6 +196,17 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
         time.sleep(0.02)
 
 
+def test_where_processes_can_share_no_locks_the_place_is_named(monkeypatch):
+    """As in a container without /dev/shm, or with one that may only be read."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock._make_name", refuse)
+    with pytest.raises(UserError, match=r"^/dev/shm: Read-only file system; expected a place"):
+        list(tasks.on_processes(square, range(4), 2, []))
+
+
 @pytest.mark.skipif(tasks.START != "forkserver", reason="elsewhere no process imports for the others")
 def test_an_interrupt_while_workers_start_leaves_no_traceback(tmp_path):
     """Ctrl-C reaches the whole group: here the module that is imported for the workers presses it."""
