@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONSAFEPATH  # it would hide bench/ from `python -m`
 
 .PHONY: help repro test fuzz lint mutants soak bench readme page lock
 

@@ -17,7 +17,19 @@ PYTHON = f"""#!/bin/bash
 [ "$3" != config ] && [ "$1" != -c ] || exec {sys.executable} "$@"
 echo "python $*" >> calls
 """
-TOOLS = "bash", "dirname", "env", "grep", "make", "sed", "sort", "tail", "touch", "tr"  # and no uv of this machine
+TOOLS = (
+    "bash",
+    "dirname",
+    "env",
+    "grep",
+    "make",
+    "mkdir",
+    "sed",
+    "sort",
+    "tail",
+    "touch",
+    "tr",
+)  # and no uv of this machine
 PACKAGES = "requirements.txt", "requirements-torch.txt"
 BY_UV = "uv pip install --python .venv/bin/python -b requirements.txt -r requirements.txt -r requirements-torch.txt"
 PROJECT = "python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable ."
@@ -132,6 +144,23 @@ def test_make_counts_nothing_as_installed_that_is_not(place):
     (place / "refuses").unlink()
     assert install(place, make)[:2] == (0, [BY_UV, BY_UV, PROJECT])
     assert (place / ".venv" / ".installed").exists()
+
+
+def test_where_home_cannot_be_written_uvs_cache_lies_beside_the_packages(place):
+    (place / "file").touch()
+    assert install(place, HOME=str(place / "file"), XDG_CACHE_HOME=str(place))[2] == {}
+    assert install(place, HOME=str(place / "file"))[2] == {"UV_CACHE_DIR": str(place / ".venv" / ".uv-cache")}
+
+
+def test_make_installs_once_for_several_targets_at_a_time(place):
+    for name in ("dvc", "genre"):
+        write_program(place / ".venv" / "bin" / name, f'#!/bin/bash\necho "{name} $*" >> calls\n')
+    write_program(place / "python", "#!/bin/bash\n")
+    status, calls, _ = install(place, ("make", "-j4", f"PYTHON={place / 'python'}", "repro", "test"))
+    assert status == 0
+    assert calls[:2] == [BY_UV, PROJECT]
+    pytest_run = "python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder -rs"
+    assert sorted(calls[2:]) == ["dvc repro", "genre fix", pytest_run]
 
 
 def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 from chain import COMMANDS, run_chain
 from conftest import ROOT, make_arrays, save_arrays
+from listening.page.conftest import BROWSERS, program
+from playwright.sync_api import sync_playwright
 from repository import Repository, set_params, stages_run
 
 CHAIN = list(COMMANDS)
@@ -185,6 +187,26 @@ def test_plots(repository):
     for plot in (f"metrics_{name}" for name in names):
         assert f"vegaEmbed('#{plot}'" in page
     assert not re.search(r"<(script|link)[^>]+(src|href)", page), "the page must not need the internet"
+
+
+def test_plots_leave_out_what_is_no_table(base, tmp_path):
+    chromium = program(BROWSERS)
+    base.dvc("plots", "show", "--out", str(tmp_path))
+    with sync_playwright() as play, play.chromium.launch(executable_path=chromium) as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "index.html").as_uri())
+        page.wait_for_selector("#metrics_plots_seconds_json canvas")  # the last one
+        drawn = page.evaluate("[...document.querySelectorAll('body > div')].map(each => each.id)")
+    assert {"metrics_confusion_mfccs_csv", "metrics_plots_f1_json"} < set(drawn)
+    assert not {"metrics_select_json", "metrics_evaluate_json", "metrics_train_cpu_json"} & set(drawn)
+
+
+def test_a_released_model_is_found(repository, tmp_path):
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    repository.run(*git, "tag", "-a", "melgrams@v1.0.0", "-m", "x")
+    repository.dvc("artifacts", "get", ".", "melgrams", "--out", str(tmp_path / "model"))
+    model = repository.folder / "data" / "model" / "melgrams.safetensors"
+    assert (tmp_path / "model").read_bytes() == model.read_bytes()
 
 
 def test_report_and_model_card(repository):

@@ -44,7 +44,8 @@ def committed(tmp_path_factory):
 @pytest.mark.parametrize(("guide", "name"), [(guide, name) for guide, name in BLOCKS if name not in LIVE])
 def test_figures_are_those_of_the_committed_results(committed, monkeypatch, guide, name):
     monkeypatch.chdir(committed)
-    assert block(guide.read_text(encoding="utf-8"), name) == guides.GUIDES[guide][name]()
+    remedy = f"{guide} shows other results than those committed: run `make readme` and commit it"
+    assert block(guide.read_text(encoding="utf-8"), name) == guides.GUIDES[guide][name](), remedy
 
 
 def test_what_the_guides_conclude_from_the_figures_holds(committed):

@@ -20,7 +20,7 @@ def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch)
     judged = read_by_name(Judgement, EVALUATED)
     page = report.REPORT.read_text()
     for table in (tables.headline(judged), tables.baselines_table(judged), tables.devices_table()):
-        assert "\n".join(table) in page
+        assert "\n".join(table) in page, "commit all that `dvc repro` wrote to metrics/, or none of it"
     pictured = re.findall(r"!\[.+?\]\((.+?)\)", page)
     assert len(pictured) == 6
     for name in pictured:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from stages.common.files import UserError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 AHEAD = 256  # results of threads that wait to be read at most
@@ -70,11 +70,16 @@ def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
             raise
 
 
-def as_they_come(pool: "Executor", task: Task, items: Iterable[Any]) -> Iterator[Any]:
-    """Yield the results of `task` as they come."""
+def submitted(pool: "Executor", task: Task, items: Iterable[Any]) -> list["Future"]:
+    """Return what `task` is going to give."""
+    return [pool.submit(task, item) for item in items]
+
+
+def as_they_come(futures: list["Future"]) -> Iterator[Any]:
+    """Yield results as they come."""
     from concurrent.futures import as_completed
 
-    for future in as_completed([pool.submit(task, item) for item in items]):
+    for future in as_completed(futures):
         yield future.result()
 
 
@@ -93,12 +98,17 @@ def on_processes(
 
     context = multiprocessing.get_context(START)
     context.set_forkserver_preload(preload)
-    queue = context.SimpleQueue()
+    try:
+        queue = context.SimpleQueue()
+    except OSError as error:  # which names no file
+        raise UserError(f"/dev/shm: {error.strerror}; expected a place where processes can share locks") from None
     listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)))
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()
         try:
-            yield from as_they_come(pool, task, items)
+            with interrupts_held():
+                futures = submitted(pool, task, items)
+            yield from as_they_come(futures)
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps because memory ran out; run this again") from None
         except BaseException:
@@ -108,6 +118,28 @@ def on_processes(
         finally:
             queue.put(None)
             listener.join()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start; what they are forked from ignores it, as each of them does later.
+
+    Else it would meet them amid an import, and each would end in a traceback of its own.
+    """
+    import signal
+    from multiprocessing import forkserver
+
+    came = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which new processes take over
+    try:
+        if START == "forkserver":
+            forkserver.ensure_running()
+            signal.signal(signal.SIGINT, lambda *_: came.append(True))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _listen(queue: Any, hear: Hear) -> None:
@@ -156,7 +188,7 @@ def on_cluster(task: Task, items: Iterable[Any], address: str) -> Iterator[Any]:
     with client, client.get_executor(retries=3, pure=False) as pool:
         print(f"{len(client.scheduler_info()['workers'])} workers at {address}")
         try:
-            yield from as_they_come(pool, task, items)
+            yield from as_they_come(submitted(pool, task, items))
         except (ImportError, KilledWorker, RuntimeError) as error:
             raise UserError(
                 f"{address}: the cluster could not run the tasks ({' '.join(str(error).split())}); start its scheduler "

@@ -194,3 +194,29 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
     while any(lives(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_where_processes_can_share_no_locks_the_place_is_named(monkeypatch):
+    """As in a container without /dev/shm, or with one that may only be read."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock._make_name", refuse)
+    with pytest.raises(UserError, match=r"^/dev/shm: Read-only file system; expected a place"):
+        list(tasks.on_processes(square, range(4), 2, []))
+
+
+@pytest.mark.skipif(tasks.START != "forkserver", reason="elsewhere no process imports for the others")
+def test_an_interrupt_while_workers_start_leaves_no_traceback(tmp_path):
+    """Ctrl-C reaches the whole group: here the module that is imported for the workers presses it."""
+    (tmp_path / "interrupting.py").write_text("import os, signal\nos.killpg(0, signal.SIGINT)\n")
+    code = (
+        "from stages.common import running, tasks; from common.test_tasks import square\n"
+        "running.run_command(lambda: list(tasks.on_processes(square, range(4), 2, ['interrupting'])))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, start_new_session=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
