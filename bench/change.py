@@ -15,7 +15,7 @@ from time import perf_counter
 from tqdm import tqdm
 
 from bench.recipes import run
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/change.json")
@@ -49,4 +49,4 @@ def seconds(clone: Path, *command: str) -> float:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

@@ -34,7 +34,7 @@ from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, SAMPLE_RATE
 from stages.audio.tracks import Piece, Track, analyse
 from stages.common.files import read_json
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 from stages.listening.listener import Listener, choose_card, listen_to_all
 
@@ -178,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from stages.arrays.npy import stream_array
 from stages.common.files import UserError
 from stages.common.params import load_params
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/growth.json")
@@ -134,4 +134,4 @@ def exponent(rows: list[dict], stage: str, kind: str) -> float:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

@@ -5,6 +5,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bench import tables
 from stages.common.files import COMPARED, EVALUATED, UserError, shown, timing_path
 from stages.common.records import read_by_name
 from stages.common.results import Comparison, Judgement, Timing
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_bytes
 from stages.reporting.tables import headline, text, with_interval
 
@@ -57,7 +58,8 @@ def results() -> str:
 
 def pipeline() -> str:
     """Return the pipeline's stages as a mermaid diagram, as DVC draws it."""
-    drawn = subprocess.run(["dvc", "dag", "--mermaid"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
+    drawn = subprocess.run(command, capture_output=True, text=True, check=False)
     if drawn.returncode:
         raise UserError(f"dvc dag: {shown(drawn.stderr.strip(), 1000)}; run this from the repository's root")
     return f"```mermaid\n{drawn.stdout.strip()}\n```\n"
@@ -85,4 +87,4 @@ GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
 
 
 if __name__ == "__main__":
-    run_command(fill_all)
+    run_script(fill_all)

@@ -21,7 +21,7 @@ from bench import gpu
 from bench.gpu import AT_ONCE, GPU, RESULTS, agreement, learn
 from bench.training import RECIPE, Part, prepared
 from stages.common.files import UserError
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 from stages.models.network import build_network
 from stages.training import closed_form
@@ -153,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

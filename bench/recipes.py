@@ -19,7 +19,7 @@ from bench.tables import AGAINST_THE_SVM
 from stages.check import COMMON_OPTIMIZERS
 from stages.common.files import EVALUATED, UserError
 from stages.common.records import NETWORKS
-from stages.common.running import run_command
+from stages.common.running import run_script
 from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/recipes.json")
@@ -47,7 +47,7 @@ RECIPES = {
 
 def main() -> None:
     """Queue every experiment, run them, and write what they gave."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:  # a worker may end later
         clone = Path(place) / "clone"
         run(Path.cwd(), "git", "clone", "--quiet", ".", str(clone))
         run(clone, "dvc", "config", "--local", "cache.dir", str(Path(".dvc/cache").resolve()))
@@ -87,7 +87,7 @@ def scores_of(judgement: dict) -> dict[str, float]:
 
 
 def wait(clone: Path, count: int) -> None:
-    """Wait for the queue to end.
+    """Wait for the queue and its workers to end.
 
     Raises:
         UserError: if not all experiments succeeded.
@@ -95,7 +95,7 @@ def wait(clone: Path, count: int) -> None:
     while True:
         time.sleep(POLL_SECONDS)
         status = run(clone, "dvc", "queue", "status")
-        if "Queued" in status or "Running" in status:
+        if "Queued" in status or "Running" in status or "Worker status: 0 active, 0 idle" not in status:
             continue
         if status.count("Success") < count:
             raise UserError(f"not every experiment succeeded:\n{status}")
@@ -116,4 +116,4 @@ def run(folder: Path, *command: str) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_script(main)

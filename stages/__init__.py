@@ -1,1 +1,10 @@
 """The program: a module a stage of the pipeline, `cli.py` for people, and rooms below them."""
+
+import sys
+from importlib.util import find_spec
+
+if not find_spec("soxr"):  # a package that few have by chance
+    raise ImportError(
+        f"{sys.executable} lacks the project's packages; run `source .venv/bin/activate`, or first `make repro`",
+        name=__name__,  # to `python -m` a reason to stop in one line
+    )

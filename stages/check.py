@@ -6,14 +6,16 @@ chain before DVC deletes anything, a good one reruns no more than it must.
 
 import inspect
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from stages.common.files import UserError
-from stages.common.params import Params, load_params
+from stages.common.params import PARAMS, Params, did_you_mean, load_params
 from stages.common.running import run_stage
 from stages.common.writing import write_json
 
 CHECKED = Path("data/checked.json")
+STAYS = "; the value stays in params.yaml: correct it there, or take it back with git checkout params.yaml"
 
 # Known to be first-order optimizers of torch.optim: to name one without arguments needs no look at torch, which takes a
 # second to import.
@@ -35,10 +37,30 @@ NOT_FIRST_ORDER_ON_ANY_NETWORK = {"LBFGS", "Muon", "SparseAdam"}
 
 def main() -> None:
     """Check params.yaml, the optimizer's arguments and that the data set is there."""
-    params = load_params()
-    check_optimizer(params)
-    check_dataset(params)
+    try:
+        params = load_params()
+        check_optimizer(params)
+        check_dataset(params)
+    except UserError as error:
+        show_to_git(PARAMS)
+        raise UserError(f"{error}{STAYS if of_an_experiment_here() else ''}") from None
     write_json(CHECKED, {"checked": True})
+
+
+def show_to_git(path: Path) -> None:
+    """Make a file a second newer than anything git knows of it.
+
+    With the size and the second of the one that it replaced, as `-S` may leave it, git would take it for that one, and
+    `git checkout` would not take it back.
+    """
+    with suppress(OSError):  # not there, or somebody else's
+        about = path.stat()
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 10**9))
+
+
+def of_an_experiment_here() -> bool:
+    """Return whether `dvc exp run` runs this, and not in a copy of the repository, as those of its queue."""
+    return "DVC_EXP_NAME" in os.environ and Path(os.environ.get("DVC_ROOT", "")).resolve() == Path.cwd().resolve()
 
 
 def check_optimizer(params: Params) -> None:
@@ -54,7 +76,10 @@ def check_optimizer(params: Params) -> None:
         if name not in NOT_FIRST_ORDER_ON_ANY_NETWORK
     )
     if params.optimizer not in known:
-        raise UserError(f"params.yaml: optimizer: found {params.optimizer}, expected one of {', '.join(known)}")
+        raise UserError(
+            f"params.yaml: optimizer: found {params.optimizer}, expected one of {', '.join(known)}"
+            f"{did_you_mean(params.optimizer, known)}"
+        )
     optimizer = getattr(torch.optim, params.optimizer)
     accepted = [name for name in inspect.signature(optimizer).parameters if name not in ("params", "lr")]
     for argument in params.optimizer_args:

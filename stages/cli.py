@@ -26,6 +26,13 @@ def predict(arguments: argparse.Namespace) -> None:
     predict(arguments)
 
 
+def judge(arguments: argparse.Namespace) -> None:
+    """Judge a model on labelled songs outside its data set."""
+    from stages.listening.judge import judge
+
+    judge(arguments)
+
+
 def splits(_: argparse.Namespace) -> None:
     """Print mean and spread of the scores over the experiments with several values of split_seed."""
     from stages.reporting.splits import print_splits
@@ -67,7 +74,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser = Parser("genre", description="Name the genre of music, second by second.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     parsers = {}
-    for command in (predict, splits, export, page, fix):
+    for command in (predict, judge, splits, export, page, fix):
         text = command.__doc__
         parsers[command] = commands.add_parser(command.__name__, help=text[0].lower() + text[1:-1], description=text)
         parsers[command].set_defaults(command=command)
@@ -76,12 +83,18 @@ def parse(words: list[str]) -> argparse.Namespace:
     add("--representation", help="which model listens (default: the one with the best validation score)")
     add("--hop", type=float, default=1.0, help="seconds from one window to the next (default 1)")
     add("--unknown", type=float, default=0.0, metavar="0.6", help="the probability below which a genre is unknown")
+    add("--smooth", type=float, default=0.0, metavar="5", help="judge a second with its neighbours in so many seconds")
     add("--seconds", action="store_true", help="print every second's probabilities")
     add("--csv", **file, help="write a table with a line for each song")
     add("--seconds-csv", **file, help="write a table with a line for each second")
     add("--json", **file, help="write songs and seconds as JSON")
     add("--m3u", type=Path, metavar="FOLDER", help="write a playlist for each genre")
     add("--plot", type=Path, metavar="FILE.png|FOLDER", help="draw the probabilities over time")
+    add = parsers[judge].add_argument
+    add("folder", type=Path, help="songs in FOLDER/CLASS/, or anywhere in FOLDER with FOLDER/tracks.csv, as data/audio")
+    add("--representation", help="which model is judged (default: the one with the best validation score)")
+    add("--csv", **file, help="write a table of the songs, the surest mistakes first")
+    add("--json", **file, help="write all scores and the confusion as JSON")
     return parser.parse_args(words)
 
 

@@ -37,7 +37,7 @@ from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import mixed, read_prepared
 from stages.common.writing import replacing_folder, write_csv, write_json
-from stages.models.judging import Answers, answer, judge, judge_runs, ranges_of
+from stages.models.judging import Answers, answer, calibration, judge, judge_runs, ranges_of
 from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
 
@@ -62,11 +62,13 @@ def main() -> None:
             check_card(card, description, histories)
             check_chosen(card, name, selection, histories)
             logits = answer(load_chosen(card, card_path(name)), data["test_x"])
-            answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), logits)
+            raw = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), songs_of(data, unit), logits)
+            answers = raw._replace(logits=logits / card.temperature)
             best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
             paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
             alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
-            others = judge_runs(best, alone, answers, unit) | {"baselines": baselines.representations[name]}
+            others = judge_runs(best, alone, answers) | {"baselines": baselines.representations[name]}
+            others |= {"temperature": card.temperature, "uncalibrated": calibration(raw)}
             ranges = ranges_of(answers)
             judged[name] = judge(answers, ranges, unit, others)
             write_confusion(folder / f"{name}.csv", answers)
@@ -81,6 +83,11 @@ def main() -> None:
             write_json(folder / f"{name}.json", in_one_line(judgement))
     for path, records in drawn.items():
         write_json(path, records)
+
+
+def songs_of(data: dict[str, torch.Tensor], unit: str) -> np.ndarray | None:
+    """Return the song of each of the test set's samples, given the prepared tensors and what a unit is."""
+    return data["test_unit"].numpy() if unit == "track" else None
 
 
 def in_one_line(judged: Judgement) -> dict[str, float]:

@@ -1,11 +1,11 @@
 """features: a folder of songs becomes a data set, on the cores of this machine or on a Dask cluster.
 
-Reads data/audio as stages/audio/library.py says; writes data/features/{mfccs,melgrams}/{X,labels,groups}.npy (those
-that `representations` asks for) in the order of the files' names, below train, val and test if the songs come split;
-tracks.csv; and audio.json, which has the sampling rate and whether a group is a track or several. A sample's group is
-the line in tracks.csv, from 0, of the first track of its group, mostly its own, so that no split cuts a track in two; a
-track's silent seconds (stages/audio/silence.py) and its last part shorter than a second are dropped. Neither a track
-nor the data set need fit into memory.
+Reads data/audio as stages/audio/library.py says; writes data/features/REPRESENTATION/{X,labels,groups,tracks}.npy (of
+those that `representations` asks for) in the order of the files' names, below train, val and test if the songs come
+split; tracks.csv; and audio.json, which has the sampling rate. A sample's track is its song's line in tracks.csv, from
+0; its group, which no split cuts in two, is the first track of what belongs together, mostly its own. A track's silent
+seconds (stages/audio/silence.py) and its last part shorter than a second are dropped. Neither a track nor the data set
+need fit into memory.
 
 Every header is read before any song. What is then worked out stays in data/tmp/features, a few tracks a piece, until
 the data set stands: a stage that was killed, or failed for a song, goes on where it stopped. Classes, groups and parts
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from stages.arrays.npy import stream_array, write_array
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
-from stages.audio.library import Library, Song, check_classes, find_copies, find_songs
+from stages.audio.library import Library, Song, check_classes, copies_of, find_songs
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
@@ -36,7 +36,7 @@ from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
 from stages.common.writing import replacing_folder, write_csv, write_nothing
 
-COLUMNS = (*SONG_COLUMNS, *Track._fields[1:])
+COLUMNS = (*SONG_COLUMNS, "copy_of", *Track._fields[1:])
 AUDIO = Path("data/audio")
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
@@ -54,9 +54,6 @@ def main() -> None:
     for told in library.left_out():
         print(f"features: left out: {told}")
     check_classes(AUDIO, library.songs)
-    copies = find_copies(AUDIO, library.songs)
-    for copy, first in copies.items():
-        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
     headers = read_headers([song.file for song in library.songs])
     refuse([track for track in headers if track.problem], len(headers), params)
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
@@ -64,12 +61,13 @@ def main() -> None:
     tracks = [track for piece in pieces for track in tracks_of(piece)]
     unusable = [track for track in tracks if not track.clips]
     refuse(unusable, len(tracks), params)
-    groups = groups_of(library.songs, copies)
-    unit = "track" if len(set(groups)) == len(groups) else "group"
+    copies = copies_of(AUDIO, library.songs, {track.file: track.sound for track in tracks if track.sound})
+    for copy, first in copies.items():
+        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
     with replacing_folder(FEATURES) as folder:
-        assemble(library.songs, groups, tracks, pieces, folder)
-        Sound(sample_rate=params.audio.sample_rate, unit=unit).write(folder / SOUND)
-        write_csv(folder / TABLE, COLUMNS, lines(library, tracks))
+        assemble(library.songs, groups_of(library.songs, copies), tracks, pieces, folder)
+        Sound(sample_rate=params.audio.sample_rate).write(folder / SOUND)
+        write_csv(folder / TABLE, COLUMNS, lines(library, tracks, copies))
     shutil.rmtree(PIECES)
     for track in tracks:
         if track.problem:
@@ -166,17 +164,28 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
 
 
 def groups_of(songs: list[Song], copies: dict[str, str]) -> list[int]:
-    """Return the group of each song: the number of its first song, mostly the song's own; copies share theirs."""
-    first_of: dict[str, int] = {}
-    groups: dict[str, int] = {}
+    """Return the group of each song: the number of the first of those that belong together, mostly its own.
+
+    Copies of a recording belong together, songs that name one group do, and so does whatever these have in common.
+    """
+    earlier = list(range(len(songs)))  # a song that each belongs with; the first of those that do, itself
+
+    def first(number: int) -> int:
+        while earlier[number] != number:
+            earlier[number] = number = earlier[earlier[number]]
+        return number
+
+    known: dict[tuple[str, str], int] = {}
     for number, song in enumerate(songs):
-        own = groups.get(copies.get(song.file, ""), number)
-        groups[song.file] = first_of.setdefault(song.group, own) if song.group else own
-    return list(groups.values())
+        shared = [("file", song.file), ("file", copies.get(song.file, song.file))]
+        for each in shared + ([("group", song.group)] if song.group else []):
+            one, another = sorted((first(number), first(known.setdefault(each, number))))
+            earlier[another] = one
+    return [first(number) for number in range(len(songs))]
 
 
 def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: list[Piece], folder: Path) -> None:
-    """Put the pieces together as X.npy, labels.npy and groups.npy of each representation, by part if songs have one."""
+    """Put the pieces together as the arrays of each representation, by part if the songs have one."""
     text = np.array([song.label for song in songs]).dtype
     for part in PARTS if songs[0].part else [""]:
         counts = [track.clips if song.part == part else 0 for song, track in zip(songs, tracks, strict=True)]
@@ -186,14 +195,12 @@ def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: 
         for representation in pieces[0].representations:
             place = folder / part / representation
             place.mkdir(parents=True)
-            X, shape = (
-                samples_of(pieces, tracks, counts, representation),
-                shape_of(representation, pieces[0].sample_rate),
-            )
-            stream_array(place / "X.npy", np.float32, (sum(counts), *shape), X)
+            shape = (sum(counts), *shape_of(representation, pieces[0].sample_rate))
+            stream_array(place / "X.npy", np.float32, shape, samples_of(pieces, tracks, counts, representation))
             labels = (np.full(n, song.label, text).tobytes() for song, n in zip(songs, counts, strict=True))
             stream_array(place / "labels.npy", text, (sum(counts),), labels)
-            write_array(place / "groups.npy", np.repeat(np.array(groups, np.int32), counts))
+            for name, numbers in {"groups": groups, "tracks": range(len(songs))}.items():
+                write_array(place / f"{name}.npy", np.repeat(np.array(numbers, np.int32), counts))
 
 
 def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], representation: str) -> Iterator[bytes]:
@@ -207,14 +214,14 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
                     yield samples
 
 
-def lines(library: Library, tracks: list[Track]) -> Iterator[tuple]:
+def lines(library: Library, tracks: list[Track], copies: dict[str, str]) -> Iterator[tuple]:
     """Yield the lines of tracks.csv: the tracks, then the files that are none."""
     for song, track in zip(library.songs, tracks, strict=True):
-        yield *song, round(track.seconds, 3), *track[2:]
+        yield *song, copies.get(song.file, ""), round(track.seconds, 3), *track[2:]
     for path in library.unlisted:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, f"is {library.why}"
+        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", f"is {library.why}"
     for path in library.others:
-        yield str(path.relative_to(AUDIO)), "", "", "", 0.0, 0, 0, 0, "is not audio"
+        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", "is not audio"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """prepare: split and standardize the data set's arrays and write them as tensors.
 
 Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y train_unit, the
-same of val and test, mean std) and data/prepared/dataset.json (classes, shapes, counts and where they came from). A
-sample's unit is its track, or, where tracks are unknown, its block of neighbours: what a bootstrap resamples.
+same of val and test, mean std), data/prepared/dataset.json (classes, shapes, counts and where they came from) and
+data/songs.csv (each song and its part). A sample's unit is its group, mostly a song, or, where both are unknown, its
+block of neighbours: what a bootstrap resamples. If songs are known and are not the groups, train_track and so on say
+which song of songs.csv, from 0, a sample is of.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.arrays.columns import survey, tiles
-from stages.arrays.dataset import Dataset, encode, load_dataset, read_groups
-from stages.arrays.npy import ArrayFile, blocks_of
+from stages.arrays.dataset import Dataset, encode, load_dataset
+from stages.arrays.npy import ArrayFile, blocks_of, entry_at
+from stages.arrays.songs import Units, check_apart, lines_of_songs, read_units
 from stages.arrays.split import (
     TooFewError,
     blocks_of_neighbours,
@@ -21,17 +24,27 @@ from stages.arrays.split import (
     count_parts,
     draw_parts,
     rows_of,
-    shared_by_parts,
     shared_group,
 )
-from stages.common.files import DESCRIPTION, FEATURES, PREPARED, SOUND, UserError, digest, few_of, is_there, shown
+from stages.common.files import (
+    DESCRIPTION,
+    FEATURES,
+    PREPARED,
+    SONGS,
+    SOUND,
+    UserError,
+    digest,
+    few_of,
+    is_there,
+    shown,
+)
 from stages.common.fingerprints import fingerprint
 from stages.common.params import PREPARING, Params, load_params
-from stages.common.records import PARTS, Description, Shape, Sound, Source, few_songs
+from stages.common.records import PARTS, SONG, Description, Shape, Sound, Source, few_songs
 from stages.common.running import run_stage
 from stages.common.tensors import TensorFile
-from stages.common.units import units_of_classes
-from stages.common.writing import replacing_folder
+from stages.common.units import of_units, slices_of, units_of_classes
+from stages.common.writing import replacing_folder, write_csv
 
 
 class Samples(NamedTuple):
@@ -39,9 +52,8 @@ class Samples(NamedTuple):
 
     classes: list[str]
     labels: np.ndarray  # class numbers (n,)
-    units: np.ndarray  # what a bootstrap resamples (n,)
-    groups_known: bool
     parts: np.ndarray  # the place in PARTS of the part that each is in (n,)
+    units: Units  # what a bootstrap resamples
     counts: dict[str, np.ndarray]  # of each part, by class
 
 
@@ -63,36 +75,35 @@ def main() -> None:
         description.write(folder / DESCRIPTION.name)
         for file in dataset.files:
             file.check_unchanged()
+        classes, labels, parts, units, _ = samples
+        write_csv(SONGS, list(SONG), lines_of_songs(Path(params.dataset), classes, labels, parts, units))
     few = few_songs(description.source)
     if few:
         print(f"warning: {few}; scores on so few depend on luck: see 'small libraries' in docs/experiments.md")
-    classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
-    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {classes}")
+    named = f"{len(classes)} classes: {few_of(classes)}"
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {named}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:
-    """Return the samples' classes and parts, read from labels and groups; errors as those of what is called."""
-    first = next(iter(dataset.representations.values()))
+    """Return the samples' classes and parts, read from labels, groups and tracks; errors as those of what is called."""
+    first, folder = next(iter(dataset.representations.values())), Path(params.dataset)
     classes, labels = encode(block for _, block in blocks_of(first.labels))
-    groups, parts = read_groups(first.groups), dataset.given_parts
+    units, parts = read_units(first, read_audio(folder, params)[1], classes, labels), dataset.given_parts
+    files = first.groups or first.tracks
     if parts is None:
-        parts = draw_split(params, classes, labels, groups, first.groups)
-        if groups is None:
+        parts = draw_split(params, classes, labels, units, files)
+        if units.numbers is None:
             print(
-                f"warning: {params.dataset} has no groups.npy, so seconds of one track may stand in two parts of the "
-                "split, which inflates every score; see 'your own arrays' in the README"
+                f"warning: {folder} has no groups.npy, so seconds of one track may stand in two parts of the split, "
+                "which inflates every score; see 'your own arrays' in the README"
             )
-    elif groups is not None:
-        shared = shared_by_parts(groups, parts)
-        if shared:
-            print(
-                f"warning: {params.dataset} has {shared} groups with samples in more than one part, which inflates "
-                "every score; split it by group, or number the groups of all parts apart"
-            )
+    elif units.numbers is not None:
+        check_apart(folder, units, parts, files)
     counts = count_parts(parts, labels, len(classes))
     check_classes(classes, counts)
-    units = blocks_of_neighbours(labels, dataset.given_parts, len(classes)) if groups is None else groups
-    return Samples(classes, labels, units, groups is not None, parts, counts)
+    if units.numbers is None:
+        units = units._replace(numbers=blocks_of_neighbours(labels, dataset.given_parts, len(classes)))
+    return Samples(classes, labels, parts, units, counts)
 
 
 def write_prepared(
@@ -100,10 +111,12 @@ def write_prepared(
 ) -> None:
     """Write a representation's tensors, those of X standardized with mean and deviation, as float32."""
     shape, (mean, std) = X[0].shape[1:], scale
+    columns = {"y": samples.labels, "unit": samples.units.numbers}
+    columns |= {} if samples.units.songs_apart is None else {"track": samples.units.songs_apart}
     shapes = {"mean": ("float32", shape), "std": ("float32", shape)}
     for part, of_class in samples.counts.items():
         n = int(of_class.sum())
-        shapes |= {f"{part}_x": ("float32", (n, *shape)), f"{part}_y": ("int64", (n,)), f"{part}_unit": ("int64", (n,))}
+        shapes |= {f"{part}_x": ("float32", (n, *shape))} | {f"{part}_{axis}": ("int64", (n,)) for axis in columns}
     with path.open("wb") as opened, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         file = TensorFile(opened, fingerprint, shapes)
         for name, first, numbers in standardized(X, samples.parts, mean, std):
@@ -113,9 +126,10 @@ def write_prepared(
                     f"(deviation {std.min():.3g} to {std.max():.3g}), expected a usual range; scale them first"
                 )
             file.write(name, first, numbers)
-        for part, rows in rows_of(samples.parts).items():
-            file.write(f"{part}_y", 0, samples.labels[rows])
-            file.write(f"{part}_unit", 0, samples.units[rows])
+        for axis, column in columns.items():
+            blocks = ((some.start, column[some]) for some in slices_of(len(column)))
+            for part, before, block, own in dealt(blocks, samples.parts):
+                file.write(f"{part}_{axis}", before, block[own])
 
 
 def standardized(
@@ -146,14 +160,15 @@ def dealt(
 
 
 def draw_split(
-    params: Params, classes: list[str], labels: np.ndarray, groups: np.ndarray | None, files: list[ArrayFile] | None
+    params: Params, classes: list[str], labels: np.ndarray, units: Units, files: list[ArrayFile] | None
 ) -> np.ndarray:
-    """Return each sample's part; the files are those of groups.npy."""
+    """Return each sample's part; the files are those that number units."""
+    groups = units.numbers
     try:
         return draw_parts(len(classes), labels, groups, params.split.model_dump(), params.split_seed)
     except TooFewError as error:
         number, n = error.args
-    unit = "sample" if groups is None else read_audio(Path(params.dataset), params)[1]
+    unit = "sample" if groups is None else units.kind
     own, few = shown(repr(classes[number])), f"{n} {unit}{'s' * (n != 1)}"
     shared = None if groups is None else shared_group(labels, groups, number)
     if shared is None:
@@ -162,11 +177,10 @@ def draw_split(
             "add some or drop the class"
         )
     row, other = shared
-    group = next(block[row - first] for first, block in blocks_of(files) if row < first + len(block))
     raise UserError(
-        f"{params.dataset}: {unit} {shown(group)} holds the classes {shown(repr(classes[other]))} and {own} and counts "
-        f"for the former, so that the latter has {few}, expected {len(PARTS)} or more, one for each part; "
-        "correct labels.npy, add some or drop the class"
+        f"{params.dataset}: {unit} {shown(entry_at(files, row))} holds the classes {shown(repr(classes[other]))} and "
+        f"{own} and counts for the former, so that the latter has {few}, expected {len(PARTS)} or more, one for each "
+        "part; correct labels.npy, add some or drop the class"
     )
 
 
@@ -175,8 +189,9 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
     classes = samples.classes
     used = params.model_dump(mode="json", include=set(PREPARING))
     rate, unit = read_audio(Path(params.dataset), params)
-    unit = unit if samples.groups_known else "block"
-    groups = count_units(samples) if samples.groups_known else {}
+    kind, numbers, songs = samples.units.kind, samples.units.numbers, samples.units.songs_apart
+    groups = {} if kind == "block" else by_class(classes, count_units(samples, numbers))
+    apart = {} if songs is None else {"songs": by_class(classes, count_units(samples, songs))}
     return Description(
         fingerprint=fingerprint([digest(file.path) for file in dataset.files], rate, unit, used),
         params=used,
@@ -186,11 +201,10 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
         source=Source(
             dataset=params.dataset,
             sample_rate=rate,
-            groups=by_class(classes, groups) or None,
-            unit=unit,
-            split="given"
-            if dataset.given_parts is not None
-            else {"seed": params.split_seed, **params.split.model_dump()},
+            groups=groups or None,
+            **apart,
+            unit=kind,
+            split={"seed": params.split_seed, **params.split.model_dump()} if dataset.given_parts is None else "given",
             standardize=params.standardize,
         ),
     )
@@ -199,16 +213,17 @@ def describe(params: Params, dataset: Dataset, samples: Samples) -> Description:
 def summary(samples: Samples) -> str:
     """Return how many samples each part has, and how many groups if they are known, as a phrase."""
     counts = " / ".join(f"{of_class.sum()} {part}" for part, of_class in samples.counts.items())
-    if not samples.groups_known:
+    if samples.units.kind == "block":
         return f"{counts} samples"
-    groups = (np.count_nonzero(np.bincount(samples.units[rows])) for rows in rows_of(samples.parts).values())
+    numbers = samples.units.numbers
+    groups = np.bincount(of_units(numbers, samples.parts, int(numbers.max()) + 1))
     return f"{counts} samples, {' / '.join(map(str, groups))} groups"
 
 
-def count_units(samples: Samples) -> dict[str, np.ndarray]:
-    """Return how many units of each part hold samples of each class, shape (classes,)."""
+def count_units(samples: Samples, units: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how many units of each part hold samples of each class, shape (classes,); units have shape (n,)."""
     own = ((part, samples.parts == number) for number, part in enumerate(PARTS))
-    return {part: units_of_classes(samples.units[rows], samples.labels[rows]) for part, rows in own}
+    return {part: units_of_classes(units[rows], samples.labels[rows]) for part, rows in own}
 
 
 def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:

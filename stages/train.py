@@ -33,10 +33,6 @@ PRELOAD = ["stages.training.worker", "safetensors.torch"]  # what takes long to 
 
 def main() -> None:
     """Train on the device that the command line names."""
-    if len(sys.argv) != 2 or sys.argv[1] not in DEVICES:
-        raise UserError(
-            f"usage: python -m stages.train {'|'.join(DEVICES)}, found {' '.join(sys.argv[1:]) or 'nothing'}"
-        )
     device, params, started = sys.argv[1], load_params(), time()
     shutil.rmtree(SNAPSHOTS / device, ignore_errors=True)
     why = why_skipped(device)
@@ -216,4 +212,4 @@ def why_skipped(device: str) -> str | None:
 if __name__ == "__main__":
     from stages.train import main  # by its own name, under which other processes find what they are to call
 
-    run_stage(main)
+    run_stage(main, *DEVICES)

@@ -14,12 +14,14 @@ from stages.common.records import write_by_name
 from stages.common.writing import write_json
 from stages.corpus.styles import GENRES
 from stages.corpus.synth import RATE
-from stages.models.ensemble import Ensemble
+from stages.models.ensemble import together
 from stages.models.network import build_network
 from stages.models.snapshots import save_snapshot
+from stages.models.svm import Svm
 
 CLASSES = ["blues", "classical", "pop"]
 CHOSEN = {"device": "cpu", "run": 0, "epoch": 0, "val_f1_macro": 0.5}
+TEMPERATURE = 0.7  # of each model
 SPREAD = 2  # of a class's logits over the cases: a model that is sure of what it says
 
 
@@ -41,20 +43,28 @@ def cases(rate):
     return {name: np.clip(np.round(32768 * sound), -32768, 32767).astype(np.int16) for name, sound in sounds.items()}
 
 
-def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, members=1):
-    """Write a model (of several members: an ensemble) that hears the cases differently; return it and its card."""
+def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=CLASSES, members=1, vectors=0):
+    """Write a model of so many networks and support vectors that hears the cases differently; return it and its card.
+
+    The logits that it returns are yet to be divided by the temperature.
+    """
     shape = shape_of(representation, rate)
     networks = [build_network(network, shape, list(hidden), len(classes), seed=1 + i) for i in range(members)]
     features = FRONT_ENDS[representation](np.stack(list(cases(rate).values())) / 32768)
     mean, std = features.mean(axis=0), np.maximum(features.std(axis=0), 0.1)
+    x = torch.from_numpy(((features - mean) / std).astype(np.float32))
     for each in networks:
-        sharpen(each, ((features - mean) / std).astype(np.float32))
-    model = Ensemble(networks) if members > 1 else networks[0]
+        sharpen(each, x)
+    machine = [make_machine(x, vectors, len(classes))] if vectors else []
+    model = together([*([together(networks)] if networks else []), *machine])
     card = {
         "fingerprint": "t",
         "params": {},
         "chosen": CHOSEN,
         "members": [CHOSEN | {"run": run} for run in range(members)],
+        "vectors": vectors,
+        "temperature": TEMPERATURE,
+        "val_f1_macro": 0.5,
         "data": {
             "fingerprint": "d",
             "dataset": "data/mine",
@@ -81,11 +91,26 @@ def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=C
 
 
 @torch.no_grad()
+def make_machine(x, vectors, n_classes):
+    """Return a support vector machine of random numbers that tells samples x apart."""
+    machine, generator = Svm(vectors, tuple(x.shape[1:]), n_classes), torch.Generator().manual_seed(0)
+    columns, kernels, last = machine
+    rows = columns(x)
+    kernels.centre.copy_(rows.mean(dim=0))
+    kernels.scale.copy_(rows.std(dim=0).clamp(min=0.1))
+    kernels.vectors.copy_(torch.randn(kernels.vectors.shape, generator=generator))
+    kernels.gamma.fill_(0.5 / rows.shape[1])
+    last.weight.copy_(torch.randn(last.weight.shape, generator=generator))
+    sharpen(machine, x)
+    return machine
+
+
+@torch.no_grad()
 def sharpen(model, x):
     """Spread a model's logits over samples x, around 0."""
     last = model[-1]
     last.bias.zero_()
-    logits = model(torch.from_numpy(x))
+    logits = model(x)
     scale = SPREAD / logits.std(dim=0)
     last.weight *= scale[:, None]
     last.bias -= scale * logits.mean(dim=0)

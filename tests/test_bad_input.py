@@ -30,6 +30,7 @@ import soundfile
 from chain import COMMANDS
 from conftest import ROOT, write_params
 
+from stages import features
 from stages.common import tasks
 from stages.common.files import read_csv
 
@@ -272,7 +273,7 @@ PARAMETERS = {  # what check says of params.yaml
     "a key twice": (param("lr: 0.05", "lr: 0.05\nlr: 0.06"), "not YAML: found the key lr twice in …"),
     "a hundred unknown keys": (
         param("lr: 0.05", "\n".join(["lr: 0.05", *(f"k{i}: 1" for i in range(100))])),
-        "k0: found 1: extra inputs are not permitted; …; params.yaml: k19: found 1: …; and 80 more",
+        "k0: found 1: no such parameter; …; params.yaml: k19: found 1: …; and 80 more",
     ),
     "a pipe": (pipe("params.yaml"), "found a pipe, expected a file"),
     "what has no end": (link("params.yaml", "/dev/zero"), "found a device, expected a file"),
@@ -503,7 +504,7 @@ def test_one_bad_song_does_not_stop_the_others(project):
     said = run("features", fails=False, PYTHONIOENCODING="ascii").stdout
     for name, why in expected.items():
         assert f"features: left out: data/audio/{name} {why}\n".encode("ascii", "backslashreplace").decode() in said
-    columns = dict.fromkeys(("file", "class", "group", "part", "seconds", "clips", "silent", "rate", "problem"), str)
+    columns = dict.fromkeys(features.COLUMNS, str)
     problems = {row[0]: row[-1] for row in read_csv(Path("data/features/tracks.csv"), columns) if row[-1]}
     assert problems == expected
     assert {path: Path(path).read_bytes() for path in (X, LABELS)} == before

@@ -1,6 +1,8 @@
 """check: what it stops, and that its output never changes."""
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,7 @@ def test_the_common_optimizers_are_torchs(optimizer):
     ("changes", "says"),
     [
         ({"optimizer": "Foo"}, "optimizer: found Foo, expected one of ASGD, .*SGD"),
+        ({"optimizer": "adam"}, r"optimizer: found adam, expected .*, did you mean Adam\?$"),
         ({"optimizer": "LBFGS"}, "optimizer: found LBFGS"),
         (
             {"optimizer_args": {"momentumm": 0.9}},
@@ -69,6 +72,36 @@ def test_bad_parameters_are_named(workplace, changes, says):
     with pytest.raises(UserError, match=f"^params.yaml: .*{says}"):
         check.main()
     assert not check.CHECKED.exists()
+
+
+def git(*command):
+    return subprocess.run(["git", *command], capture_output=True, text=True, check=True).stdout
+
+
+def test_git_can_take_back_what_was_refused(workplace):
+    """Also where it has the size and, to the second, the time of what git knows: as `-S` may leave it."""
+    git("init", "--quiet")
+    git("config", "core.trustctime", "false")  # that time would tell them apart in another second
+    os.utime("params.yaml", (10**9, 10**9))
+    good = Path("params.yaml").read_text()
+    git("add", "params.yaml")
+    Path("params.yaml").write_text(good.replace("epochs: 2", "epochs: 0"))
+    os.utime("params.yaml", (10**9, 10**9))
+    assert git("diff", "--name-only") == ""
+    with pytest.raises(UserError, match="epochs: found 0"):
+        check.main()
+    git("checkout", "--quiet", "params.yaml")
+    assert Path("params.yaml").read_text() == good
+
+
+@pytest.mark.parametrize(("root", "stays"), [(".", True), ("..", False)], ids=["here", "in a copy"])
+def test_what_an_experiment_wrote_is_told_to_stay(workplace, monkeypatch, root, stays):
+    write_params(epochs=0)
+    monkeypatch.setenv("DVC_EXP_NAME", "a")
+    monkeypatch.setenv("DVC_ROOT", str((workplace / root).resolve()))
+    with pytest.raises(UserError) as refusal:
+        check.main()
+    assert str(refusal.value).endswith("take it back with git checkout params.yaml") == stays
 
 
 STAGE = "{stages: {s: {cmd: x, "

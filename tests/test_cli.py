@@ -31,7 +31,17 @@ def test_predict_is_handed_its_options(monkeypatch):
     seen = []
     cli.run(["predict", "a.wav", "b", "--hop", "0.5", "--plot", "c.png"])
     assert (seen[0].songs, seen[0].hop, seen[0].plot) == ([Path("a.wav"), Path("b")], 0.5, Path("c.png"))
-    assert (seen[0].unknown, seen[0].seconds, seen[0].csv, seen[0].representation) == (0, False, None, None)
+    assert (seen[0].unknown, seen[0].smooth, seen[0].seconds) == (0, 0, False)
+    assert (seen[0].csv, seen[0].representation) == (None, None)
+
+
+def test_judge_is_handed_its_options(monkeypatch):
+    monkeypatch.setattr("stages.listening.judge.judge", lambda arguments: seen.append(arguments))
+    seen = []
+    cli.run(["judge", "songs", "--csv", "a.csv"])
+    assert (seen[0].folder, seen[0].csv, seen[0].json, seen[0].representation) == (
+        Path("songs"), Path("a.csv"), None, None
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -40,6 +50,7 @@ def test_predict_is_handed_its_options(monkeypatch):
         ([], "required: COMMAND; see genre --help"),
         (["sing"], "invalid choice: 'sing' .*; see genre --help"),
         (["predict"], "required: songs; see genre predict --help"),
+        (["judge"], "required: folder; see genre judge --help"),
         (["predict", "a.wav", "--hop", "fast"], "--hop: invalid float value: 'fast'; see genre predict --help"),
         (["page", "data"], "unrecognized arguments: data; see genre --help"),
     ],
@@ -53,7 +64,7 @@ def test_it_is_installed_beside_python_and_starts_without_what_it_does_not_need(
     """`make` installs it; help and refusals come at once."""
     genre = Path(sys.executable).with_name("genre")
     told = subprocess.run([genre, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    for command in ("predict", *WORK):
+    for command in ("predict", "judge", *WORK):
         assert f"\n    {command} " in told
     refused = subprocess.run([genre, "sing"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -58,7 +58,7 @@ def test_names_with_commas_quotes_and_newlines_come_back_from_the_confusion_file
 
 def test_the_confusion_file_has_a_line_a_pair_and_every_class_in_both_columns(tmp_path):
     y = torch.arange(10_000) % 2 * 2
-    answers = Answers(CLASSES, y, y.numpy(), torch.eye(3)[torch.where(y == 2, 0, y)])
+    answers = Answers(CLASSES, y, y.numpy(), None, torch.eye(3)[torch.where(y == 2, 0, y)])
     evaluate.write_confusion(tmp_path / "a.csv", answers)
     with (tmp_path / "a.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [

@@ -25,6 +25,7 @@ from stages.arrays.dataset import load_dataset
 from stages.audio import tracks
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, melgrams, mfccs, timbre
+from stages.audio.library import Song
 from stages.common.files import MODEL, TEMPORARY, UserError, read_json
 from stages.listening import listener
 from stages.models.network import build_network
@@ -59,6 +60,7 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     assert (X.shape, X.dtype, spectrograms.shape) == ((36, 26), np.float32, (36, 21, 128))
     assert labels.tolist() == ["folk"] * 12 + ["jazz"] * 12 + ["soul"] * 12
     assert groups.tolist() == [i for i in range(12) for _ in range(3)]
+    assert np.load(features.FEATURES / "mfccs" / "tracks.npy").tolist() == groups.tolist()
     sound = soundfile.read(features.AUDIO / "folk" / "a.wav")[0][:24000].reshape(3, 8000)
     np.testing.assert_allclose(X[:3], mfccs(sound), atol=1e-4)
     np.testing.assert_allclose(spectrograms[:3], melgrams(sound), atol=4e-3)
@@ -71,7 +73,8 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs):
     assert [row["file"] for row in rows] == [f"{genre}/{name}" for genre in ("folk", "jazz", "soul") for name in names]
     assert rows[0] == {
         "file": "folk/a.wav", "class": "folk", "group": "", "part": "",
-        "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000", "problem": "",
+        "copy_of": "", "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000",
+        "sound": rows[0]["sound"], "problem": "",
     }  # fmt: skip
     assert {path.name for path in features.FEATURES.iterdir()} == {*FRONT_ENDS, "tracks.csv", "audio.json"}
     before = arrays()
@@ -345,7 +348,8 @@ def test_a_table_says_what_the_songs_are_wherever_they_lie(songs, capsys):
     labels, groups = (np.load(features.FEATURES / "melgrams" / f"{name}.npy") for name in ("labels", "groups"))
     assert labels.tolist() == np.repeat(["rock", "pop", "rock", "pop", "pop"], 3).tolist()
     assert groups.tolist() == np.repeat([0, 1, 0, 3, 3], 3).tolist()
-    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 8000, "unit": "group"}
+    assert np.load(features.FEATURES / "melgrams" / "tracks.npy").tolist() == np.repeat(range(5), 3).tolist()
+    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 8000}
     assert {row["problem"] for row in rows[5:]} == {"is without a row in data/audio/tracks.csv"}
     assert len(rows) == 12
     assert "left out: 7 songs without a row in data/audio/tracks.csv: data/audio/folk/" in (capsys.readouterr().out)
@@ -364,7 +368,8 @@ def test_parts_in_a_table_are_the_split(songs):
         own = [(line, file, genre) for line, (file, genre, given) in enumerate(order) if given == part]
         expected = [soundfile.read(features.AUDIO / file, always_2d=True)[0].mean(axis=1) for _, file, _ in own]
         rates = [soundfile.info(features.AUDIO / file).samplerate for _, file, _ in own]
-        assert np.load(place / "groups.npy").tolist() == np.repeat([line for line, _, _ in own], 3).tolist()
+        for file in ("groups.npy", "tracks.npy"):
+            assert np.load(place / file).tolist() == np.repeat([line for line, _, _ in own], 3).tolist()
         assert np.load(place / "labels.npy").tolist() == np.repeat([genre for _, _, genre in own], 3).tolist()
         heard = [mfccs(to_clips(sound, rate, 8000)[:3]) for sound, rate in zip(expected, rates, strict=True)]
         np.testing.assert_allclose(np.load(place / "X.npy"), np.concatenate(heard), atol=0.02)
@@ -391,7 +396,8 @@ def test_a_row_without_a_file_is_a_problem_of_a_song(songs, capsys):
     write_params(dataset="data/features", audio={"sample_rate": 8000, "on_error": "skip"})
     features.main()
     assert "left out: data/audio/folk/gone.wav no such file or directory" in capsys.readouterr().out
-    assert np.load(features.FEATURES / "mfccs" / "groups.npy").tolist() == [0, 0, 0, 2, 2, 2]
+    for file in ("groups.npy", "tracks.npy"):
+        assert np.load(features.FEATURES / "mfccs" / file).tolist() == [0, 0, 0, 2, 2, 2]
 
 
 def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch, in_this_process):
@@ -548,14 +554,55 @@ def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate
     assert arrays() == by_tls
 
 
-def test_copies_of_a_song_are_one_group_and_reported(songs, capsys):
-    shutil.copy(features.AUDIO / "folk" / "a.wav", features.AUDIO / "folk" / "another name.wav")
+def test_copies_of_a_song_are_one_group_whatever_file_holds_them(songs, capsys):
+    sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")
+    soundfile.write(features.AUDIO / "folk" / "another name.flac", sound, rate)
     features.main()
-    told = "features: data/audio/folk/another name.wav is a copy of folk/a.wav: they count as one group"
+    told = "features: data/audio/folk/another name.flac is a copy of folk/a.wav: they count as one group"
     assert told in capsys.readouterr().out.splitlines()
+    rows = {row["file"]: row for row in rows_of_tracks()}
+    assert {file: row["copy_of"] for file, row in rows.items() if row["copy_of"]} == {
+        "folk/another name.flac": "folk/a.wav"
+    }
+    assert len({row["sound"] for row in rows.values()}) == len(rows) - 1
     groups = np.load(features.FEATURES / "mfccs" / "groups.npy")
     files = [row["file"] for row in rows_of_tracks()]
     numbers = dict(zip(files, groups[::3].tolist(), strict=True))
-    assert numbers["folk/another name.wav"] == numbers["folk/a.wav"]
+    assert numbers["folk/another name.flac"] == numbers["folk/a.wav"]
     assert len(set(numbers.values())) == len(files) - 1
-    assert read_json(features.FEATURES / "audio.json")["unit"] == "group"
+    tracks = np.load(features.FEATURES / "mfccs" / "tracks.npy")
+    assert tracks.tolist() == np.repeat(np.arange(len(files)), 3).tolist(), "each is a song of its own all the same"
+
+
+@pytest.mark.parametrize(
+    ("named", "copies", "expected"),
+    [
+        (["", "", ""], {}, [0, 1, 2]),
+        (["x", "", "x"], {}, [0, 1, 0]),
+        (["", "x", "x"], {"1": "0"}, [0, 0, 0]),  # the copy alone names a group
+        (["x", "", "x"], {"1": "0"}, [0, 0, 0]),  # the first alone does
+        (["x", "", "x"], {"2": "1"}, [0, 0, 0]),  # the copy alone does, and an earlier song too
+        (["x", "y", "y"], {"1": "0"}, [0, 0, 0]),  # each names another
+        (["", "x", "", "x"], {"2": "0", "3": "2"}, [0, 0, 0, 0]),  # a copy of a copy
+        (["x", "y", "z", "y", "z"], {"3": "0", "4": "1"}, [0, 0, 0, 0, 0]),  # x and y, then y and z
+        (["x", "y", "x", "y", ""], {}, [0, 1, 0, 1, 4]),
+        (["1", "", ""], {}, [0, 1, 2]),  # a group that is called as a file is
+    ],
+)
+def test_what_is_a_copy_or_names_one_group_stands_together(named, copies, expected):
+    songs = [Song(str(number), "a", group) for number, group in enumerate(named)]
+    assert features.groups_of(songs, copies) == expected
+
+
+def test_a_recording_in_two_classes_is_refused_and_nothing_is_analysed_twice(songs, monkeypatch, in_this_process):
+    heard, real = [], tracks.analyse_track
+    monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
+    sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")
+    soundfile.write(features.AUDIO / "soul" / "z.flac", sound, rate)
+    says = r"^data/audio: found one recording twice, folk/a\.wav \(folk\) and soul/z\.flac \(soul\); keep one of them$"
+    with pytest.raises(UserError, match=says):
+        features.main()
+    assert not features.FEATURES.exists()
+    write_table([f"{file},{'soul' if file == 'folk/a.wav' else Path(file).parts[0]}" for file in heard])
+    features.main()
+    assert len(heard) == 13

@@ -103,7 +103,7 @@ def literals(model, key):
 
 HOMES = {  # the module that says what there is, what there is, and how many of them together are a list of it
     "networks": ("stages/common/records.py", NETWORKS, 2),
-    "models": ("stages/common/records.py", MODELS, 2),
+    "models": ("stages/common/records.py", MODELS, 3),
     "devices": ("stages/common/records.py", DEVICES, 2),
     "parts": ("stages/common/records.py", PARTS, 3),
     "units": ("stages/common/records.py", UNITS, 3),

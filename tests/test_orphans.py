@@ -1,5 +1,6 @@
 """Orphans: a stage that outlives its killed `dvc` and writes later changes no figure of another run."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,7 +12,13 @@ import pytest
 from chain import run_chain
 from repository import Repository, set_params
 
-SLICE = 0.0005  # seconds that the orphan-to-be may run at a time while it is watched
+STOPS = """
+import os, signal, sys
+def stop(event, arguments):
+    if event == "open" and ".prepared.tmp-" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGSTOP)
+sys.addaudithook(stop)
+"""  # a sitecustomize.py: a process that begins to write data/prepared stops, once a file
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
 
 
@@ -27,11 +34,11 @@ def process_of(stage, folder):
     return None
 
 
-def start(repository, *arguments):
+def start(repository, *arguments, **environment):
     return subprocess.Popen(
         ["dvc", *arguments],
         cwd=repository.folder,
-        env=repository.environment,
+        env=repository.environment | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -40,23 +47,29 @@ def start(repository, *arguments):
 
 def orphan_that_writes(repository):
     """Kill `dvc repro` while its stage prepare writes, and return the stage's process, stopped in the midst of it."""
-    with start(repository, "repro") as dvc:
-        while not (process := process_of("prepare", repository.folder)):
+    (repository.folder.parent / "sitecustomize.py").write_text(STOPS)
+    with start(repository, "repro", PYTHONPATH=str(repository.folder.parent)) as dvc:
+        while not (process := process_of("prepare", repository.folder)) or state(process) != "T":
             assert dvc.poll() is None
-        while not list((repository.folder / "data").glob(".prepared.tmp-*")):
-            os.kill(process, signal.SIGCONT)
-            time.sleep(SLICE)
-            os.kill(process, signal.SIGSTOP)
+            time.sleep(0.01)
         dvc.kill()
     return process
 
 
-def ended(process):
-    """Say whether it lives no more, or waits only for somebody to read how it ended."""
+def state(process):
+    """Return the letter that /proc has for a process: T if it is stopped, Z if nobody has read how it ended."""
     try:
-        return ") Z " in Path(f"/proc/{process}/stat").read_text()
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
     except OSError:
-        return True
+        return ""
+
+
+def go_on(process):
+    """Let a process that stops at some points go on to its end."""
+    while state(process) not in ("", "Z"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+        time.sleep(0.01)
 
 
 def test_an_orphan_that_writes_late_changes_no_figure(base, repository, tmp_path):
@@ -70,10 +83,9 @@ def test_an_orphan_that_writes_late_changes_no_figure(base, repository, tmp_path
     set_params(repository, split_seed=0, lr=0.02)
     with start(repository, "repro") as dvc:  # the next run waits for the orphan
         assert any("waiting for another stage" in line for line in dvc.stdout)
-        os.kill(orphan, signal.SIGCONT)
+        go_on(orphan)
         said = dvc.stdout.read()
     assert dvc.returncode == 0, said
-    assert ended(orphan)
     assert repository.results() == undisturbed.results()
 
 
@@ -83,7 +95,7 @@ def test_what_an_orphan_wrote_is_not_trained_on(base, repository):
     set_params(repository, split_seed=0)
     with start(repository, "repro", "--force", "--single-item", "train_cpu") as dvc:
         assert any("waiting for another stage" in line for line in dvc.stdout)
-        os.kill(orphan, signal.SIGCONT)  # now it writes the data of the other split
+        go_on(orphan)  # now it writes the data of the other split
         said = dvc.stdout.read()
     assert dvc.returncode != 0
     refusal = "error: data/prepared/dataset.json: was made with split_seed: 6, params.yaml has 0; run `dvc repro`"

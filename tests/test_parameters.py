@@ -146,7 +146,7 @@ def hear(scheduler=None, **audio):
 
 def test_the_sampling_rate(songs):
     assert np.abs(hear() - hear(sample_rate=16000)).max() > 0.1
-    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 16000, "unit": "track"}
+    assert read_json(features.FEATURES / "audio.json") == {"sample_rate": 16000}
 
 
 def test_what_a_bad_song_does(songs):

@@ -225,6 +225,18 @@ def test_a_bad_parameter_stops_before_anything_is_lost(repository, bad):
     assert repository.results() == before
 
 
+def test_a_change_from_another_terminal_is_not_computed_with(repository):
+    """Between the stage `check` and the one that reads the parameter: here the command itself makes the change."""
+    path = repository.folder / "dvc.yaml"
+    change = "python -c \"p = open('params.yaml', 'a'); p.write('#')\""
+    path.write_text(path.read_text().replace("python -m stages.select", f"{change} && python -m stages.select"))
+    output = repository.dvc("repro", fails=True)
+    assert "\nerror: params.yaml: has changed since the stage `check` read it" in output
+    assert stages_run(output) == ["select"]
+    path.write_text((ROOT / "dvc.yaml").read_text())
+    repository.dvc("repro")
+
+
 def test_bad_arrays_stop_before_anything_is_lost(repository):
     before = repository.results()
     path = repository.folder / "data" / "mine" / "mfccs" / "X.npy"

@@ -19,9 +19,11 @@ from safetensors.numpy import load_file, save
 from stages import prepare
 from stages.arrays import columns, dataset, npy
 from stages.arrays.npy import ArrayFile
+from stages.arrays.songs import Songs, Units
 from stages.arrays.split import count_parts
-from stages.common.files import PREPARED, UserError, read_json
-from stages.common.records import PARTS
+from stages.common import units as units_of_samples
+from stages.common.files import PREPARED, SONGS, UserError, read_csv, read_json
+from stages.common.records import PARTS, SONG
 
 
 def test_tensors_are_split_and_standardized(workplace):
@@ -114,10 +116,11 @@ def test_a_split_that_is_given_is_kept(workplace):
 
 
 def test_groups_are_counted_by_part_and_class(workplace):
-    """Samples in no order; a group of several classes counts for each, and one in two parts for both."""
+    """Samples in no order; a group of several classes counts for each."""
     rng, expected = np.random.default_rng(0), {}
     for part in PARTS:
-        labels, groups = rng.permutation(np.repeat(np.array(["a", "b", "c"]), (9, 20, 11))), rng.integers(0, 9, 40)
+        labels = rng.permutation(np.repeat(np.array(["a", "b", "c"]), (9, 20, 11)))
+        groups = rng.integers(0, 9, 40) + 100 * PARTS.index(part)
         save_arrays(workplace / "data" / "mine" / part / "mfccs", rng.standard_normal((40, 3)), labels, groups)
         expected[part] = {label: len(set(groups[labels == label])) for label in "abc"}
     prepare.main()
@@ -277,27 +280,34 @@ def test_a_full_disk_leaves_the_prepared_one(workplace):
     block=st.integers(1, 4000),
     tile=st.integers(1, 2000),
     files=st.integers(1, 3),
+    songs=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, order, block, tile, files, seed):
+def test_the_same_bytes_whatever_the_blocks(tmp_path_factory, n, shape, kind, order, block, tile, files, songs, seed):
     """Given mean and deviation: the very bytes that the library writes of what NumPy gives all at once."""
     rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("bytes")
     X = np.asarray(rng.standard_normal((n, *shape)) * 9 + 40, kind, order=order)
     of_row = rng.permutation(np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)]))
     parts = {part: np.flatnonzero(of_row == i) for i, part in enumerate(PARTS)}
-    labels, units = rng.integers(0, 5, n), rng.integers(0, 99, n)
+    labels, units, tracks = rng.integers(0, 5, n), rng.integers(0, 99, n), rng.integers(0, 99, n)
     mean, std = rng.standard_normal(shape), rng.uniform(1, 9, shape)
     opened = []
-    with patch.object(npy, "BLOCK", block), patch.object(columns, "TILE", tile):
+    with (
+        patch.object(npy, "BLOCK", block),
+        patch.object(columns, "TILE", tile),
+        patch.object(units_of_samples, "AT_ONCE", block),
+    ):
         for i, piece in enumerate(np.array_split(X, files)):
             np.save(folder / f"{i}.npy", piece)
             opened.append(ArrayFile(folder / f"{i}.npy"))
-        samples = prepare.Samples(list("abcde"), labels, units, None, of_row, count_parts(of_row, labels, 5))
+        known = Units("group", units, Songs(range(99), tracks) if songs else None)
+        samples = prepare.Samples(list("abcde"), labels, of_row, known, count_parts(of_row, labels, 5))
         prepare.write_prepared(folder / "x.safetensors", "made from", opened, (mean, std), samples)
     expected = {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
     for part, rows in parts.items():
         expected |= {f"{part}_x": ((X[rows] - mean) / std).astype(np.float32)}
         expected |= {f"{part}_y": labels[rows], f"{part}_unit": units[rows]}
+        expected |= {f"{part}_track": tracks[rows]} if songs else {}
     assert (folder / "x.safetensors").read_bytes() == save(expected, {"fingerprint": "made from"})
 
 
@@ -356,15 +366,15 @@ def test_samples_that_do_not_fit_into_memory(workplace):
     assert sum(map(sum, (each.values() for each in read_json(PREPARED / "dataset.json")["counts"].values()))) == n
 
 
-@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("grouped", [(), ("groups",), ("groups", "tracks")])
 def test_a_sample_takes_a_few_bytes_of_memory(workplace, grouped):
     """Six million of them."""
     n = 6_000_000
     track = np.arange(n, dtype=np.int32) // 30
     zeros(workplace / "data/mine/numbers/X.npy", (n, 1), "i1")
     np.save("data/mine/numbers/labels.npy", (track % 4).astype(np.int8))
-    if grouped:
-        np.save("data/mine/numbers/groups.npy", track)
+    for name in grouped:
+        np.save(f"data/mine/numbers/{name}.npy", track // 40 * 4 + track % 4 if name != grouped[-1] else track)
     runs_within(280, "from stages import prepare", "prepare.main()", workplace)
 
 
@@ -426,18 +436,126 @@ def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale
     assert not PREPARED.exists()
 
 
-def test_groups_that_stand_in_two_given_parts_are_worth_a_warning(workplace, capsys):
+@pytest.mark.parametrize("tracks", [False, True])
+def test_a_group_in_two_given_parts_is_refused(workplace, tracks):
     X, labels, groups = make_arrays(n=120)
     for number, part in enumerate(PARTS):
         apart = groups + 100 * number
-        apart[:8] = groups[:8]  # two groups of four samples, the same in every part
-        save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels, apart)
-    prepare.main()
-    warning = capsys.readouterr().out.splitlines()[0]
-    assert warning.startswith(
-        "warning: data/mine has 2 groups with samples in more than one part, which inflates every"
+        apart[:8] = groups[:8] + 7 * (part == "val")  # a group of four samples, 0, in training and test set
+        place = workplace / "data" / "mine" / part / "mfccs"
+        save_arrays(place, X, labels, apart)
+        if tracks:
+            np.save(place / "tracks.npy", np.arange(120) + 1000 * number)
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    what = "group" if tracks else "song"
+    assert str(refusal.value) == (
+        f"data/mine: {what} 0 is in train and in test, which inflates every score, expected it in one part; move its "
+        f"samples or, if each part numbers its {what}s on its own, give them other numbers in test"
     )
     for number, part in enumerate(PARTS):
         np.save(workplace / "data" / "mine" / part / "mfccs" / "groups.npy", groups + 100 * number)
     prepare.main()
-    assert "more than one part" not in capsys.readouterr().out
+
+
+def save_artists(folder, tracks):
+    """Write a small data set of songs of four samples each, three to an artist; return both by number."""
+    X, labels, numbers = make_arrays(n=360)
+    groups = numbers % 3 + 3 * (numbers // 9)  # songs of three classes take turns
+    save_arrays(folder / "mfccs", X, labels, groups)
+    np.save(folder / "mfccs" / "tracks.npy", np.array(tracks)[numbers])
+    return numbers, groups
+
+
+def test_songs_of_artists_are_known_apart(workplace):
+    """By number, by name, and by the number of a line in a table of files."""
+    by_number = np.arange(90) * 2 + 5
+    by_name = np.array([f"song {number:02}" for number in range(90)])
+    for tracks, names in ((by_number, by_number), (by_name, by_name), (by_number, [f"{n}.mp3" for n in by_number])):
+        numbers, groups = save_artists(workplace / "data" / "mine", tracks)
+        if names is not tracks:
+            rows = "".join(f"{line}.mp3,x\n" for line in range(200))
+            (workplace / "data" / "mine" / "tracks.csv").write_text(f"file,class\n{rows}")
+        prepare.main()
+        tensors, about = load_file(PREPARED / "mfccs.safetensors"), read_json(PREPARED / "dataset.json")
+        assert about["source"]["unit"] == "group"
+        found = read_csv(SONGS, SONG)
+        assert [row[0] for row in found] == [str(name) for name in names]
+        assert [row[3] for row in found] == [4] * 90
+        for part in PARTS:
+            both = (tensors[f"{part}_unit"].tolist(), tensors[f"{part}_track"].tolist())
+            own = set(zip(*both, strict=True))
+            assert {song for _, song in own} == {line for line, row in enumerate(found) if row[2] == part}
+            assert own <= set(zip(groups.tolist(), numbers.tolist(), strict=True))
+            assert tensors[f"{part}_track"].dtype == np.int64
+            of_class = Counter(row[1] for row in found if row[2] == part)
+            assert about["source"]["songs"][part] == of_class
+            assert about["source"]["groups"][part] == {name: n / 3 for name, n in of_class.items()}
+
+
+@pytest.mark.parametrize("groups", ["none", "the same", "renamed"])
+def test_where_each_group_is_a_song_a_unit_is_one(workplace, groups):
+    numbers, _ = save_artists(workplace / "data" / "mine", np.arange(90))
+    path = workplace / "data" / "mine" / "mfccs" / "groups.npy"
+    np.save(path, numbers[::-1].copy() if groups == "renamed" else numbers)
+    if groups == "none":
+        path.unlink()
+    (workplace / "data" / "mine" / "audio.json").write_text('{"sample_rate": 8000, "unit": "group"}')
+    prepare.main()
+    about, tensors = read_json(PREPARED / "dataset.json"), load_file(PREPARED / "mfccs.safetensors")
+    assert about["source"]["unit"] == "track"
+    assert "songs" not in about["source"]
+    assert not [key for key in tensors if key.endswith("_track")]
+    found = read_csv(SONGS, SONG)
+    for part in PARTS:
+        assert set(tensors[f"{part}_unit"].tolist()) == {line for line, row in enumerate(found) if row[2] == part}
+
+
+def test_groups_alone_are_songs_unless_somebody_says_otherwise(workplace):
+    save_dataset(workplace / "data" / "mine")
+    prepare.main()
+    found = read_csv(SONGS, SONG)
+    assert [row[0] for row in found] == [str(number) for number in range(30)]
+    assert Counter((label, part) for _, label, part, _ in found) == {
+        (label, part): n for label in ("blues", "pop", "rock") for part, n in zip(PARTS, (6, 2, 2), strict=True)
+    }
+    (workplace / "data" / "mine" / "audio.json").write_text('{"sample_rate": 8000, "unit": "group"}')
+    prepare.main()
+    assert read_csv(SONGS, SONG) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        ("labels", "song 7 is in the classes 'blues' and 'pop', expected one; correct tracks.npy or labels.npy"),
+        ("groups", "song 7 is in the groups '1' and '2', expected one; correct tracks.npy or groups.npy"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [3, 2**20])
+def test_a_song_in_two_classes_or_groups_is_named(workplace, monkeypatch, at_once, column, says):
+    monkeypatch.setattr(units_of_samples, "AT_ONCE", at_once)
+    save_artists(workplace / "data" / "mine", np.arange(90) + 6)  # 7 is the second
+    path = workplace / "data" / "mine" / "mfccs" / f"{column}.npy"
+    array = np.load(path)
+    array[6] = array[0] if column == "labels" else 2
+    np.save(path, array)
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == f"tracks.npy: {says}"
+    assert not PREPARED.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("file,class\na.mp3,x\n", "found no line 1, expected one for each song; correct or remove it"),
+        ("name\na.mp3\nb.mp3\n", "not a table with the column file ('file'); correct or remove it"),
+    ],
+)
+def test_a_table_that_does_not_name_the_songs_is_refused(workplace, table, says):
+    save_artists(workplace / "data" / "mine", np.arange(90))
+    (workplace / "data" / "mine" / "tracks.csv").write_text(table)
+    with pytest.raises(UserError) as refusal:
+        prepare.main()
+    assert str(refusal.value) == f"data/mine/tracks.csv: {says}"
+    assert not PREPARED.exists()

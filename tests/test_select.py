@@ -1,16 +1,16 @@
 """select: the best snapshot wins, and is copied beside a card that rebuilds it."""
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, write_params
+from conftest import write_params
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from stages import select, train
+from stages.common import records
 from stages.common.files import (
     DESCRIPTION,
     SELECTED,
@@ -23,6 +23,8 @@ from stages.common.files import (
 from stages.common.params import TRAINING, load_params
 from stages.common.records import Card, Choice, Description, Epoch, History, Runs
 from stages.common.results import Selection
+from stages.models import svm
+from stages.models.calibration import fit_temperature
 from stages.models.snapshots import load_chosen, load_model, members_of
 
 
@@ -109,9 +111,73 @@ def test_a_run_without_an_epoch_is_no_member():
     choice = Choice(device="gpu", run=0, epoch=1, val_f1_macro=0.5)
     assert members_of("best", choice, runs) == [choice]
     third = Choice(device="gpu", run=2, epoch=0, val_f1_macro=0.4)
-    assert members_of("ensemble", choice, runs) == [choice, third]
+    assert members_of("ensemble", choice, runs) == members_of("all", choice, runs) == [choice, third]
+    assert members_of("svm", choice, runs) == []
 
 
-def test_it_needs_no_torch():
-    code = "import sys; import stages.select; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+@pytest.fixture
+def songs_enough(monkeypatch):
+    """As many songs of a class as the validation set has here suffice."""
+    monkeypatch.setattr(records, "ENOUGH", 2)
+
+
+def machine_of(data, class_weight=None):
+    """Return what a support vector machine learns, calibrated."""
+    machine = svm.fit(data["train_x"].numpy(), data["train_y"].numpy(), class_weight)
+    svm.calibrate(machine, data["val_x"], data["val_y"])
+    return machine
+
+
+@pytest.mark.parametrize("model", ["svm", "all"])
+def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, songs_enough, model):
+    write_params(epochs=12, model="ensemble")
+    select.main()
+    networks = {name: load_chosen(Card.read(card_path(name)), card_path(name)) for name in ("mfccs", "melgrams")}
+    write_params(epochs=12, model=model)
+    select.main()
+    selection, f1 = Selection.read(SELECTED), {}
+    assert selection.model == model
+    for name, choice in selection.representations.items():
+        card, data = Card.read(card_path(name)), load_file(tensors_path(name))
+        machine = machine_of(data)
+        assert (card.chosen, card.vectors) == (choice, len(machine[1].vectors))
+        assert len(card.members) == {"svm": 0, "all": 2}[model]
+        with torch.inference_mode():
+            x, y = data["val_x"], data["val_y"]
+            logits = load_chosen(card, card_path(name))(x)
+            each = [machine(x), *([networks[name](x)] if model == "all" else [])]
+            expected = sum(torch.softmax(one, dim=1) for one in each) / len(each)
+        torch.testing.assert_close(torch.softmax(logits, dim=1), expected, rtol=0, atol=1e-6)
+        assert card.temperature == pytest.approx(fit_temperature(logits, y), rel=1e-5)
+        assert (abs(card.temperature - 1) < 1e-4) == (model == "svm"), "which is calibrated itself"
+        f1[name] = card.val_f1_macro
+        assert f1[name] == pytest.approx(f1_score(y, logits.argmax(dim=1), average="macro"))
+    assert selection.best == max(f1, key=f1.get)
+
+
+def test_a_machine_weighs_classes_as_the_networks_did(trained):
+    description = Description.read(DESCRIPTION)
+    learnt = [select.learn("mfccs", description, weights).state_dict() for weights in ("none", "balanced")]
+    for state, class_weight in zip(learnt, (None, "balanced"), strict=True):
+        expected = machine_of(load_file(tensors_path("mfccs")), class_weight).state_dict()
+        assert all(torch.equal(state[key], value) for key, value in expected.items())
+
+
+def test_of_many_samples_a_machine_learns_some_of_every_class(monkeypatch):
+    monkeypatch.setattr(select, "MOST_SAMPLES", 20)
+    y = np.array([0] * 500 + [1] + [2] * 500)
+    rows = select.some_of(y)
+    assert set(y[rows]) == {0, 1, 2}
+    assert 20 <= len(rows) <= 23
+    assert (np.diff(rows) > 0).all()
+
+
+@pytest.mark.parametrize("enough", [2, 3])
+def test_too_few_songs_give_no_temperature(trained, monkeypatch, capsys, enough):
+    """The validation set has two of a class."""
+    monkeypatch.setattr(records, "ENOUGH", enough)
+    select.main()
+    temperatures = [Card.read(card_path(name)).temperature for name in ("mfccs", "melgrams")]
+    assert [temperature == 1 for temperature in temperatures] == [enough == 3] * 2
+    said = "select: not calibrated, so every temperature is 1: fewer than 3 songs of a class: val has 2 of blues, "
+    assert (said in capsys.readouterr().out) == (enough == 3)

@@ -269,10 +269,3 @@ def test_an_optimizer_that_objects_after_many_steps_is_named(workplace, monkeypa
 def test_on_a_gpu(workplace, monkeypatch):
     train_on("gpu", monkeypatch)
     assert len(read_json(SNAPSHOTS / "gpu" / "history.json")["representations"]["mfccs"]["runs"]) == 2
-
-
-@pytest.mark.parametrize("arguments", [[], ["tpu"], ["cpu", "gpu"]])
-def test_usage(monkeypatch, arguments):
-    monkeypatch.setattr(sys, "argv", ["train", *arguments])
-    with pytest.raises(UserError, match=r"usage: python -m stages.train cpu\|gpu"):
-        train.main()

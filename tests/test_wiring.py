@@ -21,6 +21,7 @@ import yaml
 from chain import run_chain
 from conftest import ROOT, save_arrays
 from safetensors.numpy import load_file
+from scipy.optimize import minimize_scalar
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
@@ -53,7 +54,7 @@ UNLIKE_THE_DEFAULTS = {
     "runs": 3,
     "seed": 11,
     "snapshots": "every",
-    "model": "ensemble",
+    "model": "all",
     "audio": {"sample_rate": 16000, "on_error": "skip"},
 }
 CLOSED_FORM = {
@@ -90,6 +91,9 @@ class Expected(NamedTuple):
     weights: list  # of epochs of weights by name
     chosen: tuple  # run and epoch
     classes: list
+
+    def tensors(self, part: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor(self.arrays[f"{part}_x"]), torch.tensor(self.arrays[f"{part}_y"])
 
 
 def write_data(folder: Path) -> None:
@@ -249,21 +253,73 @@ def best_epochs(derived: Expected) -> list[int]:
     return [max(range(len(epochs)), key=lambda e: (epochs[e]["val_f1_macro"], -e)) for epochs in derived.runs]
 
 
-def mean_of_runs(name: str, params: dict, derived: Expected) -> torch.Tensor:
-    """Return the logarithm of the mean of the probabilities of every run's best snapshot on the test set."""
-    own = [predict(name, params, derived, run, epoch).double() for run, epoch in enumerate(best_epochs(derived))]
+def mean_of_runs(name: str, params: dict, derived: Expected, part: str = "test") -> torch.Tensor:
+    """Return the logarithm of the mean of the probabilities of every run's best snapshot."""
+    best = best_epochs(derived)
+    own = [predict(name, params, derived, (run, epoch), part).double() for run, epoch in enumerate(best)]
     return sum(softmax(each, dim=1) for each in own).div(len(own)).log()
 
 
-def answer(name: str, params: dict, derived: Expected) -> torch.Tensor:
-    """Return the chosen model's logits on the test set."""
-    whole = params["model"] == "ensemble"
-    return mean_of_runs(name, params, derived) if whole else predict(name, params, derived, *derived.chosen)
+def answer(name: str, params: dict, derived: Expected, part: str = "test") -> torch.Tensor:
+    """Return the chosen model's logits, not calibrated."""
+    if params["model"] == "best":
+        return predict(name, params, derived, derived.chosen, part)
+    networks, machine = mean_of_runs(name, params, derived, part), machine_of(params, derived)[0]
+    both = [networks, machine(derived.tensors(part)[0])]
+    return sum(softmax(each, dim=1) for each in both).div(2).log()
 
 
-def predict(name: str, params: dict, derived: Expected, run: int, epoch: int) -> torch.Tensor:
-    """Return a snapshot's logits on the test set."""
-    x = torch.tensor(derived.arrays["test_x"])
+def calibrated(name: str, params: dict, derived: Expected) -> torch.Tensor:
+    """Return the chosen model's logits on the test set, calibrated."""
+    return answer(name, params, derived) / temperature_of_model(name, params, derived)
+
+
+def temperature_of_model(name: str, params: dict, derived: Expected) -> float:
+    return temperature(answer(name, params, derived, "val"), derived.tensors("val")[1])
+
+
+def temperature(logits: torch.Tensor, y: torch.Tensor) -> float:
+    """Return what to divide logits by, given the classes; none is quite certain."""
+    n, n_classes = logits.shape
+    likely = torch.full((n, n_classes), 1 / (n + n_classes), dtype=torch.double)
+    likely[torch.arange(n), y] = (n + 1) / (n + n_classes)
+
+    def loss(log_temperature):
+        return cross_entropy(logits.double() / np.exp(log_temperature), likely).item()
+
+    return np.exp(minimize_scalar(loss, bounds=(-4, 4), options={"xatol": 1e-9}).x)
+
+
+def machine_of(params: dict, derived: Expected):
+    """Return a function of samples that gives a support vector machine's logits, and its support vectors."""
+
+    def columns(x):
+        x = torch.cat([x.mean(dim=1), x.std(dim=1, correction=0)], dim=1) if x.ndim > 2 else x
+        return x.flatten(1).numpy()
+
+    train_x, train_y = derived.tensors("train")
+    scaler = StandardScaler().fit(columns(train_x))
+    learnt = SVC(class_weight="balanced", decision_function_shape="ovo")
+    learnt.fit(scaler.transform(columns(train_x)), train_y.numpy())
+
+    def scores(x):
+        pairs, n_classes = learnt.decision_function(scaler.transform(columns(x))), len(derived.classes)
+        total, at = np.zeros((len(x), n_classes)), 0
+        for one in range(n_classes):
+            for other in range(one + 1, n_classes):
+                total[:, one] += pairs[:, at] / (n_classes - 1)
+                total[:, other] -= pairs[:, at] / (n_classes - 1)
+                at += 1
+        return torch.from_numpy(total)
+
+    val_x, val_y = derived.tensors("val")
+    own = temperature(scores(val_x), val_y)
+    return lambda x: scores(x) / own, learnt.support_vectors_
+
+
+def predict(name: str, params: dict, derived: Expected, place: tuple[int, int], part: str = "test") -> torch.Tensor:
+    """Return the logits of a snapshot, given run and epoch."""
+    x, (run, epoch) = derived.tensors(part)[0], place
     model = new_network(name, params, tuple(x.shape[1:]), len(derived.classes), 0)
     model.load_state_dict(derived.weights[run][epoch])
     with torch.no_grad():
@@ -335,11 +391,11 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
 
 def expected_judgement(name: str, params: dict, derived: Expected, tracks_known: bool) -> dict:
     actual = derived.arrays["test_y"]
-    logits = answer(name, params, derived)
+    raw, logits = answer(name, params, derived), calibrated(name, params, derived)
     probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
     precision, recall, f1, _ = precision_recall_fscore_support(actual, predicted, zero_division=0)
     best = best_epochs(derived)
-    own = [predict(name, params, derived, run, epoch).argmax(1) for run, epoch in enumerate(best)]
+    own = [predict(name, params, derived, place).argmax(1) for place in enumerate(best)]
     over_runs = [f1_score(actual, each, average="macro") for each in own]
     result = overall(logits, derived, tracks_known) | {
         "groups" if tracks_known else "blocks": units_of(derived, "test"),
@@ -355,6 +411,8 @@ def expected_judgement(name: str, params: dict, derived: Expected, tracks_known:
         },
         "ensemble": overall(mean_of_runs(name, params, derived), derived, tracks_known) | {"members": len(own)},
         "baselines": expected_baselines(name, derived, tracks_known),
+        "temperature": temperature_of_model(name, params, derived),
+        "uncalibrated": only(overall(raw, derived, tracks_known), "loss", "expected_calibration_error"),
     }
     return result
 
@@ -487,28 +545,35 @@ def test_snapshots(run, expected):
 
 def test_the_choice(run, expected):
     selection = run.json("metrics/select.json")
-    selected = selection["representations"]
+    selected, best = selection["representations"], {}
     assert selection["model"] == run.params["model"]
     for name, derived in expected.items():
         number, epoch = derived.chosen
         score = derived.runs[number][epoch]["val_f1_macro"]
         agree(selected[name], {"device": "cpu", "run": number, "epoch": epoch, "val_f1_macro": score})
         weights = load_file(run.folder / f"data/model/{name}.safetensors")
-        members = dict(enumerate(best_epochs(derived))) if run.params["model"] == "ensemble" else {number: epoch}
+        every = run.params["model"] == "all"
+        members = dict(enumerate(best_epochs(derived))) if every else {number: epoch}
         for member, own_epoch in members.items():
-            before = f"{member}." if run.params["model"] == "ensemble" else ""
+            before = f"0.{member}." if every else ""
             for key, value in derived.weights[member][own_epoch].items():
                 np.testing.assert_allclose(weights.pop(before + key), value.numpy(), rtol=0, atol=1e-5, err_msg=key)
-        assert weights == {}
         card = run.json(f"data/model/{name}.json")
+        if every:
+            vectors = machine_of(run.params, derived)[1]
+            np.testing.assert_allclose(weights["1.1.vectors"], vectors, rtol=0, atol=1e-4)
+            assert card["vectors"] == len(vectors)
+            weights = {key: value for key, value in weights.items() if not key.startswith("1.")}
+        assert weights == {}
+        whole = answer(name, run.params, derived, "val").argmax(1)
+        assert card["val_f1_macro"] == pytest.approx(f1_score(derived.arrays["val_y"], whole, average="macro"))
+        assert card["temperature"] == pytest.approx(temperature_of_model(name, run.params, derived), abs=1e-5)
+        best[name] = card["val_f1_macro"]
         agree([card["mean"], card["std"]], [derived.arrays["mean"].tolist(), derived.arrays["std"].tolist()])
         assert (card["classes"], card["hidden"]) == (derived.classes, run.params["hidden"])
         assert card["chosen"] == selected[name]
         assert {member["run"]: member["epoch"] for member in card["members"]} == members
         assert {key: run.params[key] for key in card["params"]} == card["params"]
-    best = {
-        name: derived.runs[derived.chosen[0]][derived.chosen[1]]["val_f1_macro"] for name, derived in expected.items()
-    }
     assert selection["best"] == max(best, key=best.get)
 
 
@@ -540,7 +605,7 @@ def test_what_feeds_the_plots(run, expected, judgement):
     for name, derived in expected.items():
         told = min(units_of(derived, "test").values()) >= 5
         assert told == (run.params["dataset"] == "data/mine"), "one data set with intervals, one without"
-        logits = answer(name, run.params, derived)
+        logits = calibrated(name, run.params, derived)
         actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
         ranges = bootstrap(actual, logits.argmax(1).numpy(), units, len(derived.classes))
         for i, label in enumerate(derived.classes):

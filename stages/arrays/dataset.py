@@ -1,14 +1,15 @@
 """A data set on disk: finding its representations, reading and checking their arrays.
 
-A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `groups.npy` (the track that each
-sample was cut from). Three layouts; which one it is shows in what is there:
+A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `tracks.npy` (the song that each
+sample was cut from) and `groups.npy` (what must not be split, an artist say). Four layouts; which one it is shows in
+what is there:
 
 - `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
 - `DATASET/{train,val,test}/REPRESENTATION/{X,labels}.npy`, already split;
-- `DATASET/{X,labels}.npy`, one representation, named after the folder.
+- `DATASET/{X,labels}.npy` and `DATASET/{train,val,test}/{X,labels}.npy`, one representation, named after the data set.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from stages.common.units import heads_of
 
 
 class Arrays(NamedTuple):
-    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) or None.
+    """One representation: X (n, ...) of numbers, labels (n,), groups (n,) and tracks (n,) or None.
 
     Each as files, of which one goes on where the one before it ends: a file for each part if the data set came split.
     """
@@ -30,6 +31,7 @@ class Arrays(NamedTuple):
     X: list[ArrayFile]
     labels: list[ArrayFile]
     groups: list[ArrayFile] | None
+    tracks: list[ArrayFile] | None
 
 
 class Dataset(NamedTuple):
@@ -41,7 +43,7 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
-    """Find the wanted representations ("all", or a list of names) of a data set in any of the three layouts.
+    """Find the wanted representations ("all", or a list of names) of a data set in any of the four layouts.
 
     Everything is checked but the numbers in X, which stages/arrays/columns.py goes through.
     """
@@ -52,13 +54,13 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         missing = ", ".join(part for part in PARTS if part not in given)
         raise UserError(f"{folder}: found {', '.join(given)} but no {missing}; expected all of {', '.join(PARTS)}")
     places = [folder / part for part in given] or [folder]
-    found = [_find(place) for place in places]
+    found = [_find(place, folder.resolve().name) for place in places]
     for place, there in zip(places, found, strict=True):
         if there.keys() != found[0].keys():
             raise UserError(
                 f"{place}: found {few_of(there) or 'nothing'}, expected {few_of(found[0]) or 'nothing'} as in train"
             )
-    names = _choose(folder, list(found[0]), wanted)
+    names = _choose(places[0], list(found[0]), wanted)
     representations = {name: open_arrays([there[name] for there in found]) for name in names}
     _check_agreement(folder, representations)
     parts = None
@@ -68,26 +70,29 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
         file
         for i in range(len(places))
         for arrays in representations.values()
-        for file in (arrays.X[i], arrays.labels[i], *(arrays.groups or [])[i : i + 1])
+        for kind in arrays
+        for file in (kind or [])[i : i + 1]
     ]
     return Dataset(representations, parts, files)
 
 
 def open_arrays(folders: list[Path]) -> Arrays:
-    """Open one representation's X.npy, labels.npy and groups.npy, which may lie in a folder for each part."""
-    X, labels, groups = [], [], []
+    """Open one representation's arrays, which may lie in a folder for each part."""
+    X, labels = [], []
+    known: dict[str, list[ArrayFile]] = {"groups": [], "tracks": []}
     for folder in folders:
         X.append(_open_samples(folder / "X.npy"))
-        labels.append(_open_names(folder / "labels.npy", len(X[-1])))
-        if is_there(folder / "groups.npy"):
-            groups.append(_open_names(folder / "groups.npy", len(X[-1])))
+        labels.append(_open_names(folder / "labels.npy", X[-1].shape))
+        for name, files in known.items():
+            if is_there(folder / f"{name}.npy"):
+                files.append(_open_names(folder / f"{name}.npy", X[-1].shape))
     for folder, x, names in zip(folders, X, labels, strict=True):
         if x.shape[1:] != X[0].shape[1:] or names.dtype.kind != labels[0].dtype.kind:
             raise UserError(
                 f"{folder}: found samples of shape {x.shape[1:]} with {names.dtype} labels, "
                 f"expected {X[0].shape[1:]} with {labels[0].dtype} as in train"
             )
-    return Arrays(X, labels, groups if len(groups) == len(folders) else None)
+    return Arrays(X, labels, *(files if len(files) == len(folders) else None for files in known.values()))
 
 
 def _open_samples(path: Path) -> ArrayFile:
@@ -97,22 +102,32 @@ def _open_samples(path: Path) -> ArrayFile:
     return X
 
 
-def _open_names(path: Path, length: int) -> ArrayFile:
-    names = ArrayFile(path)
+def _open_names(path: Path, of_samples: tuple[int, ...]) -> ArrayFile:
+    names, length = ArrayFile(path), of_samples[0]
     if len(names.shape) != 1 or names.dtype.kind not in "Uiu":
         raise UserError(
             f"{path}: found {names.dtype} of shape {names.shape}, expected strings or integers of shape ({length},)"
+            f"{_remedy(names)}"
         )
     if len(names) != length:
         raise UserError(
             f"{path}: found {len(names)} entries, expected {length}, one for each sample of X.npy beside it"
+            f"{f', of shape {of_samples}: is X transposed?' if len(names) in of_samples else ''}"
         )
     return names
 
 
-def _find(folder: Path) -> dict[str, Path]:
+def _remedy(names: ArrayFile) -> str:
+    """Return what to save in place of labels or groups of another kind, as the end of a sentence; "" if unknown."""
+    own, shape = names.path.stem, names.shape
+    if len(shape) == 2:
+        return f"; save {own}[:, 0]" if shape[1] == 1 else f"; if they are one-hot, save {own}.argmax(axis=1)"
+    return f"; save {own}.astype(int)" if len(shape) == 1 and names.dtype.kind in "fb" else ""
+
+
+def _find(folder: Path, name_of_one: str) -> dict[str, Path]:
     if is_there(folder / "X.npy"):
-        found = {folder.resolve().name: folder}
+        found = {name_of_one: folder}
     else:
         found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
     for name in found:
@@ -123,8 +138,10 @@ def _find(folder: Path) -> dict[str, Path]:
 
 def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str]:
     if not found:
+        names = few_of(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise UserError(
-            f"{folder}: found no X.npy; expected X.npy and labels.npy, there or in one folder for each representation"
+            f"{folder}: found {names}, but no X.npy (a capital X); expected X.npy and labels.npy there, or in a folder "
+            "for each representation, say mfccs/, or either below train/, val/ and test/"
         )
     if wanted == "all":
         return found
@@ -137,7 +154,7 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
 def _check_agreement(folder: Path, representations: dict[str, Arrays]) -> None:
     first, *others = representations.items()
     for name, arrays in others:
-        for field in ("labels", "groups"):
+        for field in ("labels", "groups", "tracks"):
             if not _alike(getattr(first[1], field), getattr(arrays, field)):
                 raise UserError(
                     f"{folder}: {first[0]}/{field}.npy and {name}/{field}.npy disagree; "
@@ -172,12 +189,10 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     return names, numbers
 
 
-def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
-    """Return the number of each sample's group among all groups in order, shape (n,), of the smallest type."""
-    if files is None:
-        return None
+def numbered(files: list[ArrayFile]) -> tuple[Sequence[str | int], np.ndarray]:
+    """Return the groups or tracks in order, and the number of each sample's, shape (n,), of the smallest type."""
     if np.result_type(*(file.dtype for file in files)).kind not in "iu":
-        return _numbered(np.asarray(block, str) for _, block in blocks_of(files))[1]
+        return _numbered(np.asarray(block, str) for _, block in blocks_of(files))
     known = np.unique(np.concatenate([np.unique(block[heads_of(block)]) for _, block in blocks_of(files)]))
     numbers = np.empty(sum(map(len, files)), _kind(known))
     for first, block in blocks_of(files):
@@ -186,7 +201,7 @@ def read_groups(files: list[ArrayFile] | None) -> np.ndarray | None:
         numbers[first : first + len(block)] = np.repeat(number_of_run, np.diff(heads, append=len(block)))
     for file in files:
         file.check_unchanged()  # read twice
-    return numbers
+    return known, numbers
 
 
 def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:

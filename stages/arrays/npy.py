@@ -85,6 +85,11 @@ def blocks_of(files: Iterable[ArrayFile]) -> Iterator[tuple[int, np.ndarray]]:
         before += len(file)
 
 
+def entry_at(files: Iterable[ArrayFile], row: int) -> np.ndarray:
+    """Return a row of files of which each goes on where the one before it ends; errors as theirs."""
+    return next(block[row - first] for first, block in blocks_of(files) if row < first + len(block))
+
+
 def _stamp(file: BinaryIO) -> tuple[int, int, int]:
     """Return what changes when a file is written to or replaced."""
     status = os.fstat(file.fileno())

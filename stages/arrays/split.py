@@ -71,12 +71,6 @@ def shared_group(labels: np.ndarray, groups: np.ndarray, number: int) -> tuple[i
     return (int(rows[away[0]]), int(counts_for[away[0]])) if len(away) else None
 
 
-def shared_by_parts(groups: np.ndarray, parts: np.ndarray) -> int:
-    """Return how many groups have samples in more than one part, given both of each sample, shape (n,)."""
-    held = [np.unique(groups[rows]) for rows in rows_of(parts).values()]
-    return int(np.count_nonzero(np.bincount(np.concatenate(held)) > 1))
-
-
 def rows_of(parts: np.ndarray) -> dict[str, np.ndarray]:
     """Return the rows of each part, ascending, given each sample's as `draw_parts` does."""
     return {name: np.flatnonzero(parts == number) for number, name in enumerate(PARTS)}

@@ -4,12 +4,16 @@ A file is read, averaged to mono, resampled and cut in blocks: memory stays flat
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from stages.audio.container import DecodeError
 from stages.audio.ffmpeg import Piece
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 BLOCK_SECONDS = 4  # of a sound that are analysed together
 CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop makes many of one block
@@ -85,6 +89,18 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
             f"has channels that cancel each other out: {_decibels(before, n)} before they are averaged, "
             f"{_decibels(after, n)} after"
         )
+
+
+def hashing(blocks: Iterable[np.ndarray], into: "_Hash") -> Iterator[np.ndarray]:
+    """Yield the blocks of a sound, and add them to a hash: another tag or lossless format changes nothing there."""
+    for block in blocks:
+        into.update(block)
+        yield block
+
+
+def sound_hash(whole: "_Hash") -> str:
+    """Return the hash of a sound as tables have it."""
+    return whole.hexdigest()[:32]
 
 
 def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:

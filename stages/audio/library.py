@@ -9,14 +9,13 @@ columns `file` (below data/audio) and `class` and, if wanted,
 """
 
 import csv
-from collections import Counter
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
 from stages.audio.sounds import count_others, find_sounds
-from stages.common.files import TABLE, UserError, digest, few_of, is_there, open_regular, shown
+from stages.common.files import TABLE, UserError, few_of, is_there, open_regular, shown
 from stages.common.records import PARTS
 
 COLUMNS = ("file", "class", "group", "part")
@@ -78,24 +77,27 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
         )
 
 
-def find_copies(folder: Path, songs: list[Song]) -> dict[str, str]:
-    """Return which files hold the same bytes as an earlier one, and that one; only files of one size are read.
+def copies_of(folder: Path, songs: list[Song], sounds: dict[str, str]) -> dict[str, str]:
+    """Return which files hold the same sound as an earlier one, and that one.
 
     A recording in two classes, or in two parts of a split, is refused.
+
+    Args:
+        folder: where the songs are.
+        songs: in their order.
+        sounds: a hash of the sound of each file, if it could be decoded.
     """
-    first: dict[tuple[int, str], Song] = {}
-    sizes = {song.file: path.stat().st_size for song in songs if (path := folder / song.file).is_file()}
-    alike, copies = Counter(sizes.values()), {}
+    first: dict[str, Song] = {}
+    copies = {}
     for song in songs:
-        if alike[sizes.get(song.file)] < 2:
+        if song.file not in sounds:
             continue
-        other = first.setdefault((sizes[song.file], digest(folder / song.file)), song)
-        if other is song:
-            continue
+        other = first.setdefault(sounds[song.file], song)
         if (other.label, other.part) != (song.label, song.part):
             places = " and ".join(f"{each.file} ({each.label} {each.part}".strip() + ")" for each in (other, song))
             raise UserError(f"{folder}: found one recording twice, {places}; keep one of them")
-        copies[song.file] = other.file
+        if other is not song:
+            copies[song.file] = other.file
     return copies
 
 

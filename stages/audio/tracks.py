@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
+from hashlib import sha256
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from stages.audio.decode import read_blocks, why_unusable, windows
+from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
 from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, shape_of
 from stages.audio.silence import is_silent
@@ -24,6 +25,7 @@ class Track(NamedTuple):
     clips: int
     silent: int  # seconds left out because they are silent
     rate: int
+    sound: str  # a hash of what was decoded, the same whatever file holds it
     problem: str
 
 
@@ -58,7 +60,7 @@ def read_header(place: tuple[Path, str]) -> Track:
             rate, seconds = sound.rate, sound.seconds
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem = why_unusable(error)
-    return Track(name, seconds, 0, 0, rate, problem)
+    return Track(name, seconds, 0, 0, rate, "", problem)
 
 
 def analyse(piece: Piece) -> list[str]:
@@ -81,7 +83,7 @@ def analyse(piece: Piece) -> list[str]:
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     """Add a track's samples to the raw files and return what is known of it."""
     before = {name: out.tell() for name, out in raw.items()}
-    clips, silent, samples, rate, problem = 0, 0, 0, 0, ""
+    clips, silent, samples, rate, whole, problem = 0, 0, 0, 0, sha256(), ""
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal samples
@@ -92,7 +94,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     try:
         with open_sound(piece.folder / file) as sound:
             rate = sound.rate
-            blocks = counted(read_blocks(sound.pieces(), piece.sample_rate))
+            blocks = counted(hashing(read_blocks(sound.pieces(), piece.sample_rate), whole))
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 kept = ~is_silent(heard)
                 write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
@@ -108,7 +110,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    return Track(file, samples / piece.sample_rate, clips, silent, rate, problem)
+    return Track(file, samples / piece.sample_rate, clips, silent, rate, sound_hash(whole) if clips else "", problem)
 
 
 class NotWrittenError(Exception):

@@ -1,6 +1,7 @@
 """params.yaml as one checked model: every knob of the pipeline, with its type and its range."""
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from stages.common.files import UserError, few_of, open_regular, shown
 from stages.common.records import MODELS, NETWORKS
@@ -171,14 +173,40 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
     expected, found = {}, {}
     for problem in error.errors(include_url=False):
         # pydantic adds the tried alternative of a union to the location; the user knows the key alone.
-        known = [str(part) for part in problem["loc"] if part in KEYS]
+        unknown = problem["type"] == "extra_forbidden"
+        known = [str(part) for part in problem["loc"] if part in KEYS or unknown]
         key = ".".join(known or map(str, problem["loc"])) or "the file"
-        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        expected.setdefault(key, []).append(message[0].lower() + message[1:])
+        expected.setdefault(key, []).append(_in_words(problem))
         found.setdefault(key, problem["input"])
+        if problem["type"] == "missing":  # where pydantic gives all that is there
+            found[key] = None
     short = Repr()
     short.maxstring = short.maxother = short.maxlong = 80
     return [
         f"{path}: {shown(key)}: found {short.repr(found[key])}: {' or '.join(dict.fromkeys(expected[key]))}"
         for key in expected
     ]
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """Return what is wrong with a value, and what to write where that can be guessed."""
+    message, value = (
+        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected"),
+        problem["input"],
+    )
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "extra_forbidden":
+        return f"no such parameter{did_you_mean(str(problem['loc'][-1]), KEYS)}"
+    if problem["type"] == "list_type" and isinstance(value, int | str):
+        return f"{message}, say [{shown(value, 80)}]"
+    if problem["type"] == "float_parsing" and isinstance(_number(value.replace(",", ".", 1)), float):
+        return f"{message}: write {value.replace(',', '.')}"
+    return message
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return the name that was most likely meant, as the end of a sentence; "" if none is like it."""
+    from difflib import get_close_matches
+
+    by_lower = {each.lower(): each for each in known}
+    return "".join(f", did you mean {by_lower[each]}?" for each in get_close_matches(name.lower(), by_lower, 1, 0.75))

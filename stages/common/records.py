@@ -25,7 +25,7 @@ from stages.common.writing import write_json
 PARTS = ("train", "val", "test")  # of a data set
 DEVICES = ("cpu", "gpu")
 NETWORKS = {"mlp": "multilayer perceptron", "cnn": "convolutional network"}
-MODELS = ("best", "ensemble")  # what data/model holds
+MODELS = ("best", "ensemble", "svm", "all")  # what data/model holds
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
 RATES = (1000, 768_000)  # Hz, of any sound
@@ -36,6 +36,7 @@ Classes = Annotated[list[Name], Field(min_length=2)]
 ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
 Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
 BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
+SONG = {"song": str, "class": str, "part": str, "samples": int}  # the columns of data/songs.csv
 ENOUGH = 5  # songs (or groups) of a class: fewer vary too little for an interval, which then looks narrow and is not
 UNITS = {  # what samples that belong together are, and what it is called
     "track": "song",
@@ -83,7 +84,7 @@ class Sound(Record):
     """The sound behind a data set's arrays: DATASET/audio.json, which people may write too."""
 
     sample_rate: Rate
-    unit: Literal["track", "group"] = "track"  # what groups.npy numbers
+    unit: Literal["track", "group"] = "track"  # what groups.npy numbers, where there is no tracks.npy
 
 
 class Drawn(Record):
@@ -100,7 +101,8 @@ class Source(Record):
 
     dataset: str  # the folder
     sample_rate: Rate | None  # of the sound behind the arrays
-    groups: Counts | None  # tracks or groups of them, or None if both are unknown
+    groups: Counts | None  # songs or groups of them, or None if both are unknown
+    songs: Counts | None = None  # those in the groups, where both are known and are not the same
     unit: Literal[tuple(UNITS)]  # what no split cuts in two and a bootstrap draws
     split: Literal["given"] | Drawn
     standardize: bool
@@ -199,8 +201,17 @@ class Card(Record):
     front_end: FrontEnd | None  # None if sound cannot be brought into this form here
     params: dict[str, Any]
     chosen: Choice  # the best snapshot
-    members: Annotated[list[Choice], Field(min_length=1)]  # it alone, or of an ensemble each run's best
+    members: list[Choice]  # it alone, or of an ensemble each run's best; none of a support vector machine alone
+    vectors: Annotated[int, Field(ge=0, le=10**9)]  # of the support vector machine; 0 without one
+    temperature: Annotated[float, Field(gt=0)]  # by which logits are divided
+    val_f1_macro: float  # of the model as a whole
     data: CardData
+
+    @model_validator(mode="after")
+    def _there_is_a_model(self) -> Self:
+        if not self.members and not self.vectors:
+            raise ValueError("members and vectors: expected a snapshot, support vectors, or both")
+        return self
 
 
 def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:

@@ -58,7 +58,7 @@ class Selection(Record):
     """The snapshot chosen for each representation, and the representation whose choice is best: metrics/select.json."""
 
     best: str
-    model: Literal[MODELS]  # what data/model holds: the snapshots chosen, or ensembles of their runs' best
+    model: Literal[MODELS]  # what data/model holds
     representations: dict[str, Choice]
 
 
@@ -104,12 +104,17 @@ class OverRuns(Record):
     best_epoch_std: float
 
 
-class Judged(Scored):
-    """How one of our models did on the test set."""
+class Calibration(Record):
+    """How well a model's probabilities fit the test set."""
 
     loss: float
     expected_calibration_error: float
-    track: Tracks | None = None  # only where tracks are known
+
+
+class Judged(Scored, Calibration):
+    """How one of our models did on the test set."""
+
+    track: Tracks | None = None  # only where songs are known
 
 
 class OfEnsemble(Judged):
@@ -121,6 +126,8 @@ class OfEnsemble(Judged):
 class Judgement(Judged):
     """How a chosen model did on the test set; metrics/evaluate.json has one a representation."""
 
+    temperature: float
+    uncalibrated: Calibration  # the same model without its temperature
     f1: dict[str, float]  # by class, as the two below
     precision: dict[str, float]
     recall: dict[str, float]
@@ -128,13 +135,14 @@ class Judgement(Judged):
     runs: OverRuns
     ensemble: OfEnsemble
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
-    groups: ByClass | None = None  # tracks of the test set, or groups of them, where they are known
-    blocks: ByClass | None = None  # what stands for them where they are not
+    groups: ByClass | None = None  # songs of the test set, or groups of them, where they are known
+    songs: ByClass | None = None  # those in the groups, where both are known and are not the same
+    blocks: ByClass | None = None  # what stands for songs and groups where neither is known
 
     @property
     def rests_on(self) -> str | None:
         """What is told in place of every interval where a class has too little: "rests on 2 songs of pop", say."""
-        unit = "track" if self.track else "group" if self.groups else "block"
+        unit = "block" if self.blocks else "track" if self.track and not self.songs else "group"
         name, n = min((self.groups or self.blocks or {}).items(), key=itemgetter(1), default=(None, ENOUGH))
         return f"rests on {n} {UNITS[unit]}{'s' * (n > 1)} of {name}" if n < ENOUGH else None
 

@@ -20,14 +20,34 @@ LEAST = 2**31  # bytes that may be asked for: with less, libraries wait for ever
 atexit.register(gc.freeze)  # else Python, at its end, goes through all of torch's objects once more: 0.3 s
 
 
-def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage as the only one of this project; errors as `run_command` tells them."""
+def run_stage(stage: Callable[[], None], *choices: str) -> None:
+    """Run a stage as the only one of this project, and on steady parameters; the rest as `run_script` says."""
 
     def alone() -> None:
-        with sole_stage():
-            stage()
+        if knows_words(stage, choices):
+            from stages.common.steady import steady_params  # which imports pydantic: commands start without
+
+            with sole_stage(), steady_params():
+                stage()
 
     run_command(alone)
+
+
+def run_script(script: Callable[[], None], *choices: str) -> None:
+    """Run what `python -m` names, with one of the choices behind it if there are any; errors as `run_command`."""
+    run_command(lambda: script() if knows_words(script, choices) else None)
+
+
+def knows_words(script: Callable[[], None], choices: tuple[str, ...]) -> bool:
+    """Return whether the command line asks for the script's work; answer --help with the text at its module's head."""
+    words, module = sys.argv[1:], script.__globals__
+    if {"-h", "--help"} & set(words):
+        print(module["__doc__"].strip())
+        return False
+    if words not in ([[choice] for choice in choices] or [[]]):
+        usage = " ".join(filter(None, ("python -m", module["__spec__"].name, "|".join(choices))))
+        raise UserError(f"usage: {usage}, found {shown(' '.join(words)) or 'nothing'} behind it; see --help")
+    return True
 
 
 def run_command(command: Callable[[], None]) -> None:

@@ -4,13 +4,41 @@ Conventions: units are numbered from 0, each number occurs, and `units` says who
 counted are pairs that occur: a table of all units and classes, or a mask for each, would outgrow the samples.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
+
+AT_ONCE = 2**20  # samples: to index by all at once would take 8 bytes for each
 
 
 def heads_of(*columns: np.ndarray) -> np.ndarray:
     """Return where runs of equal samples begin, ascending; columns have shape (n,). Most are like their neighbours."""
     changed = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return np.concatenate([[0], 1 + np.flatnonzero(changed)])
+
+
+def slices_of(n: int) -> Iterator[slice]:
+    """Yield slices that make up n samples, in order."""
+    yield from (slice(start, min(start + AT_ONCE, n)) for start in range(0, n, AT_ONCE))
+
+
+def of_units(units: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
+    """Return the value in a column, shape (n,), of each of n units' last sample."""
+    values = np.zeros(n, column.dtype)
+    for some in slices_of(len(units)):
+        values[units[some]] = column[some]
+    return values
+
+
+def torn(units: np.ndarray, column: np.ndarray, n: int) -> tuple[int, int] | None:
+    """Return a row whose unit, of n, has another value in a column elsewhere, and that value; None if there is none."""
+    values = of_units(units, column, n)
+    for some in slices_of(len(units)):
+        odd = np.flatnonzero(values[units[some]] != column[some])
+        if len(odd):
+            row = some.start + int(odd[0])
+            return row, int(values[units[row]])
+    return None
 
 
 def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:

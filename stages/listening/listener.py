@@ -5,17 +5,18 @@
     song = listener.hear(samples, sample_rate)
 
 A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py);
-silent ones (stages/audio/silence.py) have no vote.
+silent ones (stages/audio/silence.py) have no vote. Smoothing changes what is said of the seconds, not the verdict.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.audio.container import DecodeError
-from stages.audio.decode import read_blocks, why_unusable, windows
+from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
 from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_sound, piece_samples
 from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
@@ -23,7 +24,7 @@ from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, few_of, shown
 from stages.common.fingerprints import read_cards
 from stages.common.records import Card
-from stages.models.scoring import verdict
+from stages.models.scoring import smoothed, verdict
 from stages.models.snapshots import load_chosen, standardization_of
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
@@ -39,6 +40,7 @@ class Song(NamedTuple):
     seconds: np.ndarray  # each window's probabilities, shape (n, classes); NaN where it is silent
     silent: np.ndarray  # whether each window is, shape (n,), bool
     problem: str = ""  # what of a file could not be decoded
+    sound: str = ""  # a hash of what was decoded, as in data/features/tracks.csv
 
     @property
     def silent_seconds(self) -> float:
@@ -49,13 +51,24 @@ class Song(NamedTuple):
 class Listener:
     """A chosen model, which gets songs in the form of its training data; several threads may use one."""
 
-    def __init__(self, card: str | Path, hop: float = 1.0, unknown: float = 0.0) -> None:
+    def __init__(
+        self,
+        card: str | Path,
+        hop: float = 1.0,
+        unknown: float = 0.0,
+        smooth: float = 0.0,
+        keep_rest: bool = True,
+    ) -> None:
         """Load a model.
 
         Args:
             card: the path of its card; its weights are expected beside it.
             hop: seconds from the start of one window to the next one's.
             unknown: the probability below which a song's genre is UNKNOWN.
+            smooth: seconds; a window's probabilities become the mean, by their logarithms, of those that start at most
+                half of it before or after.
+            keep_rest: whether what is left at the end, of half a second or more, is a window too; in data sets it is
+                none.
         """
         path = Path(card)
         self.card = Card.read(path)
@@ -64,14 +77,17 @@ class Listener:
             raise UserError(f"hop: found {hop:g}, expected seconds from 0.001, say 0.5")
         if not 0 <= unknown <= 1:
             raise UserError(f"unknown: found {unknown:g}, expected a probability, say 0.6")
+        if not 0 <= smooth <= 3600:
+            raise UserError(f"smooth: found {smooth:g}, expected seconds up to 3600, say 5")
         if unknown and UNKNOWN in map(str.casefold, self.card.classes):
             raise UserError(
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
                 "from its own; rename the class, or do without"
             )
         self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
-        self.sample_rate, self.unknown = self.card.front_end.sample_rate, unknown
+        self.sample_rate, self.unknown, self.keep_rest = self.card.front_end.sample_rate, unknown, keep_rest
         self.hop = round(hop * self.sample_rate)  # samples
+        self.reach = int(smooth * self.sample_rate / 2 // self.hop)  # windows on either side
 
     @property
     def genres(self) -> list[str]:
@@ -111,14 +127,15 @@ class Listener:
     def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
         import torch
 
-        front_end, heard, quiet = FRONT_ENDS[self.card.representation], [], []
+        front_end, heard, quiet, sound = FRONT_ENDS[self.card.representation], [], [], sha256()
+        blocks = hashing(read_blocks(pieces, self.sample_rate), sound)
         with torch.inference_mode():
-            for clips in windows(read_blocks(pieces, self.sample_rate), self.sample_rate, self.hop):
+            for clips in windows(blocks, self.sample_rate, self.hop, self.keep_rest):
                 x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
-                heard.append(torch.softmax(self.model(x).double(), dim=1).numpy())
+                heard.append(torch.softmax(self.model(x).double() / self.card.temperature, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
-            raise DecodeError("is shorter than half a second")
+            raise DecodeError(f"is shorter than {'half a' if self.keep_rest else 'a'} second")
         seconds, silent = np.concatenate(heard), np.concatenate(quiet)
         if silent.all():
             gaps = self.hop > self.sample_rate  # between the windows, where there may be sound
@@ -127,7 +144,10 @@ class Listener:
         starts = np.arange(len(seconds)) * self.hop / self.sample_rate
         whole, classes = verdict(seconds[~silent]), self.card.classes
         genre = classes[whole.argmax()] if whole.max() >= self.unknown else UNKNOWN
-        return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds, silent)
+        if self.reach:
+            seconds = smoothed(seconds, silent, self.reach)
+        by_class = dict(zip(classes, whole.tolist(), strict=True))
+        return Song(path, genre, by_class, starts, seconds, silent, sound=sound_hash(sound))
 
 
 def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
@@ -146,7 +166,7 @@ def choose_card(representation: str | None) -> Path:
         raise UserError(f"--representation: found {representation}, expected one of {few_of(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end] or asked
-    return card_path(max(able, key=lambda card: card.chosen.val_f1_macro).representation)
+    return card_path(max(able, key=lambda card: card.val_f1_macro).representation)
 
 
 def check_front_end(card: Card, path: Path) -> None:

@@ -151,6 +151,7 @@ class SoundToProbabilities(nn.Module):
         """Put the parts together as the model's card says."""
         super().__init__()
         self.front_end, self.network = MODULES[card.representation](card.front_end.sample_rate), network
+        self.temperature = card.temperature
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
             nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card, card_path(card.representation))
@@ -159,7 +160,7 @@ class SoundToProbabilities(nn.Module):
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Map (n, sample_rate) float32 samples to (n, classes) probabilities; the front end works in float64."""
         x = (self.front_end(samples.double()) - self.columns_mean) / self.columns_std
-        return torch.softmax(self.network(x.float()), dim=1)
+        return torch.softmax(self.network(x.float()) / self.temperature, dim=1)
 
 
 def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:

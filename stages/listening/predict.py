@@ -26,7 +26,8 @@ def predict(arguments: argparse.Namespace) -> None:
         arguments: as stages/cli.py reads them.
     """
     paths = find_songs(arguments.songs)
-    listener = Listener(choose_card(arguments.representation), arguments.hop, arguments.unknown)
+    chosen = choose_card(arguments.representation)
+    listener = Listener(chosen, arguments.hop, arguments.unknown, arguments.smooth)
     card = listener.card
     tell_outdated()
     if card.data.sample_rate is None:

@@ -1,12 +1,12 @@
 """What is said of a model on every page: what it is not for, whose its data are, how they were split."""
 
-from stages.common.records import UNITS, Card, CardData
+from stages.common.records import UNITS, Card, CardData, Choice
 
 DEMO = "data/demo"
 # What is said of the demo corpus, True, and of any other data set, False.
 NOT_FOR = {
     True: "Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first.",
-    False: "Recordings unlike those of the training set, before they have been judged on some.",
+    False: "Recordings unlike those of the training set, before it has been judged on some (genre judge FOLDER).",
 }
 LICENCE = {
     True: "Composed and rendered by this program: it holds no recording and no composition of anybody else.",
@@ -22,6 +22,14 @@ def not_intended(card: Card) -> list[str]:
         "Decisions about people or payments: one second is little, and genres are a matter of convention.",
         NOT_FOR[card.data.dataset == DEMO],
     ]
+
+
+def origin(choice: Choice, members: int, vectors: int) -> str:
+    """Return where a model of so many networks, of which the choice is the best, and support vectors comes from."""
+    alone = f"{choice.device}, run {choice.run}, epoch {choice.epoch}"
+    several = f"{choice.device}, ensemble of {members} runs"
+    networks = {0: [], 1: [alone]}.get(members, [several])
+    return " + ".join([*networks, *(["support vector machine"] if vectors else [])])
 
 
 def describe_split(data: CardData) -> str:

@@ -1,4 +1,4 @@
-"""The ensemble: networks that answer with the mean of their probabilities.
+"""The ensemble: models that answer with the mean of their probabilities.
 
 Lakshminarayanan, Pritzel and Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles
 (2017), section 2.4.
@@ -12,15 +12,20 @@ from torch import nn
 
 
 class Ensemble(nn.ModuleList):
-    """Networks of one shape as one, whose softmax is the mean of theirs; its weights are called MEMBER.KEY."""
+    """Models as one, whose softmax is the mean of theirs; its weights are called MEMBER.KEY."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map samples x, shape (n, ...), to (n, classes)."""
         return log_mean_probability(member(x) for member in self)
 
 
+def together(models: list[nn.Module]) -> nn.Module:
+    """Return several models as an Ensemble, a single one as it is."""
+    return Ensemble(models) if len(models) > 1 else models[0]
+
+
 def log_mean_probability(logits: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Return the logarithm of the mean of several networks' probabilities, shape (n, classes).
+    """Return the logarithm of the mean of several models' probabilities, shape (n, classes).
 
     Args:
         logits: of each network, shape (n, classes); asked for one after the other.

@@ -11,10 +11,11 @@ from torch.nn.functional import cross_entropy
 
 from stages.common.records import Choice
 from stages.common.results import Judgement, OfEnsemble, OverRuns, Scored, Tracks
-from stages.common.units import class_of_units, units_of_classes
+from stages.common.units import units_of_classes
 from stages.models.ensemble import Ensemble, log_mean_probability
 from stages.models.network import samples_at_once
-from stages.models.scoring import calibration_error, count, intervals, reliability, scores, verdicts
+from stages.models.scoring import calibration_error, count, intervals, reliability, scores
+from stages.models.songs import judge_songs, score_songs
 
 
 class Answers(NamedTuple):
@@ -22,7 +23,8 @@ class Answers(NamedTuple):
 
     classes: list[str]
     y: torch.Tensor  # class numbers, shape (n,)
-    units: np.ndarray  # the track, group or block of each sample, shape (n,)
+    units: np.ndarray  # the song, group or block of each sample, shape (n,): what a bootstrap draws
+    songs: np.ndarray | None  # the song of each sample, shape (n,), if known
     logits: torch.Tensor  # shape (n, classes)
 
     @property
@@ -43,9 +45,14 @@ class Answers(NamedTuple):
 
 def answer(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Return a model's logits, shape (n, classes), from as many samples at once as its widest layer allows."""
-    network = model[0] if isinstance(model, Ensemble) else model  # its members go one after the other
     with torch.inference_mode():
-        return torch.cat([model(piece) for piece in x.split(samples_at_once(network, x))])
+        return torch.cat([model(piece) for piece in x.split(_at_once(model, x))])
+
+
+def _at_once(model: nn.Module, x: torch.Tensor) -> int:
+    if isinstance(model, Ensemble):  # its members go one after the other
+        return min(_at_once(member, x) for member in model)
+    return samples_at_once(model, x)
 
 
 def ranges_of(answers: Answers) -> dict[str, float | list[float]]:
@@ -62,41 +69,47 @@ def judge(answers: Answers, ranges: dict[str, float | list[float]], unit: str, o
     """Return all that is reported of a chosen model, beside the judgements of others: runs, ensemble and baselines."""
     scored = scores_of(answers)
     return Judgement(
-        **overall(answers, ranges, unit),
+        **overall(answers, ranges),
         **{key: dict(zip(answers.classes, scored[key], strict=True)) for key in ("f1", "precision", "recall")},
-        **{"blocks" if unit == "block" else "groups": count_units(answers)},
+        **counted(answers, unit),
         true_class_probability=float(answers.probabilities[np.arange(len(answers.y)), answers.actual].mean()),
         **others,
     )
 
 
-def count_units(answers: Answers) -> dict[str, int]:
-    """Return how many tracks, groups or blocks each class's scores rest on."""
-    counts = units_of_classes(answers.units, answers.actual)
-    return dict(zip(answers.classes, counts.tolist(), strict=True))
+def counted(answers: Answers, unit: str) -> dict[str, dict[str, int]]:
+    """Return how many songs, groups or blocks each class's scores rest on; of groups, the songs in them too."""
+    units = {"blocks" if unit == "block" else "groups": answers.units}
+    units |= {"songs": answers.songs} if unit == "group" and answers.songs is not None else {}
+    counts = {key: units_of_classes(of_samples, answers.actual) for key, of_samples in units.items()}
+    return {key: dict(zip(answers.classes, each.tolist(), strict=True)) for key, each in counts.items()}
 
 
-def overall(answers: Answers, ranges: dict[str, float | list[float]], unit: str) -> dict[str, Any]:
-    """Return what is reported of each of our models: loss, scores with intervals, calibration, whole tracks' scores."""
-    probabilities, scored = answers.probabilities, scores_of(answers)
+def overall(answers: Answers, ranges: dict[str, float | list[float]]) -> dict[str, Any]:
+    """Return what is reported of each of our models: loss, scores with intervals, calibration, whole songs' scores."""
+    scored = scores_of(answers)
     return {
-        "loss": cross_entropy(answers.logits, answers.y).item(),
+        **calibration(answers),
         **{key: (scored | ranges)[key] for key in Scored.model_fields},
-        "expected_calibration_error": calibration_error(reliability(probabilities, answers.actual)),
-        **({"track": judge_tracks(probabilities, answers.actual, answers.units)} if unit == "track" else {}),
+        **({} if answers.songs is None else {"track": scores_by_song(answers)}),
     }
 
 
-def judge_tracks(probabilities: np.ndarray, actual: np.ndarray, tracks: np.ndarray) -> Tracks:
-    """Return accuracy and macro F1 of the tracks' verdicts, and how many tracks there are; a track is of one class."""
-    number = np.unique(tracks, return_inverse=True)[1]
-    predicted = verdicts(probabilities, number).argmax(axis=1)
-    scored = scores(count(class_of_units(number, actual), predicted, probabilities.shape[1]))
-    return Tracks(accuracy=scored["accuracy"], f1_macro=scored["f1_macro"], tracks=len(predicted))
+def calibration(answers: Answers) -> dict[str, float]:
+    """Return how well a model's probabilities fit the samples, as Calibration has it."""
+    bins = reliability(answers.probabilities, answers.actual)
+    loss = cross_entropy(answers.logits, answers.y).item()
+    return {"loss": loss, "expected_calibration_error": calibration_error(bins)}
+
+
+def scores_by_song(answers: Answers) -> Tracks:
+    """Return the scores of the songs' verdicts."""
+    songs = judge_songs(answers.probabilities, answers.actual, answers.songs)
+    return score_songs(songs.actual, songs.probabilities.argmax(axis=1), len(answers.classes))
 
 
 def judge_runs(
-    best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers, unit: str
+    best: list[Choice], logits: Iterable[torch.Tensor], answers: Answers
 ) -> dict[str, OverRuns | OfEnsemble]:
     """Return what is reported of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
 
@@ -104,7 +117,6 @@ def judge_runs(
         best: the snapshots.
         logits: of each, shape (n, classes); one is let go before the next is asked for.
         answers: of any model to the same samples.
-        unit: what samples that belong together are: if they are tracks, those are judged too.
     """
     epochs, f1 = [each.epoch for each in best], []
 
@@ -120,7 +132,7 @@ def judge_runs(
         best_epoch_mean=statistics.mean(epochs),
         best_epoch_std=deviation(epochs),
     )
-    ensemble = OfEnsemble(members=len(best), **overall(together, ranges_of(together), unit))
+    ensemble = OfEnsemble(members=len(best), **overall(together, ranges_of(together)))
     return {"runs": over_runs, "ensemble": ensemble}
 
 

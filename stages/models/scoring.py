@@ -95,9 +95,24 @@ def verdicts(probabilities: np.ndarray, tracks: np.ndarray) -> np.ndarray:
         tracks: the number of each second's track, from 0, shape (n,).
     """
     sums = [np.bincount(tracks, np.log(np.maximum(column, LEAST))) for column in probabilities.T]
-    means = np.stack(sums, axis=1) / np.bincount(tracks)[:, None]
-    weights = np.exp(means - means.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    return _as_probabilities(np.stack(sums, axis=1) / np.bincount(tracks)[:, None])
+
+
+def smoothed(probabilities: np.ndarray, silent: np.ndarray, reach: int) -> np.ndarray:
+    """Return each window's verdict together with its neighbours', `reach` of them on either side, as `verdicts` does.
+
+    Args:
+        probabilities: of a song's windows in their order, shape (n, classes).
+        silent: which of them have no vote, and get none, shape (n,): they become NaN.
+        reach: how many neighbours, where there are so many.
+    """
+    reach = min(reach, len(probabilities))
+    logs = np.where(silent[:, None], 0, np.log(np.maximum(probabilities, LEAST)))
+    votes = np.pad(np.column_stack([logs, ~silent]), ((reach + 1, reach), (0, 0))).cumsum(axis=0)
+    sums = (votes[2 * reach + 1 :] - votes[: -2 * reach - 1])[~silent]
+    result = np.full(probabilities.shape, np.nan)
+    result[~silent] = _as_probabilities(sums[:, :-1] / sums[:, -1:])
+    return result
 
 
 def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[dict[str, float | int]]:
@@ -129,6 +144,12 @@ def calibration_error(bins: list[dict[str, float | int]]) -> float:
     """
     gaps = [row["samples"] * abs(row["confidence"] - row["accuracy"]) for row in bins]
     return sum(gaps) / sum(row["samples"] for row in bins)
+
+
+def _as_probabilities(logs: np.ndarray) -> np.ndarray:
+    """Return e to these powers, shape (n, classes), made to add up to 1 in each row."""
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _resampled(actual: np.ndarray, predicted: np.ndarray, units: np.ndarray, n_classes: int, seed: int) -> Counts:

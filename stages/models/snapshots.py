@@ -26,22 +26,26 @@ def save_snapshot(path: Path, weights: dict[str, "torch.Tensor"], fingerprint: s
 
 def load_model(card: Card, weights: Path) -> "torch.nn.Sequential":
     """Return the network that a card describes, with the weights of a snapshot of the same training, on the CPU."""
-    return _load(card, weights, members=1)
+    return _load(card, weights, members=1, vectors=0)
 
 
 def load_chosen(card: Card, path: Path) -> "torch.nn.Module":
-    """Return the chosen model of the card at `path`, as `load_model`: a network, or an Ensemble of several."""
+    """Return the chosen model of the card at `path`, as `load_model`.
+
+    A network or an Ensemble of several, a support vector machine, or an Ensemble of these two.
+    """
     weights = path.with_suffix(".safetensors")
-    model = _load(card, weights, len(card.members))
+    model = _load(card, weights, len(card.members), card.vectors)
     if digest(weights) != card.weights:
         raise UserError(mixed(weights))
     return model
 
 
-def _load(card: Card, weights: Path, members: int) -> "torch.nn.Module":
+def _load(card: Card, weights: Path, members: int, vectors: int) -> "torch.nn.Module":
     import torch
 
-    from stages.models.ensemble import Ensemble
+    from stages.models.ensemble import together
+    from stages.models.svm import Svm
 
     try:
         check_network(card.network, card.shape)
@@ -52,7 +56,8 @@ def _load(card: Card, weights: Path, members: int) -> "torch.nn.Module":
         networks = [
             build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0) for _ in range(members)
         ]
-        model = Ensemble(networks) if members > 1 else networks[0]
+        machine = [Svm(vectors, card.shape, len(card.classes))] if vectors else []
+        model = together([*([together(networks)] if networks else []), *machine])
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
     if {name: (tensor.shape, tensor.dtype) for name, tensor in found.items()} != expected:
         raise UserError(f"{weights}: does not fit the network that the model's card describes; run `dvc repro`")
@@ -91,8 +96,14 @@ def best_choice(choices: list[Choice]) -> Choice:
 
 
 def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choice]:
-    """Return what a model is made of: best, the choice alone; ensemble, the best of each run on its device."""
-    return {"best": [choice], "ensemble": best_of_runs(choice.device, runs)}[model]
+    """Return a model's networks: best, the choice alone; ensemble and all, the best of each run on its device."""
+    each = best_of_runs(choice.device, runs)
+    return {"best": [choice], "ensemble": each, "svm": [], "all": each}[model]
+
+
+def has_machine(model: str) -> bool:
+    """Return whether a model has a support vector machine, be it alone or beside networks."""
+    return {"best": False, "ensemble": False, "svm": True, "all": True}[model]
 
 
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
@@ -100,5 +111,6 @@ def check_chosen(card: Card, representation: str, selection: Selection, historie
     choice = selection.representations.get(representation)
     runs = histories[card.chosen.device].representations[card.representation].runs
     members = members_of(selection.model, card.chosen, runs)
-    if (card.representation, card.chosen, card.members) != (representation, choice, members):
+    found = (card.representation, card.chosen, card.members, card.vectors > 0)
+    if found != (representation, choice, members, has_machine(selection.model)):
         raise UserError(mixed(SELECTED))

@@ -1,68 +1,76 @@
-"""The support vector machine as a model like any other: a torch module from samples to logits, kept as safetensors.
+"""The support vector machine as a network: from samples to logits by layers, kept as safetensors like any other.
 
 scikit-learn's SVC (an RBF kernel, one machine a pair of classes) learns it. A class's score is the mean of what its
 pairs say for it: unlike their vote it is a smooth function, and the same sum of kernels as each pair's, with other
-weights.
-Logits are scores divided by a temperature, fitted to the validation set: Guo et al., On Calibration of Modern Neural
-Networks (2017), section 4.2.
+weights. Logits are scores divided by a temperature (stages/models/calibration.py), which is part of its last layer.
 """
 
 from itertools import combinations
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
+from stages.models.calibration import fit_temperature
+
 if TYPE_CHECKING:
     from sklearn.svm import SVC
 
-AT_ONCE = 2**24  # kernel values in memory at once: 64 MiB
-TEMPERATURES = np.geomspace(0.01, 100, 2001)  # of which the best is taken
 
-
-class Svm(nn.Module):
-    """A machine of m support vectors of d columns."""
-
-    def __init__(self, m: int, d: int, n_classes: int) -> None:
-        """Make room for its numbers."""
-        super().__init__()
-        shapes = {"vectors": (m, d), "weights": (m, n_classes), "bias": (n_classes,), "centre": (d,), "scale": (d,)}
-        for name, shape in {**shapes, "gamma": ()}.items():
-            self.register_buffer(name, torch.empty(shape))
+class Columns(nn.Module):
+    """From pictures, (n, time, bands), to rows: each band's mean and deviation over time; rows stay as they are."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map samples x, shape (n, ...), to logits, shape (n, classes)."""
-        rows = (columns(x) - self.centre) / self.scale
-        pieces = rows.split(max(1, AT_ONCE // len(self.vectors)))
-        return torch.cat([self.kernels(piece) @ self.weights + self.bias for piece in pieces])
+        """Map samples x, shape (n, ...), to (n, columns)."""
+        if x.ndim > 2:
+            mean = x.mean(dim=1)
+            x = torch.cat([mean, torch.sqrt(((x - mean[:, None]) ** 2).mean(dim=1))], dim=1)
+        return x.flatten(1)
 
-    def kernels(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return exp(-gamma |row - vector|^2), shape (n, m)."""
+
+class Kernels(nn.Module):
+    """How near a row of d columns, standardized, is to each of m support vectors: exp(-gamma |row - vector|^2)."""
+
+    def __init__(self, m: int, d: int) -> None:
+        """Make room for its numbers."""
+        super().__init__()
+        for name, shape in {"vectors": (m, d), "centre": (d,), "scale": (d,), "gamma": ()}.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape), requires_grad=False))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map rows x, shape (n, d), to (n, m)."""
+        rows = (x - self.centre) / self.scale
         squares = (rows**2).sum(dim=1, keepdim=True) + (self.vectors**2).sum(dim=1)
         return torch.exp(-self.gamma * (squares - 2 * rows @ self.vectors.T).clamp(min=0))
 
 
-def columns(x: torch.Tensor) -> torch.Tensor:
-    """Return samples as rows: of pictures, (n, time, bands), each band's mean and deviation over time."""
-    if x.ndim > 2:
-        x = torch.cat([x.mean(dim=1), x.std(dim=1, correction=0)], dim=1)
-    return x.reshape(len(x), -1)
+class Svm(nn.Sequential):
+    """A machine of so many support vectors, for samples of a shape."""
+
+    def __init__(self, vectors: int, shape: tuple[int, ...], n_classes: int) -> None:
+        """Make room for its numbers."""
+        d = 2 * prod(shape[1:]) if len(shape) > 1 else shape[0]
+        super().__init__(Columns(), Kernels(vectors, d), nn.Linear(vectors, n_classes))
+        self.requires_grad_(False)
 
 
 def fit(x: np.ndarray, y: np.ndarray, class_weight: str | None) -> Svm:
     """Learn samples x, shape (n, ...) float32, of classes y, shape (n,); `class_weight` is scikit-learn's."""
     from sklearn.svm import SVC
 
-    rows = columns(torch.from_numpy(x)).numpy()
+    rows = Columns()(torch.from_numpy(x)).numpy()
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
     scale[scale == 0] = 1
     learnt = SVC(class_weight=class_weight).fit((rows - centre) / scale, y)
-    machine = Svm(*learnt.support_vectors_.shape, len(learnt.classes_))
+    machine = Svm(len(learnt.support_vectors_), x.shape[1:], len(learnt.classes_))
+    _, kernels, linear = machine
     weights, bias = scores_of(learnt)
-    numbers = {"vectors": learnt.support_vectors_, "weights": weights, "bias": bias, "centre": centre, "scale": scale}
-    for name, values in {**numbers, "gamma": learnt._gamma}.items():
-        getattr(machine, name).copy_(torch.as_tensor(np.asarray(values, np.float32)))
+    numbers = {kernels.vectors: learnt.support_vectors_, kernels.centre: centre, kernels.scale: scale}
+    numbers |= {kernels.gamma: learnt._gamma, linear.weight: weights.T, linear.bias: bias}
+    for parameter, values in numbers.items():
+        parameter.copy_(torch.as_tensor(np.asarray(values, np.float32)))
     return machine
 
 
@@ -84,9 +92,7 @@ def scores_of(learnt: "SVC") -> tuple[np.ndarray, np.ndarray]:
 
 @torch.inference_mode()
 def calibrate(machine: Svm, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Divide the machine's scores by the temperature that makes samples x, of classes y, likeliest."""
-    scores = machine(x).double()
-    losses = [nn.functional.cross_entropy(scores / temperature, y).item() for temperature in TEMPERATURES]
-    temperature = TEMPERATURES[int(np.argmin(losses))]
-    machine.weights /= temperature
-    machine.bias /= temperature
+    """Divide the machine's scores by the temperature that suits samples x, of classes y."""
+    temperature = fit_temperature(machine(x), y)
+    machine[-1].weight /= temperature
+    machine[-1].bias /= temperature

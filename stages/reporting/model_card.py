@@ -8,8 +8,8 @@ import math
 from stages.common.files import MODEL, few_of, timing_path
 from stages.common.records import UNITS, Card, few_songs
 from stages.common.results import Judgement, Timing
-from stages.models.about import DEMO, LICENCE, describe_split, not_intended
-from stages.reporting.tables import listed, origin, table, text, track_f1, with_interval
+from stages.models.about import DEMO, LICENCE, describe_split, not_intended, origin
+from stages.reporting.tables import listed, table, text, track_f1, with_interval
 
 
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
@@ -22,7 +22,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])
     lines += ["", f"Brackets and ±: see [the report](report.md). Files: `{MODEL}/MODEL.safetensors` and `.json`."]
-    lines += [MEMBERS[len(card.members) > 1]]
+    lines += [made_of(card)]
     lines += ["", "## Intended use", ""]
     lines += ["- To show how such a pipeline is built, judged and compared.", *FOR[data.dataset == DEMO]]
     lines += ["", "## Not intended", ""]
@@ -54,11 +54,12 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# What is said of an ensemble, True, and of a single network, False.
-MEMBERS = {
-    True: "Each is an ensemble: it answers with the mean of the probabilities of every run's best snapshot.",
-    False: "Each is a single network: the snapshot with the best macro F1 on the validation set.",
-}
+# What is said of a model of no, one and several networks.
+NETWORKS_OF = (
+    [],
+    ["a single network: the snapshot with the best macro F1 on the validation set"],
+    ["an ensemble: the mean of the probabilities of every run's best snapshot"],
+)
 # What is said of the demo corpus, True, and of any other data set, False.
 FOR = {
     True: ["- To try the commands without any data of one's own."],
@@ -66,15 +67,24 @@ FOR = {
 }
 
 
+def made_of(card: Card) -> str:
+    """Return what the models are, as a sentence."""
+    machine = ["a support vector machine with an RBF kernel"] if card.vectors else []
+    parts = [*NETWORKS_OF[min(len(card.members), 2)], *machine]
+    return f"Each is {', and '.join(parts)}{'; it answers with the mean of both' if len(parts) > 1 else ''}."
+
+
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     """Return the cells of a model's line."""
     runs = result.runs
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
+    network = [f"mlp {sizes}" if card.network == "mlp" else card.network] if card.members else []
+    machine = [f"svm of {card.vectors} vectors"] if card.vectors else []
     return [
         text(name),
         f"{' x '.join(map(str, card.shape))} numbers a second",
-        f"mlp {sizes}" if card.network == "mlp" else card.network,
-        origin(card.chosen, len(card.members)),
+        " + ".join([*network, *machine]),
+        origin(card.chosen, len(card.members), card.vectors),
         with_interval(result, "f1_macro", result),
         with_interval(result, "accuracy", result),
         f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",

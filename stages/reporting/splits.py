@@ -7,6 +7,7 @@ seed, and prints a table. Those that are still in the queue, or failed, do not c
 import json
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ COLUMNS = {"macro F1, all runs": "runs_mean", "chosen model: macro F1": "f1_macr
 
 def print_splits() -> None:
     """Print the table."""
-    done = subprocess.run(["dvc", "exp", "show", "--json"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json"]  # of this Python, whatever is on PATH
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"dvc exp show: {shown(done.stderr.strip(), 1000)}; run this from the repository's root")
     splits = by_seed(json.loads(done.stdout))

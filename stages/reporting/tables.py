@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 from stages.common.files import COMPARED, SELECTED, shown, timing_path
-from stages.common.records import Choice, read_by_name, read_or_skipped
-from stages.common.results import Comparison, Judged, Judgement, Scored, Selection, Timing
+from stages.common.records import read_by_name, read_or_skipped
+from stages.common.results import Calibration, Comparison, Judged, Judgement, Scored, Selection, Timing
+from stages.models.about import origin
+from stages.models.snapshots import has_machine
 
 # What Markdown would take for markup; an underscore within a word is none.
 MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")
@@ -58,36 +60,36 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
         "macro F1",
         "accuracy",
         "macro F1 by track",
-        "loss",
+        "loss (uncalibrated)",
     ]
-    head += ["calibration error", "chosen from", "best epoch, all runs"]
+    head += ["calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
     rows = []
     for name, result in judged.items():
         choice, runs, all_members = selection.representations[name], result.runs, result.ensemble.members
-        members = {"best": 1, "ensemble": all_members}[selection.model]
+        members = {"best": 1, "ensemble": all_members, "svm": 0, "all": all_members}[selection.model]
+        machine = has_machine(selection.model)
         f1 = f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}"
         epochs = f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}"
-        rows.append([text(name), f1, *cells_of(result, result), origin(choice, members), epochs])
-        if members < all_members:
-            rows.append([text(name), "", *cells_of(result.ensemble, result), origin(choice, all_members), ""])
+        fit = [f"{fitted} ({raw})" for fitted, raw in zip(fit_of(result), fit_of(result.uncalibrated), strict=True)]
+        rows.append([text(name), f1, *cells_of(result, result), *fit, origin(choice, members, machine), epochs])
+        if members < all_members or machine:
+            fit = [f"({raw})" for raw in fit_of(result.ensemble)]
+            rows.append([text(name), "", *cells_of(result.ensemble, result), *fit, origin(choice, all_members, 0), ""])
     return table(head, rows)
 
 
+def fit_of(judged: Calibration) -> list[str]:
+    """Return loss and calibration error as text."""
+    return [f"{judged.loss:.3f}", f"{judged.expected_calibration_error:.3f}"]
+
+
 def cells_of(scored: Judged, judged: Judgement) -> list[str]:
-    """Return what a line of `headline` says of one model, be it that of the judgement or its ensemble."""
+    """Return the scores of one model for `headline`, be it that of the judgement or its ensemble."""
     return [
         with_interval(scored, "f1_macro", judged),
         with_interval(scored, "accuracy", judged),
         track_f1(scored),
-        f"{scored.loss:.3f}",
-        f"{scored.expected_calibration_error:.3f}",
     ]
-
-
-def origin(choice: Choice, members: int) -> str:
-    """Return where a model comes from, of whose members the choice is the best."""
-    where = f"run {choice.run}, epoch {choice.epoch}" if members == 1 else f"ensemble of {members} runs"
-    return f"{choice.device}, {where}"
 
 
 def baselines_table(judged: dict[str, Judgement]) -> list[str]:

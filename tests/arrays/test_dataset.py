@@ -1,4 +1,4 @@
-"""Data sets: three layouts, and every array checked."""
+"""Data sets: four layouts, and every array checked."""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -10,31 +10,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stages.arrays.npy
-from stages.arrays.dataset import encode, load_dataset, read_groups
+from stages.arrays.dataset import encode, load_dataset, numbered
 from stages.arrays.npy import ArrayFile, blocks_of
 from stages.common.files import UserError
 from stages.common.records import PARTS
 
 
-def test_all_three_layouts_hold_the_same_samples(tmp_path):
+def test_all_layouts_hold_the_same_samples(tmp_path):
     X, labels, groups = make_arrays()
     save_arrays(tmp_path / "a" / "mfccs", X, labels, groups)
     save_arrays(tmp_path / "b", X, labels, groups)
     for part, rows in zip(PARTS, (slice(0, 72), slice(72, 96), slice(96, 120)), strict=True):
         save_arrays(tmp_path / "c" / part / "mfccs", X[rows], labels[rows], groups[rows])
-    layouts = {"a": ["a/mfccs"], "b": ["b"], "c": [f"c/{part}/mfccs" for part in PARTS]}
+        save_arrays(tmp_path / "d" / part, X[rows], labels[rows], groups[rows])
+    layouts = {"a": ["a/mfccs"], "b": ["b"]}
+    layouts |= {"c": [f"c/{part}/mfccs" for part in PARTS], "d": [f"d/{part}" for part in PARTS]}
     for folder, places in layouts.items():
         dataset = load_dataset(tmp_path / folder)
         ((name, arrays),) = dataset.representations.items()
-        assert name == ("b" if folder == "b" else "mfccs")
-        for mine, theirs in zip(arrays, (X, labels, groups), strict=True):
+        assert name == (folder if folder in "bd" else "mfccs")
+        assert arrays.tracks is None
+        for mine, theirs in zip(arrays[:3], (X, labels, groups), strict=True):
             assert len(mine) == len(places)
             np.testing.assert_array_equal(np.concatenate([block for _, block in blocks_of(mine)]), theirs)
         assert [file.path.relative_to(tmp_path).as_posix() for file in dataset.files] == [
             f"{place}/{file}.npy" for place in places for file in ("X", "labels", "groups")
         ]
-        assert (dataset.given_parts is None) == (folder != "c")
-    np.testing.assert_array_equal(dataset.given_parts, [0] * 72 + [1] * 24 + [2] * 24)
+        if folder in "ab":
+            assert dataset.given_parts is None
+        else:
+            np.testing.assert_array_equal(dataset.given_parts, [0] * 72 + [1] * 24 + [2] * 24)
 
 
 @pytest.mark.parametrize("classes", [("a", "b"), (7, 30, 4)])
@@ -48,7 +53,7 @@ def test_classes_come_from_the_data(classes):
 def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
     entries = np.repeat(np.arange(n), 2)
     np.save(tmp_path / "groups.npy", entries)
-    for numbers in (encode([entries])[1], read_groups([ArrayFile(tmp_path / "groups.npy")])):
+    for numbers in (encode([entries])[1], numbered([ArrayFile(tmp_path / "groups.npy")])[1]):
         assert numbers.dtype == kind
         np.testing.assert_array_equal(numbers, entries)
 
@@ -75,7 +80,8 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         np.save(folder / f"{i}.npy", piece if integers else piece.astype(f"U{2 + i}"))
         with patch.object(stages.arrays.npy, "BLOCK", 64 * 7):
             files.append(ArrayFile(folder / f"{i}.npy"))
-    found = read_groups(files)
+    names, found = numbered(files)
+    assert [str(each) for each in names] == [str(each) for each in expected.tolist()]
     np.testing.assert_array_equal(found, numbers)
     assert found.dtype == np.int8  # a data set of a million tracks has thirty million samples
 
@@ -84,9 +90,9 @@ def test_groups_that_are_integers_here_and_strings_there_are_names(tmp_path):
     for i, groups in enumerate((np.array([7, 7, 12]), np.array(["7", "x"]), np.array([3], np.uint64))):
         np.save(tmp_path / f"{i}.npy", groups)
     files = [ArrayFile(tmp_path / f"{i}.npy") for i in range(3)]
-    assert read_groups(files).tolist() == [2, 2, 0, 2, 3, 1]  # of 12, 3, 7, x
-    assert read_groups([files[0], files[2]]).tolist() == [2, 2, 0, 1]  # no integers of NumPy hold both kinds
-    assert read_groups(None) is None
+    names, numbers = numbered(files)
+    assert (names, numbers.tolist()) == (["12", "3", "7", "x"], [2, 2, 0, 2, 3, 1])
+    assert numbered([files[0], files[2]])[1].tolist() == [2, 2, 0, 1]  # no integers of NumPy hold both kinds
 
 
 def truncate(path: Path):
@@ -108,14 +114,33 @@ def no_text(path: Path):
         ("X.npy", lambda path: np.save(path, np.zeros(120)), "expected numbers of shape .samples, ...."),
         ("X.npy", lambda path: np.save(path, np.zeros((119, 6))), "labels.npy: found 120 entries, expected 119"),
         ("X.npy", lambda path: np.save(path, np.zeros((0, 6))), "expected numbers"),
+        (
+            "X.npy",
+            lambda path: np.save(path, np.zeros((6, 120))),
+            r"expected 6, .* of shape \(6, 120\): is X transposed",
+        ),
         ("labels.npy", Path.unlink, "labels.npy: not found"),
-        ("labels.npy", lambda path: np.save(path, np.zeros(120)), "expected strings or integers"),
+        (
+            "labels.npy",
+            lambda path: np.save(path, np.zeros(120)),
+            r"expected strings or .*; save labels.astype\(int\)$",
+        ),
+        (
+            "labels.npy",
+            lambda path: np.save(path, np.zeros((120, 1), int)),
+            r"expected strings .*; save labels\[:, 0\]$",
+        ),
+        ("labels.npy", lambda path: np.save(path, np.eye(120)), r"if they are one-hot, save labels.argmax\(axis=1\)$"),
+        ("groups.npy", lambda path: np.save(path, np.zeros(120)), r"save groups.astype\(int\)$"),
         ("labels.npy", lambda path: np.save(path, np.array(["a"] * 120)), "disagree"),
         ("labels.npy", lambda path: np.save(path, np.array([["a"]] * 120)), "expected strings or integers of shape"),
         ("labels.npy", lambda path: np.save(path, np.arange(120)), "disagree"),
         ("labels.npy", lambda path: path.write_bytes(no_text(path)), "found strings that are not text"),
         ("groups.npy", Path.unlink, "groups.npy disagree"),
         ("groups.npy", lambda path: np.save(path, np.arange(7)), "groups.npy: found 7 entries, expected 120"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(120)), "melgrams/tracks.npy and mfccs/tracks.npy disagree"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(121)), "tracks.npy: found 121 entries, expected 120"),
+        ("tracks.npy", lambda path: np.save(path, np.arange(120) / 2), "tracks.npy: .* expected strings or integers"),
     ],
 )
 def test_bad_arrays_are_named(tmp_path, file, change, says):
@@ -181,8 +206,17 @@ def test_representations_are_compared_to_the_last_sample(tmp_path, odd):
 def test_missing_folders_and_parts_are_named(tmp_path):
     with pytest.raises(UserError, match="nowhere: no such folder"):
         load_dataset(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"found no X.npy"):
+    with pytest.raises(
+        UserError, match=r"found nothing, but no X.npy \(a capital X\); expected X.npy and labels.npy there"
+    ):
         load_dataset(tmp_path)
+    for names in (["x.npy"], ["X.npz"], ["X_train.npy", "y_train.npy"], ["Test", "Train", "Val"]):
+        folder = tmp_path / names[0] / "a"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+        with pytest.raises(UserError, match=f"/a: found {', '.join(names)}, but no X.npy"):
+            load_dataset(folder)
     save_dataset(tmp_path / "d" / "train")
     with pytest.raises(UserError, match="found train but no val, test"):
         load_dataset(tmp_path / "d")

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from stages.audio.library import Song, check_classes, find_copies, find_songs, read_table
+from stages.audio.library import Song, check_classes, copies_of, find_songs, read_table
 from stages.common.files import UserError
 
 
@@ -132,15 +132,13 @@ def test_a_table_with_semicolons_is_read(tmp_path, quote):
     assert [song[:2] for song in read_table(tmp_path / "tracks.csv", [])] == rows[1:]
 
 
-def test_copies_are_found_by_their_bytes_and_refused_in_two_classes_or_parts(tmp_path):
-    contents = {"a.mp3": b"one", "b.mp3": b"two", "c.mp3": b"one", "d.mp3": b"other", "e.mp3": b"one"}
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    songs = [Song(name, "jazz") for name in (*contents, "gone.mp3")]
-    assert find_copies(tmp_path, songs) == {"c.mp3": "a.mp3", "e.mp3": "a.mp3"}
+def test_copies_are_found_by_their_sound_and_refused_in_two_classes_or_parts(tmp_path):
+    sounds = {"a.mp3": "one", "b.mp3": "two", "c.wav": "one", "d.mp3": "other", "e.mp3": "one"}
+    songs = [Song(name, "jazz") for name in (*sounds, "unusable.mp3")]
+    assert copies_of(tmp_path, songs, sounds) == {"c.wav": "a.mp3", "e.mp3": "a.mp3"}
     for other, says in (
-        (Song("c.mp3", "soul"), r"a.mp3 \(jazz\) and c.mp3 \(soul\)"),
-        (Song("c.mp3", "jazz", "", "test"), r"a.mp3 \(jazz\) and c.mp3 \(jazz test\)"),
+        (Song("c.wav", "soul"), r"a.mp3 \(jazz\) and c.wav \(soul\)"),
+        (Song("c.wav", "jazz", "", "test"), r"a.mp3 \(jazz\) and c.wav \(jazz test\)"),
     ):
         with pytest.raises(UserError, match=rf"^{tmp_path}: found one recording twice, {says}; keep one of them$"):
-            find_copies(tmp_path, [songs[0], songs[1], other])
+            copies_of(tmp_path, [songs[0], songs[1], other], sounds)

@@ -1,9 +1,12 @@
 """params.yaml: what is taken and what is refused, in one line that names the key."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, write_params
+from dvc.utils.hydra import apply_overrides
 
 from stages.common.files import UserError
 from stages.common.params import Params, load_params
@@ -27,6 +30,13 @@ def test_every_parameter_has_its_line_of_comment():
     assert commented == set(Params.model_fields)
 
 
+def test_an_experiment_that_changes_nothing_leaves_every_byte(tmp_path):
+    """Else `-S` with the value that is there would make all of params.yaml another file, to git and to `check`."""
+    path = shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(path, ["lr=0.002", "optimizer_args={}"])
+    assert Path(path).read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
 def test_numbers_written_as_text_are_numbers(workplace):
     (workplace / "params.yaml").write_text((workplace / "params.yaml").read_text().replace("lr: 0.05", "lr: 1e-06"))
     assert load_params().lr == 1e-06
@@ -45,7 +55,13 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"hidden": []}, r"hidden: found \[\]"),
         ({"hidden": [8, 0]}, "hidden.*found 0"),
         ({"runs": None}, "runs: found None"),
-        ({"lrr": 3}, "lrr: found 3"),
+        ({"lrr": 3}, r"lrr: found 3: no such parameter, did you mean lr\?$"),
+        ({"Lr": 3}, r"Lr: found 3: no such parameter, did you mean lr\?$"),
+        ({"zz": 3}, r"zz: found 3: no such parameter$"),
+        ({"audio": {"sample_rate": 8000, "on_error": "fail", "samplerate": 1}}, "audio.samplerate: .*mean sample_rate"),
+        ({"lr": "0,01"}, "lr: found '0,01': .*: write 0.01$"),
+        ({"hidden": 128}, r"hidden: found 128: .*, say \[128\]$"),
+        ({"representations": "mfccs"}, r"representations: found 'mfccs': .*, say \[mfccs\]$"),
         ({"network": "rnn"}, "network: found 'rnn': expected one of mlp, cnn"),
         ({"network": {"mfccs": "rnn"}}, "network: found .*expected one of mlp, cnn"),
         ({"dropout": 1}, "dropout: found 1: expected less than 1"),
@@ -57,7 +73,7 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"representations": []}, r"representations: found \[\]: expected 'all' or list"),
         ({"representations": ["a", "a"]}, "representations: found .*expected every name once"),
         ({"split": {"train": 0.5, "val": 0, "test": 0.5}}, "split.val: found 0: expected greater than 0"),
-        ({"split": {"train": 10, "val": 5}}, "split.test: found .*required"),
+        ({"split": {"train": 10, "val": 5}}, "split.test: found None: field required"),
         ({"optimizer_args": {"lr": 1}}, "optimizer_args: found .*the key lr sets it"),
         ({"seed": -1}, "seed: found -1"),
         (

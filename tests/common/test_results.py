@@ -35,6 +35,7 @@ def test_names_like_keys_of_our_own_lose_nothing(tmp_path):
         ({"groups": {"a": 9, "b": 4}, "track": TRACKS}, "rests on 4 songs of b"),
         ({"groups": {"a": 1, "b": 1}, "track": TRACKS}, "rests on 1 song of a"),
         ({"groups": {"a": 9, "b": 4}}, "rests on 4 groups of b"),
+        ({"groups": {"a": 9, "b": 4}, "songs": {"a": 9, "b": 8}, "track": TRACKS}, "rests on 4 groups of b"),
         ({"blocks": {"a": 5, "b": 7}}, None),
         ({"blocks": {"a": 6, "b": 1}}, "rests on 1 block of b"),
     ],

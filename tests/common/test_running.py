@@ -1,8 +1,12 @@
 """Running: one stage at a time, and every error as one line."""
 
+import io
 import os
+import runpy
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stdout
 from errno import ENOSPC, EROFS
 
 import pytest
@@ -50,6 +54,7 @@ def test_a_mistake_of_ours_is_no_error_of_the_users():
 
 def test_outside_of_the_project_nothing_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [""])
     with pytest.raises(SystemExit) as end:
         run_stage(lambda: pytest.fail("it ran"))
     assert end.value.code == "error: data: no such folder; run this from the repository's root"
@@ -80,14 +85,65 @@ def test_two_stages_take_turns(workplace):
             assert sorted(path.name for path in LOCK.parent.parent.iterdir()) == [LOCK.parent.name]
 
 
-def commands():
-    """Yield what DVC runs."""
-    for pipeline in ("dvc.yaml",):
-        for stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].values():
-            yield stage["cmd"]
+COMMANDS = [stage["cmd"] for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()]
+BENCHES = [f"bench.{path.stem}" for path in sorted((ROOT / "bench").glob("*.py")) if "__main__" in path.read_text()]
+SCRIPTS = [*dict.fromkeys(command.split()[2] for command in COMMANDS), *BENCHES, "stages.cli"]
 
 
-@pytest.mark.parametrize("command", list(commands()))
+def end_of(script, *words):
+    """Run what `python -m` names; return what it ends with and what it printed."""
+    printed = io.TextIOWrapper(io.BytesIO())
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", [script, *words])
+        with warnings.catch_warnings(action="ignore"):  # that the module has been imported before
+            runpy.run_module(script, run_name="__main__")
+            raise SystemExit
+    printed.flush()
+    return end.value.code, printed.buffer.getvalue().decode()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_knows_help_and_refuses_what_it_does_not_know(script, tmp_path, monkeypatch):
+    """And does nothing: here is nothing that it needs."""
+    monkeypatch.chdir(tmp_path)
+    if script == "bench.persistent":
+        pytest.importorskip("triton", reason="this build of torch comes without triton")
+    code, printed = end_of(script, "--help")
+    assert not code
+    assert len(printed) > 50
+    code, printed = end_of(script, "--nonsense")
+    assert code
+    assert not printed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["tpu"], ["cpu", "gpu"]])
+def test_one_of_the_choices_is_wanted(words):
+    found = " ".join(words) or "nothing"
+    usage = f"error: usage: python -m stages.train cpu|gpu, found {found} behind it; see --help"
+    assert end_of("stages.train", *words) == (usage, "")
+
+
+def test_inside_the_folder_of_the_stages_one_line_says_what_to_do():
+    """Where select.py would be taken for a module of Python's own, with a long traceback."""
+    for command in (["train.py", "cpu"], ["-c", "import subprocess"]):
+        command = [sys.executable, *command]
+        done = subprocess.run(command, cwd=ROOT / "stages", capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("error: stages/select.py hides Python's own")
+        assert done.stderr.count("\n") == 1
+
+
+def test_another_python_is_told_in_one_line_what_to_do():
+    """One without the project's packages: here without any."""
+    command = [sys.executable, "-S", "-m", "stages.check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "lacks the project's packages; run `source .venv/bin/activate`, or first `make repro`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_stage_waits_for_another_to_end(workplace, command):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with (

@@ -211,6 +211,21 @@ def test_below_the_threshold_a_genre_is_unknown(listener):
     assert (listener.genres, above.genres) == (listener.card.classes, [*listener.card.classes, "unknown"])
 
 
+@pytest.mark.parametrize(("hop", "smooth", "reach"), [(1, 0, 0), (1, 1.9, 0), (1, 5, 2), (0.5, 5, 5), (2, 5, 1)])
+def test_smoothing_reaches_half_as_far_on_either_side_and_leaves_the_verdict(listener, hop, smooth, reach):
+    sound = noise(80000, 1, "float32")
+    sound[16000:32000] = 0
+    plain = Listener(CARD, hop=hop).hear(sound, 8000)
+    smoother = Listener(CARD, hop=hop, smooth=smooth).hear(sound, 8000)
+    assert smoother.probabilities == plain.probabilities
+    assert np.array_equal(smoother.silent, plain.silent)
+    assert plain.silent.any()
+    for i in np.flatnonzero(~plain.silent):
+        near = plain.seconds[max(0, i - reach) : i + reach + 1]
+        expected = np.exp(np.nanmean(np.log(near), axis=0))
+        np.testing.assert_allclose(smoother.seconds[i], expected / expected.sum(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["unknown", "Unknown"])
 def test_a_class_called_unknown_is_not_taken_for_it(workplace, name):
     make_model("mfccs", classes=["blues", name])
@@ -227,6 +242,8 @@ def test_a_class_called_unknown_is_not_taken_for_it(workplace, name):
         ({"unknown": 60}, "unknown: found 60, expected a probability, say 0.6"),
         ({"unknown": -0.1}, "unknown: found -0.1"),
         ({"unknown": float("nan")}, "unknown: found nan"),
+        ({"smooth": -1}, "smooth: found -1, expected seconds up to 3600, say 5"),
+        ({"smooth": float("nan")}, "smooth: found nan"),
     ],
 )
 def test_numbers_out_of_range_are_named(listener, numbers, says):

@@ -137,6 +137,17 @@ def test_an_unknown_genre_is_unknown_in_every_form(here, monkeypatch, capsys):
     assert len(Path("lists/unknown.m3u8").read_text().splitlines()) == 1 + 4
 
 
+def test_smoothing_is_in_every_form_of_the_seconds(here, monkeypatch, capsys):
+    """Of eight seconds, with all for neighbours, each says what the song does."""
+    run(monkeypatch, "songs", "--smooth", "16", "--seconds", "--json", "out.json", "--seconds-csv", "seconds.csv")
+    said, rows = capsys.readouterr().out, table("seconds.csv")
+    for song in read_json(Path("out.json")):
+        for second in song["seconds"]:
+            assert second["probabilities"] == pytest.approx(song["probabilities"])
+            assert float(rows.pop(0)["blues"]) == second["probabilities"]["blues"]
+        assert f"  {song['genre'][0] * 8}  " in said
+
+
 def test_the_picture_is_a_png(here, monkeypatch):
     run(monkeypatch, "songs/pop_000.flac", "--plot", "out.png")
     assert Path("out.png").read_bytes()[:4] == b"\x89PNG"

@@ -3,7 +3,7 @@
 import pytest
 from reporting.test_model_card import CARD
 
-from stages.models.about import DEMO, LICENCE, NOT_FOR, describe_split, not_intended
+from stages.models.about import DEMO, LICENCE, NOT_FOR, describe_split, not_intended, origin
 
 
 @pytest.mark.parametrize(("dataset", "demo"), [(DEMO, True), ("data/mine", False)])
@@ -31,3 +31,17 @@ def test_a_model_of_the_demo_is_not_for_real_music(dataset, demo):
 def test_the_split_is_described(split, unit, says):
     about = type(CARD.data)(**CARD.data.model_dump() | {"split": split, "unit": unit})
     assert describe_split(about) == says
+
+
+@pytest.mark.parametrize(
+    ("members", "vectors", "says"),
+    [
+        (1, 0, "cpu, run 0, epoch 2"),
+        (3, 0, "cpu, ensemble of 3 runs"),
+        (0, 9, "support vector machine"),
+        (1, 9, "cpu, run 0, epoch 2 + support vector machine"),
+        (3, 9, "cpu, ensemble of 3 runs + support vector machine"),
+    ],
+)
+def test_a_model_comes_from_networks_a_support_vector_machine_or_both(members, vectors, says):
+    assert origin(CARD.chosen, members, vectors) == says

@@ -9,7 +9,16 @@ from scipy.stats import binom
 from sklearn import metrics
 
 from stages.models import scoring
-from stages.models.scoring import calibration_error, count, intervals, reliability, scores, verdict, verdicts
+from stages.models.scoring import (
+    calibration_error,
+    count,
+    intervals,
+    reliability,
+    scores,
+    smoothed,
+    verdict,
+    verdicts,
+)
 
 
 @given(
@@ -135,3 +144,15 @@ def test_each_track_has_its_own_verdict():
         np.testing.assert_array_equal(found, verdict(probabilities[tracks == track]))
         logs = np.log(probabilities[tracks == track]).mean(axis=0)
         np.testing.assert_allclose(found, np.exp(logs) / np.exp(logs).sum())
+
+
+@given(st.integers(1, 12), st.integers(0, 15), st.integers(0, 99))
+def test_a_smoothed_window_is_the_verdict_over_its_neighbours_that_are_not_silent(n, reach, seed):
+    rng = np.random.default_rng(seed)
+    probabilities, silent = rng.dirichlet([0.1] * 3, n), rng.random(n) < 0.3
+    probabilities[silent] = np.nan
+    found = smoothed(probabilities, silent, reach)
+    for i in range(n):
+        near = [j for j in range(max(0, i - reach), min(n, i + reach + 1)) if not silent[j]]
+        expected = np.full(3, np.nan) if silent[i] else verdict(probabilities[near])
+        np.testing.assert_allclose(found[i], expected, rtol=1e-9, atol=1e-12)

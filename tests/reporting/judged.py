@@ -8,6 +8,8 @@ SCORES = {"accuracy": 0.71, "accuracy_low": 0.6, "accuracy_high": 0.8, "f1_macro
 JUDGED = Judgement(
     **SCORES,
     loss=0.9,
+    temperature=1.5,
+    uncalibrated={"loss": 0.95, "expected_calibration_error": 0.06},
     f1={"a": 0.7, "b": 0.7},
     precision={"a": 0.7, "b": 0.7},
     recall={"a": 0.7, "b": 0.7},
@@ -34,6 +36,8 @@ UNLIKE = Judgement(
     **JUDGED.model_dump(include={"f1", "precision", "recall", "true_class_probability", "blocks"}),
     **scores(0.1),
     loss=1.25,
+    temperature=0.75,
+    uncalibrated={"loss": 1.35, "expected_calibration_error": 0.045},
     expected_calibration_error=0.025,
     track={"accuracy": 0.16, "f1_macro": 0.17, "tracks": 11},
     runs={"f1_macro_mean": 0.18, "f1_macro_std": 0.019, "best_epoch_mean": 3.5, "best_epoch_std": 0.5},

@@ -23,6 +23,9 @@ CARD = Card(
     params={"lr": 0.1},
     chosen=CHOICE,
     members=[CHOICE],
+    vectors=0,
+    temperature=1,
+    val_f1_macro=0.5,
     data={
         "fingerprint": "d",
         "dataset": "data/mine",
@@ -37,13 +40,47 @@ CARD = Card(
 
 
 @pytest.mark.parametrize(
-    ("members", "says"),
-    [(1, ["| cpu, run 0, epoch 2 |", "single network"]), (2, ["| cpu, ensemble of 2 runs |", "is an ensemble"])],
+    ("members", "vectors", "says"),
+    [
+        (
+            1,
+            0,
+            [
+                "| cnn | cpu, run 0, epoch 2 |",
+                "\nEach is a single network: the snapshot with the best",
+            ],
+        ),
+        (
+            2,
+            0,
+            [
+                "| cnn | cpu, ensemble of 2 runs |",
+                "\nEach is an ensemble: the mean of the ",
+            ],
+        ),
+        (
+            0,
+            7,
+            [
+                "| svm of 7 vectors | support vector machine |",
+                "\nEach is a support vector machine with an RBF kernel.\n",
+            ],
+        ),
+        (
+            2,
+            7,
+            [
+                "| cnn + svm of 7 vectors | cpu, ensemble of 2 runs + support vector machine |",
+                "best snapshot, and a support vector machine with an RBF kernel; it answers with the mean of both.\n",
+            ],
+        ),
+    ],
 )
-def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, says):
+def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, vectors, says):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
-    card = CARD.model_copy(update={"members": [CARD.chosen, CARD.chosen.model_copy(update={"run": 1})][:members]})
+    runs = [CARD.chosen, CARD.chosen.model_copy(update={"run": 1})]
+    card = CARD.model_copy(update={"members": runs[:members], "vectors": vectors})
     page = model_card({"other": card}, {"other": JUDGED})
     assert "synthetic" not in page
     assert all(words in page for words in says)

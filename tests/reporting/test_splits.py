@@ -62,16 +62,16 @@ def test_mean_and_deviation_over_the_splits():
 
 
 def test_one_split_has_no_spread(monkeypatch, tmp_path):
-    dvc = tmp_path / "dvc"
-    monkeypatch.setenv("PATH", str(tmp_path))
+    dvc, python = tmp_path / "dvc", sys.executable
     alone = [COMMITS[0], {"experiments": COMMITS[1]["experiments"][:1]}]
-    dvc.write_text(f"#!{sys.executable}\nprint({json.dumps(json.dumps(alone))})\n")
+    dvc.write_text(f"#!{python}\nprint({json.dumps(json.dumps(alone))})\n")
     dvc.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(dvc))
     with pytest.raises(
         UserError, match=r"found 1 finished experiments .*, expected two or more; see 'small libraries'"
     ):
         splits.print_splits()
-    dvc.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('not a\\nrepository')\n")
+    dvc.write_text(f"#!{python}\nimport sys\nsys.exit('not a\\nrepository')\n")
     with pytest.raises(UserError, match=r"dvc exp show: not a\\nrepository; run this from the repository's root"):
         splits.print_splits()
 
@@ -86,7 +86,7 @@ def test_experiments_of_dvcs(miniature, monkeypatch, capsys):
     for changes in (["split_seed=1"], ["split_seed=3", "lr=0.1"], ["split_seed=2"]):
         miniature.dvc("exp", "run", "--temp", *(part for each in changes for part in ("-S", each)))
     monkeypatch.chdir(miniature.folder)
-    monkeypatch.setenv("PATH", miniature.environment["PATH"])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as where .venv is not active
     splits.print_splits()
     assert capsys.readouterr().out.splitlines() == [
         "| representation | splits | macro F1, all runs | chosen model: macro F1 | accuracy |",

@@ -36,7 +36,7 @@ def test_headline_without_tracks(metrics):
     assert "| **0.680** ± 0.020 | 0.700 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown |" in row
     assert "gpu, run 1, epoch 3 | 3.5 ± 0.5" in row
     assert ensemble == (
-        "| other |  | 0.720 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown | 0.800 | 0.040 "
+        "| other |  | 0.720 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown | (0.800) | (0.040) "
         "| gpu, ensemble of 4 runs |  |"
     )
 
@@ -44,12 +44,12 @@ def test_headline_without_tracks(metrics):
 def test_every_figure_is_in_its_own_column(metrics):
     """scores: accuracy, its low and high end, macro F1, its low and high end."""
     assert tables.headline({"other": UNLIKE}) == [
-        "| representation | test macro F1, all runs | macro F1 | accuracy | macro F1 by track | loss "
-        "| calibration error | chosen from | best epoch, all runs |",
+        "| representation | test macro F1, all runs | macro F1 | accuracy | macro F1 by track "
+        "| loss (uncalibrated) | calibration error (uncalibrated) | chosen from | best epoch, all runs |",
         f"|{' --- |' * 9}",
-        "| other | **0.180** ± 0.019 | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 | 1.250 | 0.025 "
-        "| gpu, run 1, epoch 3 | 3.5 ± 0.5 |",
-        "| other |  | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] | 0.270 | 1.500 | 0.035 "
+        "| other | **0.180** ± 0.019 | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 "
+        "| 1.250 (1.350) | 0.025 (0.045) | gpu, run 1, epoch 3 | 3.5 ± 0.5 |",
+        "| other |  | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] | 0.270 | (1.500) | (0.035) "
         "| gpu, ensemble of 4 runs |  |",
     ]
     assert tables.baselines_table({"other": UNLIKE}) == [
@@ -67,6 +67,17 @@ def test_headline_of_an_ensemble(metrics):
     *_, rule, row = tables.headline({"other": JUDGED})
     assert rule.startswith("| ---")
     assert "gpu, ensemble of 4 runs | 3.5 ± 0.5" in row
+
+
+@pytest.mark.parametrize(
+    ("model", "origin"),
+    [("svm", "support vector machine"), ("all", "gpu, ensemble of 4 runs + support vector machine")],
+)
+def test_headline_of_a_support_vector_machine(metrics, model, origin):
+    Selection(best="other", model=model, representations={"other": CHOICE}).write(SELECTED)
+    *_, row, ensemble = tables.headline({"other": JUDGED})
+    assert f"| {origin} | 3.5 ± 0.5 |" in row
+    assert ensemble.endswith("| gpu, ensemble of 4 runs |  |")
 
 
 def test_baselines():

@@ -37,7 +37,7 @@ def write_page() -> None:
     if not cards:
         raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     judged = read_judged(cards)
-    best_first = sorted(cards.values(), key=lambda card: -card.chosen.val_f1_macro)
+    best_first = sorted(cards.values(), key=lambda card: -card.val_f1_macro)
     content = assemble([describe(card, judged[card.representation]) for card in best_first], of_page(cards)).encode()
     write_bytes(PAGE, content)
     print(f"page: {PAGE}: {len(content) / 1e6:.1f} MB, {' and '.join(cards)}; open it in a browser, drop songs on it")

@@ -395,6 +395,30 @@ const LAYERS = {
     }
   },
 
+  overTime({ times, columns }) { // each column's mean, and then its deviation
+    return (x) => {
+      const average = (of) => Float64Array.from({ length: columns }, (_, i) => {
+        let sum = 0;
+        for (let at = i; at < x.length; at += columns) sum += of(x[at], i);
+        return sum / times;
+      });
+      const means = average((number) => number);
+      return Float64Array.from([...means, ...average((number, i) => (number - means[i]) ** 2).map(Math.sqrt)]);
+    };
+  },
+
+  kernels({ vectors, columns }, take) { // how near a row is to each support vector
+    const [rows, centre, scale, [gamma]] = [vectors * columns, columns, columns, 1].map(take);
+    return (x) => {
+      const row = x.map((number, i) => (number - centre[i]) / scale[i]);
+      return Float64Array.from({ length: vectors }, (_, vector) => {
+        let square = 0;
+        for (let i = 0, at = vector * columns; i < columns; i++, at++) square += (row[i] - rows[at]) ** 2;
+        return Math.exp(-gamma * square);
+      });
+    };
+  },
+
   pool({ channels, height, width }) { // the largest of each 2 x 2; an odd last row or column is dropped
     const [rows, columns] = [Math.floor(height / 2), Math.floor(width / 2)];
     return (x) => Float64Array.from({ length: channels * rows * columns }, (_, i) => {
@@ -405,15 +429,26 @@ const LAYERS = {
   },
 };
 
-function makeNetwork({ members, weights }) {
+// A model's probabilities, given a sample: the mean of its members', which are networks or have members themselves; to
+// divide logarithms by the temperature is to divide logits by it.
+function makeNetwork({ members, weights, temperature }) {
   const numbers = decodeBase64(weights, Float32Array);
   let taken = 0;
   const take = (n) => numbers.subarray(taken, (taken += n));
-  const networks = members.map((layers) => layers.map((layer) => LAYERS[layer.kind](layer, take)));
-  return (x) => { // an ensemble's probability is the mean of its members'
-    const each = networks.map((layers) => softmax(layers.reduce((numbers, layer) => layer(numbers), x)));
-    return Array.from(each[0], (_, i) => each.reduce((sum, probabilities) => sum + probabilities[i], 0) / each.length);
+  const makeMember = (member) => {
+    if (Array.isArray(member[0])) return mean(member.map(makeMember));
+    const layers = member.map((layer) => LAYERS[layer.kind](layer, take));
+    return (x) => softmax(layers.reduce((numbers, layer) => layer(numbers), x));
   };
+  const network = makeMember(members);
+  return (x) => Array.from(softmax(network(x).map((probability) => Math.log(probability) / temperature)));
+
+  function mean(models) {
+    return (x) => {
+      const each = models.map((model) => model(x));
+      return each[0].map((_, i) => each.reduce((sum, probabilities) => sum + probabilities[i], 0) / each.length);
+    };
+  }
 }
 
 function softmax(logits) {

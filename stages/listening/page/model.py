@@ -39,6 +39,7 @@ def as_json(card: Card, path: Path, network: "torch.nn.Module") -> dict[str, Any
         "mean": encode(mean, "<f8"),
         "std": encode(std, "<f8"),
         "members": layers,
+        "temperature": card.temperature,
         "weights": encode(numbers, "<f4"),
     }
 
@@ -86,13 +87,21 @@ def encode(numbers: np.ndarray, dtype: str) -> str:
 
 
 def describe(network: "torch.nn.Module", shape: tuple[int, ...]) -> tuple[list[list[dict[str, Any]]], np.ndarray]:
-    """Return the layers of a network, or of each that an ensemble consists of, and all their numbers in order."""
+    """Return the members of a model, and all their numbers in order.
+
+    A member is a list of a network's layers, or, of an ensemble in an ensemble, the list of its members.
+    """
     import torch
 
     from stages.models.ensemble import Ensemble
 
     members, numbers = [], []
     for member in network if isinstance(network, Ensemble) else [network]:
+        if isinstance(member, Ensemble):
+            inner, own = describe(member, shape)
+            members.append(inner)
+            numbers.append(own)
+            continue
         layers, x = [], torch.zeros(1, *shape)
         for layer in member:
             layers += as_layer(layer, tuple(x.shape[1:]))
@@ -110,7 +119,14 @@ def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str,
     """
     from torch import nn
 
+    from stages.models.svm import Columns, Kernels
+
     match layer:
+        case Columns():
+            return [{"kind": "overTime", "times": shape[0], "columns": prod(shape[1:])}] if len(shape) > 1 else []
+        case Kernels():
+            vectors, columns = layer.vectors.shape
+            return [{"kind": "kernels", "vectors": vectors, "columns": columns}]
         case nn.Flatten() | nn.Unflatten() | nn.Dropout() | nn.Dropout2d():
             return []
         case nn.ReLU():

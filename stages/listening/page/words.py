@@ -26,10 +26,8 @@ def about(card: Card, judged: Judgement) -> list[str]:
     train, test = (sum(card.data.counts[part].values()) for part in ("train", "test"))
     songs = f" of {judged.track.tracks} songs" if judged.track else ""
     sure = judged.rests_on or f"95 % interval {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}"
-    network, n = NETWORKS[card.network], len(card.members)
-    what = f"a {network} that hears" if n == 1 else f"the mean of what {n} {network}s answer, which hear"
     return [
-        f"It is {what} music at {card.front_end.sample_rate} Hz, one second at a time, as "
+        f"It is {what_hears(card)} music at {card.front_end.sample_rate} Hz, one second at a time, as "
         f"{' x '.join(map(str, card.shape))} numbers ({card.representation}).",
         f"It was trained on {train:,} seconds of {few_of(card.classes)} from {card.data.dataset}. "
         f"{LICENCE[card.data.dataset == DEMO]} Split: {describe_split(card.data)}.",
@@ -37,3 +35,13 @@ def about(card: Card, judged: Judgement) -> list[str]:
         f"{sure}; 1 would be perfect.",
         *(f"Not for: {use[0].lower()}{use[1:]}" for use in not_intended(card)),
     ]
+
+
+def what_hears(card: Card) -> str:
+    """Return what a model is, and the verb to it."""
+    network, n = NETWORKS[card.network], len(card.members)
+    several = f"the mean of what {n} {network}s answer"
+    parts = {0: [], 1: [f"a {network}"]}.get(n, [several]) + (["a support vector machine"] if card.vectors else [])
+    if len(parts) > 1:
+        return f"the mean of two: {' and '.join(parts)}, which hear"
+    return f"{parts[0]}, which hear" if n > 1 else f"{parts[0]} that hears"

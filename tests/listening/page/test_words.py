@@ -43,6 +43,18 @@ def test_an_ensemble_is_called_one(workplace):
     assert said.startswith("It is the mean of what 3 multilayer perceptrons answer, which hear music at 8000 Hz")
 
 
+def test_a_support_vector_machine_is_called_one(workplace):
+    said = []
+    for members in (0, 1, 2):
+        make_model("mfccs", members=members, vectors=5)
+        said.append(words.about(Card.read(card_path("mfccs")), JUDGED)[0])
+    alone, beside, of_several = said
+    assert alone.startswith("It is a support vector machine that hears music at 8000 Hz")
+    assert beside.startswith("It is the mean of two: a multilayer perceptron and a support vector machine, which hear")
+    mean = "the mean of what 2 multilayer perceptrons answer"
+    assert of_several.startswith(f"It is the mean of two: {mean} and a support vector machine, which hear")
+
+
 def test_a_demo_is_called_one(workplace):
     make_model("mfccs")
     card = Card.read(card_path("mfccs"))
