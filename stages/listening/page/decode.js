@@ -55,7 +55,8 @@ async function* decodeWhole(file, url, { kind, rate, channels, before }) {
   const end = kind === "ogg" ? lastPosition(bytes) - before : 0;
   const sound = await decodeBytes(bytes.buffer, rate);
   const surplus = sound.length - end; // browsers cut an OGG that ends within a block at its end, or not at all
-  yield { sound, from: surplus > 0 && surplus < LONGEST_BLOCK ? surplus : 0, to: sound.length, done: 1 };
+  const late = surplus > 1 && surplus < LONGEST_BLOCK; // WebKit gives a sample too many, at the end
+  yield { sound, from: late ? surplus : 0, to: sound.length, done: 1 };
 }
 
 async function decodeBytes(buffer, rate) {

@@ -34,7 +34,7 @@ const CHECKS = {
     return value >= 0 && value <= 1 ? "" : "expected a probability, say 0.6";
   },
   hop: (value) => (value >= LEAST_HOP && value < 3600 ? "" : `expected seconds from ${LEAST_HOP}, say 0.5`),
-  smooth: (value) => (value >= 0 && value < 3600 ? "" : "expected seconds, say 5"),
+  smooth: (value) => (value >= 0 && value <= 3600 ? "" : "expected seconds up to 3600, say 5"),
 };
 
 function set(name, field) {

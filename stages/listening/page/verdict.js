@@ -38,17 +38,12 @@ function heard(entry, number = model) {
   return { ...known, likeliest, sure, genre: sure < settings.unknown ? UNKNOWN_GENRE : likeliest };
 }
 
-// A song's windows with what the neighbours have to say: each row is the verdict of the rows that start less than half
-// of so many seconds away. What is silent stays so.
+// A song's windows with what the neighbours have to say: each row is the verdict of the rows that start at most half of
+// so many seconds away. What is silent stays so.
 function smoothed({ starts, rows }) {
-  if (!settings.smooth) return rows;
-  const reach = settings.smooth / 2;
-  let [first, end] = [0, 0];
-  return rows.map((row, i) => {
-    while (starts[first] <= starts[i] - reach) first++;
-    while (end < rows.length && starts[end] < starts[i] + reach) end++;
-    return row && verdict(rows.slice(first, end).filter(Boolean));
-  });
+  const reach = Math.floor(settings.smooth / 2 / (starts[1] ?? 1) + 1e-9); // windows on either side
+  if (!reach) return rows;
+  return rows.map((row, i) => row && verdict(rows.slice(Math.max(0, i - reach), i + reach + 1).filter(Boolean)));
 }
 
 // How many seconds of a song are silent: a window stands for the time until the next one starts, the last for a second.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from listening.page.marionette import Firefox
 from listening.page.songs import REPRESENTATIONS, music, write
+from listening.page.webkit import WebKit
 from small_models import judge, make_model
 
 import stages.listening.page.build as page
@@ -15,6 +16,7 @@ from stages.listening.exports import PAGE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FIREFOXES = ("firefox", "firefox-esr")
+MINI_BROWSER = "lib/*/webkit2gtk-4.*/MiniBrowser"  # in /usr, as Debian has it
 
 
 def program(names):
@@ -101,13 +103,22 @@ def firefox(tmp_path_factory):
     firefox.close()
 
 
-@pytest.fixture(params=["chromium", "firefox"])
+@pytest.fixture(scope="module")
+def webkit():
+    """A third one, or a skip that says why."""
+    program(["Xvfb"])
+    webkit = WebKit(program(["WebKitWebDriver"]), program([*map(str, Path("/usr").glob(MINI_BROWSER)), "MiniBrowser"]))
+    yield webkit
+    webkit.close()
+
+
+@pytest.fixture(params=["chromium", "firefox", "webkit"])
 def anywhere(request):
     """Functions that let each browser hear files, and evaluate an expression in the page."""
     if request.param == "chromium":
         return request.getfixturevalue("hear"), request.getfixturevalue("tab").evaluate
-    firefox = request.getfixturevalue("firefox")
-    return lambda *paths: firefox.hear(PAGE, paths), firefox.evaluate
+    browser = request.getfixturevalue(request.param)
+    return lambda *paths: browser.hear(PAGE, paths), browser.evaluate
 
 
 @pytest.fixture(scope="module")

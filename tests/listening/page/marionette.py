@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from listening.page.songs import WHEN_HEARD
+
 SECONDS = 60  # until it is there, and for any of its answers
 
 
@@ -62,13 +64,7 @@ class Firefox:
         found = self.ask("WebDriver:FindElement", using="css selector", value="#files")["value"]
         (element,) = found.values()
         self.ask("WebDriver:ElementSendKeys", id=element, text="\n".join(str(Path(path).absolute()) for path in paths))
-        # Two changes of the page: the songs come, then they have been heard.
-        self.evaluate("""new Promise((go) => {
-          const main = document.querySelector("main");
-          const look = () => main.ariaBusy === "false" && document.querySelector("tbody tr") && go();
-          new MutationObserver(look).observe(main, {attributes: true, subtree: true, childList: true});
-          look();
-        })""")
+        self.evaluate(WHEN_HEARD)
         return self.evaluate("window.songs")
 
     def close(self) -> None:

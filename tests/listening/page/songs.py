@@ -12,6 +12,14 @@ from stages.corpus.synth import RATE
 
 REPRESENTATIONS = ("melgrams", "mfccs")
 
+# A promise of two changes of the page: the songs come, then they have been heard.
+WHEN_HEARD = """new Promise((go) => {
+  const main = document.querySelector("main");
+  const look = () => main.ariaBusy === "false" && document.querySelector("tbody tr") && go();
+  new MutationObserver(look).observe(main, {attributes: true, subtree: true, childList: true});
+  look();
+})"""
+
 
 def music(genre, rate, seconds=5.3, index=0):
     """Return a piece at a rate, shape (n,), not from its start: a piece's start may be silent."""

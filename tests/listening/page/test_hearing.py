@@ -44,8 +44,13 @@ def expected(place, ask_predict):
         return {representation: ask_predict(names, representation) for representation in REPRESENTATIONS}
 
 
-def test_it_hears_what_predict_hears(anywhere, expected):
+REFUSED = {"webkit": ["8 channels.wav"]}  # what a browser does not decode
+
+
+def test_it_hears_what_predict_hears(anywhere, expected, request):
     hear, evaluate = anywhere
+    refused = REFUSED.get(request.node.callspec.id, [])
+    expected = {name: [song for song in songs if song["file"] not in refused] for name, songs in expected.items()}
     names = [song["file"] for song in expected["melgrams"]]
     songs = {"melgrams": hear(*names)}
     songs["mfccs"] = evaluate("(document.querySelectorAll('#switch input')[1].click(), window.songs)")
