@@ -10,7 +10,7 @@ silent ones (stages/audio/silence.py) have no vote.
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,14 @@ from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_so
 from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
 from stages.common import tasks
-from stages.common.files import MODEL, UserError, card_path, few_of, shown
-from stages.common.fingerprints import read_cards
+from stages.common.files import MODEL, UserError, few_of, shown
 from stages.common.records import Card
+from stages.models.joint import path_of, read_model, read_models
 from stages.models.scoring import verdict
 from stages.models.snapshots import load_chosen, standardization_of
+
+if TYPE_CHECKING:
+    import torch
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
 
@@ -58,8 +61,9 @@ class Listener:
             unknown: the probability below which a song's genre is UNKNOWN.
         """
         path = Path(card)
-        self.card = Card.read(path)
-        check_front_end(self.card, path)
+        self.card, cards = read_model(path)
+        for place, each in cards.items():
+            check_front_end(each, place)
         if not 0.001 <= hop < 3600:
             raise UserError(f"hop: found {hop:g}, expected seconds from 0.001, say 0.5")
         if not 0 <= unknown <= 1:
@@ -69,7 +73,10 @@ class Listener:
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
                 "from its own; rename the class, or do without"
             )
-        self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
+        self.parts = [
+            (FRONT_ENDS[each.representation], *standardization_of(each, place), load_chosen(each, place))
+            for place, each in cards.items()
+        ]
         self.sample_rate, self.unknown = self.card.front_end.sample_rate, unknown
         self.hop = round(hop * self.sample_rate)  # samples
 
@@ -111,11 +118,11 @@ class Listener:
     def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
         import torch
 
-        front_end, heard, quiet = FRONT_ENDS[self.card.representation], [], []
+        heard, quiet = [], []
         with torch.inference_mode():
             for clips in windows(read_blocks(pieces, self.sample_rate), self.sample_rate, self.hop):
-                x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
-                heard.append(torch.softmax(self.model(x).double() / self.card.temperature, dim=1).numpy())
+                logits = self._answer(clips).double() / self.card.temperature
+                heard.append(torch.softmax(logits, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
             raise DecodeError("is shorter than half a second")
@@ -129,6 +136,16 @@ class Listener:
         genre = classes[whole.argmax()] if whole.max() >= self.unknown else UNKNOWN
         return Song(path, genre, dict(zip(classes, whole.tolist(), strict=True)), starts, seconds, silent)
 
+    def _answer(self, clips: np.ndarray) -> "torch.Tensor":
+        import torch
+
+        from stages.models.ensemble import log_mean_probability
+
+        logits = []
+        for front_end, mean, std, model in self.parts:
+            logits.append(model(torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))))
+        return log_mean_probability(logits) if len(logits) > 1 else logits[0]
+
 
 def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
     """Yield an array, shape (n, channels), in pieces as those of a file."""
@@ -139,14 +156,14 @@ def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
 
 def choose_card(representation: str | None) -> Path:
     """Return the card of the model asked for, or, of those that accept audio, of the best on the validation set."""
-    cards = read_cards()
+    cards = read_models()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
         raise UserError(f"--representation: found {representation}, expected one of {few_of(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end] or asked
-    return card_path(max(able, key=lambda card: card.val_f1_macro).representation)
+    return path_of(max(able, key=lambda card: card.val_f1_macro))
 
 
 def check_front_end(card: Card, path: Path) -> None:
