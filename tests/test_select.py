@@ -25,6 +25,7 @@ from stages.common.records import Card, Choice, Description, Epoch, History, Run
 from stages.common.results import Selection
 from stages.models import svm
 from stages.models.calibration import fit_temperature
+from stages.models.joint import JOINT, Joint
 from stages.models.snapshots import load_chosen, load_model, members_of
 
 
@@ -153,6 +154,22 @@ def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, s
         f1[name] = card.val_f1_macro
         assert f1[name] == pytest.approx(f1_score(y, logits.argmax(dim=1), average="macro"))
     assert selection.best == max(f1, key=f1.get)
+    assert JOINT.exists() == (model == "all")
+
+
+def test_a_joint_model_is_the_mean_of_the_representations(trained, songs_enough, capsys):
+    write_params(epochs=12, model="all")
+    select.main()
+    probabilities = []
+    for name in ("melgrams", "mfccs"):
+        model, data = load_chosen(Card.read(card_path(name)), card_path(name)), load_file(tensors_path(name))
+        with torch.inference_mode():
+            probabilities.append(torch.softmax(model(data["val_x"]).double(), dim=1))
+    joint, y, mean = Joint.read(JOINT), data["val_y"], sum(probabilities) / 2
+    assert joint.representations == ["melgrams", "mfccs"]
+    assert joint.temperature == pytest.approx(fit_temperature(torch.log(mean), y), rel=1e-5)
+    assert joint.val_f1_macro == pytest.approx(f1_score(y, mean.argmax(dim=1), average="macro"))
+    assert "select: melgrams + mfccs: mean of the others, temperature " in capsys.readouterr().out
 
 
 def test_a_machine_weighs_classes_as_the_networks_did(trained):

@@ -61,7 +61,9 @@ def over_splits(splits: list[dict[str, dict[str, float]]]) -> list[str]:
     """Return the table's lines: each score of each representation, mean ± standard deviation over the splits."""
     rows = []
     for name in splits[0]:
-        values = [[scores[name][key] for scores in splits] for key in COLUMNS.values()]
-        cells = [f"{statistics.mean(each):.3f} ± {statistics.stdev(each):.3f}" for each in values]
+        values = [[scores[name].get(key) for scores in splits] for key in COLUMNS.values()]  # a joint model has no runs
+        cells = [
+            "" if None in each else f"{statistics.mean(each):.3f} ± {statistics.stdev(each):.3f}" for each in values
+        ]
         rows.append([text(name), str(len(splits)), *cells])
     return table(["representation", "splits", *COLUMNS], rows)

@@ -61,6 +61,11 @@ def test_mean_and_deviation_over_the_splits():
     ]
 
 
+def test_a_joint_model_has_no_runs():
+    joint = [{"a + b": {"f1_macro": 0.5 + more, "accuracy": 0.6 + more}} for more in (0.1, 0.3)]
+    assert splits.over_splits(joint)[-1] == "| a + b | 2 |  | 0.700 ± 0.141 | 0.800 ± 0.141 |"
+
+
 def test_one_split_has_no_spread(monkeypatch, tmp_path):
     dvc = tmp_path / "dvc"
     monkeypatch.setenv("PATH", str(tmp_path))
