@@ -62,8 +62,10 @@ def over_splits(splits: list[dict[str, dict[str, float]]]) -> list[str]:
     rows = []
     for name in splits[0]:
         values = [[scores[name].get(key) for scores in splits] for key in COLUMNS.values()]  # a joint model has no runs
-        cells = [
-            "" if None in each else f"{statistics.mean(each):.3f} ± {statistics.stdev(each):.3f}" for each in values
-        ]
-        rows.append([text(name), str(len(splits)), *cells])
+        rows.append([text(name), str(len(splits)), *("" if None in each else spread(each) for each in values)])
     return table(["representation", "splits", *COLUMNS], rows)
+
+
+def spread(values: list[float]) -> str:
+    """Return mean ± standard deviation as text."""
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
