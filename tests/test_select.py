@@ -203,7 +203,7 @@ def test_a_machine_that_was_not_asked_for_is_refused(trained):
     select.main()
     card, histories = Card.read(card_path("mfccs")), read_histories(read_description())
     check_chosen(card, "mfccs", Selection.read(SELECTED), histories)
-    with pytest.raises(UserError, match="select.json: was made from other data or parameters"):
+    with pytest.raises(UserError, match=r"select\.json: was made from other data or parameters"):
         check_chosen(card.model_copy(update={"vectors": 5}), "mfccs", Selection.read(SELECTED), histories)
 
 
