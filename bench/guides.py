@@ -39,7 +39,8 @@ def results() -> str:
     """Return the table of the committed metrics, what the default run gives, and how simpler models do."""
     judged, compared = read_by_name(Judgement, EVALUATED), read_by_name(Comparison, COMPARED)
     hardware = Timing.read(timing_path("cpu")).hardware
-    best = {name: max(result.baselines.items(), key=lambda item: item[1].f1_macro) for name, result in judged.items()}
+    rivals = {name: result.baselines for name, result in judged.items() if result.baselines}
+    best = {name: max(each.items(), key=lambda item: item[1].f1_macro) for name, each in rivals.items()}
     rivals = "; ".join(
         f"{text(name)}: {model.replace('_', ' ')}, {with_interval(scored, 'f1_macro', judged[name])}"
         for name, (model, scored) in best.items()

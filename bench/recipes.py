@@ -70,7 +70,7 @@ def main() -> None:
     for (recipe, label), name in names.items():
         results[recipe][label] = {
             "settings": RECIPES[recipe][label],
-            "f1_macro": {each: scores_of(result) for each, result in judged[name].items()},
+            "f1_macro": {each: scores_of(result) for each, result in judged[name].items() if "runs" in result},
         }
     write_json(RESULTS, results)
     print(f"recipes: {RESULTS}")

@@ -12,9 +12,9 @@ metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and record
 reliability.json and models.json.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,15 +37,25 @@ from stages.common.files import (
     snapshot_path,
 )
 from stages.common.fingerprints import check_card, check_params, read_description, read_histories
-from stages.common.records import SONG, Card, write_by_name
+from stages.common.records import SONG, Card, Description, History, write_by_name
 from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import mixed, read_prepared
 from stages.common.writing import replacing_folder, write_csv, write_json
+from stages.models.ensemble import log_mean_probability
+from stages.models.joint import JOINT, has_joint, read_model
 from stages.models.judging import Answers, answer, calibration, judge, judge_runs, ranges_of
 from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
 from stages.models.songs import Songs, Verdict, judge_songs, verdicts_by_name, write_verdicts
+
+
+class Judged(NamedTuple):
+    """What is found of a model."""
+
+    judgement: Judgement
+    answers: Answers
+    ranges: dict[str, float | list[float]]  # of its scores
 
 
 def main() -> None:
@@ -60,25 +70,12 @@ def main() -> None:
     check_params(SELECTED, {"model": selection.model}, ("model",))
     if selection.representations.keys() != names:
         raise UserError(mixed(SELECTED))
-    unit = description.source.unit
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder, replacing_folder(VERDICTS) as verdicts:
-        for name, choice in selection.representations.items():
-            card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
-            check_card(card, description, histories)
-            check_chosen(card, name, selection, histories)
-            logits = answer(load_chosen(card, card_path(name)), data["test_x"])
-            raw = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), songs_of(data, unit), logits)
-            answers = raw._replace(logits=logits / card.temperature)
-            best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
-            paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
-            alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
-            others = judge_runs(best, alone, answers) | {"baselines": baselines.representations[name]}
-            others |= {"temperature": card.temperature, "uncalibrated": calibration(raw)}
-            ranges = ranges_of(answers)
-            judged[name] = judge(answers, ranges, unit, others)
+        for name, result in judge_each(description, selection, histories, baselines):
+            judged[name], answers, ranges = result
             write_confusion(folder / f"{name}.csv", answers)
-            write_verdicts(verdicts / f"{name}.csv", card.classes, verdicts_on(answers))
+            write_verdicts(verdicts / f"{name}.csv", answers.classes, verdicts_on(answers))
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
             drawn[MODELS] += [{"representation": name, **record} for record in model_records(judged[name])]
             bins = reliability(answers.probabilities, answers.actual)
@@ -92,6 +89,36 @@ def main() -> None:
         write_json(path, records)
 
 
+def judge_each(
+    description: Description, selection: Selection, histories: dict[str, History], baselines: Baselines
+) -> Iterator[tuple[str, Judged]]:
+    """Judge each representation's model, and the joint one, if there is one; yield names and what is found."""
+    unit, logits = description.source.unit, []
+    for name, choice in selection.representations.items():
+        card, data = Card.read(card_path(name)), read_prepared(name, description, "pt")
+        check_card(card, description, histories)
+        check_chosen(card, name, selection, histories)
+        logits.append(answer(load_chosen(card, card_path(name)), data["test_x"]))
+        answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), songs_of(data, unit), logits[-1])
+        best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
+        paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
+        alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
+        others = judge_runs(best, alone, answers) | {"baselines": baselines.representations[name]}
+        yield name, judge_calibrated(answers, card.temperature, unit, others)
+    if has_joint(selection.model, selection.representations):
+        joint, _ = read_model(JOINT)
+        answers = answers._replace(logits=log_mean_probability(logits))
+        yield joint.representation, judge_calibrated(answers, joint.temperature, unit, {})
+
+
+def judge_calibrated(raw: Answers, temperature: float, unit: str, others: dict[str, Any]) -> Judged:
+    """Judge a model's answers, divided by its temperature, and the same without."""
+    answers = raw._replace(logits=raw.logits / temperature)
+    others = others | {"temperature": temperature, "uncalibrated": calibration(raw)}
+    ranges = ranges_of(answers)
+    return Judged(judge(answers, ranges, unit, others), answers, ranges)
+
+
 def songs_of(data: dict[str, torch.Tensor], unit: str) -> np.ndarray | None:
     """Return the song of each of the test set's samples, if known, given the prepared tensors and what a unit is."""
     known = data.get("test_track", data["test_unit"] if unit == "track" else None)
@@ -103,18 +130,15 @@ def in_one_line(judged: Judgement) -> dict[str, float]:
     return {
         "accuracy": judged.accuracy,
         "f1_macro": judged.f1_macro,
-        "runs_mean": judged.runs.f1_macro_mean,
-        "runs_std": judged.runs.f1_macro_std,
+        **({"runs_mean": judged.runs.f1_macro_mean, "runs_std": judged.runs.f1_macro_std} if judged.runs else {}),
     }
 
 
 def in_short(judged: Judgement) -> str:
     """Return a model's macro F1 as a line."""
     sure = shown(judged.rests_on or f"95 %: {judged.f1_macro_low:.3f} to {judged.f1_macro_high:.3f}")
-    return (
-        f"macro F1 {judged.f1_macro:.3f} ({sure}), "
-        f"over all runs {judged.runs.f1_macro_mean:.3f} +/- {judged.runs.f1_macro_std:.3f}"
-    )
+    runs = judged.runs and f", over all runs {judged.runs.f1_macro_mean:.3f} +/- {judged.runs.f1_macro_std:.3f}"
+    return f"macro F1 {judged.f1_macro:.3f} ({sure}){runs or ''}"
 
 
 def write_confusion(path: Path, answers: Answers) -> None:
@@ -169,7 +193,7 @@ def model_records(judged: Judgement) -> list[dict[str, Any]]:
             "split_at_random": getattr(scored, "f1_macro_split_at_random", None),
             **told,
         }
-        for model, scored in {"chosen model": judged, "ensemble": judged.ensemble, **judged.baselines}.items()
+        for model, scored in judged.models.items()
     ]
 
 

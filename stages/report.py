@@ -8,6 +8,7 @@ from stages.common.results import Comparison, Judgement, Selection, Timing
 from stages.common.running import run_stage
 from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
+from stages.models.joint import read_models
 from stages.models.snapshots import check_chosen
 from stages.reporting import model_card, page
 
@@ -44,7 +45,9 @@ def check_figures(cards: dict[str, Card], judged: dict[str, Judgement], historie
     for name, card in cards.items():
         if name in judged and judged[name].f1.keys() != set(card.classes):
             raise UserError(mixed(EVALUATED))
-    found = {EVALUATED: judged, COMPARED: read_by_name(Comparison, COMPARED)}
+    if judged.keys() != read_models().keys():
+        raise UserError(mixed(EVALUATED))
+    found = {COMPARED: read_by_name(Comparison, COMPARED)}
     found |= {timing_path(device): Timing.read(timing_path(device)).representations for device in histories}
     for path, names in found.items():
         if names.keys() != cards.keys():

@@ -4,7 +4,8 @@ Over devices, runs and epochs; ties go to the CPU, then to the earliest run, the
 `model: best` it is the model; `ensemble` takes the best snapshot of every run on that device, `svm` a support vector
 machine, which learns the training set here (of more than 10,000 samples so many, drawn at random), `all` the mean of
 that ensemble's probabilities and the machine's. data/model/REPRESENTATION.safetensors holds the weights, each tensor's
-name behind the number of its model where there are several, beside a card that rebuilds it.
+name behind the number of its model where there are several, beside a card that rebuilds it. With `all`, of several
+representations, a joint model (stages/models/joint.py) is the mean of the probabilities of theirs.
 
 The validation set also gives a model its temperature (stages/models/calibration.py), unless too few songs are behind
 it: of clips of ten genres, two songs of each, it made the calibration error of the test set .21 instead of .15.
@@ -34,6 +35,8 @@ from stages.common.writing import replacing_folder, write_bytes
 from stages.models import svm
 from stages.models.about import origin
 from stages.models.calibration import fit_temperature
+from stages.models.ensemble import log_mean_probability
+from stages.models.joint import JOINT, Joint, has_joint, joint_of
 from stages.models.judging import answer
 from stages.models.scoring import count, scores
 from stages.models.snapshots import best_choice, best_of_runs, has_machine, load_chosen, members_of
@@ -46,26 +49,36 @@ def main() -> None:
     torch.set_num_threads(1)
     description, model = read_description(), load_params().model
     histories = read_histories(description)
-    chosen, cards = {name: choose(histories, name) for name in description.representations}, {}
+    chosen = {name: choose(histories, name) for name in description.representations}
+    cards, answers = {}, {}
     with replacing_folder(MODEL) as folder:
         for name, choice in chosen.items():
             history, weights = histories[choice.device], folder / weights_path(name).name
             members = members_of(model, choice, history.representations[name].runs)
             machine = learn(name, description, history.params["class_weights"]) if has_machine(model) else None
             write_weights(weights, name, members, machine, history.fingerprint)
-            made = {
-                "weights": digest(weights),
-                "members": members,
-                "vectors": len(machine[1].vectors) if machine else 0,
-            }
-            path = folder / card_path(name).name
-            cards[name] = judge(card_of(name, choice, history, description, made), path, description)
+            vectors = len(machine[1].vectors) if machine else 0
+            made = {"weights": digest(weights), "members": members, "vectors": vectors}
+            path, card = folder / card_path(name).name, card_of(name, choice, history, description, made)
+            answers[name], y = validate(card, path, description)
+            cards[name] = card.model_copy(update=judge(answers[name], y, card.data))
             cards[name].write(path)
-    best = max(cards, key=lambda name: cards[name].val_f1_macro)
+        if has_joint(model, cards):
+            joint = joint_of(cards, **judge(log_mean_probability(answers.values()), y, card.data))
+            joint.write(folder / JOINT.relative_to(MODEL))
+            cards[joint.representation] = joint
+    best = max(chosen, key=lambda name: cards[name].val_f1_macro)
     Selection(best=best, model=model, representations=chosen).write(SELECTED)
+    report(cards, description)
+
+
+def report(cards: dict[str, Card | Joint], description: Description) -> None:
+    """Print what was chosen."""
     for name, card in cards.items():
-        what = f"{origin(card.chosen, len(card.members), card.vectors)}, temperature {card.temperature:.2f}"
-        print(f"select: {name}: {what}, validation macro F1 {card.val_f1_macro:.3f}")
+        joint = isinstance(card, Joint)
+        what = "mean of the others" if joint else origin(card.chosen, len(card.members), card.vectors)
+        figures = f"temperature {card.temperature:.2f}, validation macro F1 {card.val_f1_macro:.3f}"
+        print(f"select: {name}: {what}, {figures}")
     few = few_songs(description.source, ("val",))
     if few:
         print(f"select: not calibrated, so every temperature is 1: {few}")
@@ -141,13 +154,17 @@ def card_of(representation: str, choice: Choice, history: History, description: 
     )
 
 
-def judge(card: Card, path: Path, description: Description) -> Card:
-    """Return the card at `path`-to-be of a model whose weights are there, with what the validation set says of it."""
+def validate(card: Card, path: Path, description: Description) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of a model on the validation set, and the classes there; its weights are beside `path`."""
     data = read_prepared(card.representation, description, "pt", ("val_x", "val_y"))
-    logits, y = answer(load_chosen(card, path), data["val_x"]), data["val_y"]
-    counts = count(y.numpy(), logits.argmax(dim=1).numpy(), len(card.classes))
-    temperature = 1.0 if few_songs(card.data, ("val",)) else fit_temperature(logits, y)
-    return card.model_copy(update={"temperature": temperature, "val_f1_macro": scores(counts)["f1_macro"]})
+    return answer(load_chosen(card, path), data["val_x"]), data["val_y"]
+
+
+def judge(logits: torch.Tensor, y: torch.Tensor, data: CardData) -> dict[str, float]:
+    """Return the temperature, 1 if too few songs are known, and macro F1 of answers to the validation set."""
+    counts = count(y.numpy(), logits.argmax(dim=1).numpy(), logits.shape[1])
+    temperature = 1.0 if few_songs(data, ("val",)) else fit_temperature(logits, y)
+    return {"temperature": temperature, "val_f1_macro": scores(counts)["f1_macro"]}
 
 
 if __name__ == "__main__":

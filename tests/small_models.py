@@ -10,11 +10,12 @@ from stages import demo
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
-from stages.common.records import write_by_name
+from stages.common.records import Card, write_by_name
 from stages.common.writing import write_json
 from stages.corpus.styles import GENRES
 from stages.corpus.synth import RATE
 from stages.models.ensemble import together
+from stages.models.joint import JOINT, joint_of
 from stages.models.network import build_network
 from stages.models.snapshots import save_snapshot
 from stages.models.svm import Svm
@@ -91,6 +92,14 @@ def make_model(representation, network="mlp", rate=8000, hidden=(16,), classes=C
     return model, card
 
 
+def make_joint(*representations):
+    """Write the card of the mean of models that are there; return it."""
+    cards = {name: Card.read(card_path(name)) for name in representations}
+    joint = joint_of(cards, TEMPERATURE, 0.6)
+    joint.write(JOINT)
+    return joint
+
+
 @torch.no_grad()
 def make_machine(x, vectors, n_classes):
     """Return a support vector machine of random numbers that tells samples x apart."""
@@ -131,6 +140,6 @@ def sharpen(model, x):
 
 def judge(*representations):
     """Write that models were chosen and judged."""
-    chosen = dict.fromkeys(representations, CHOSEN)
+    chosen = {name: CHOSEN for name in representations if " + " not in name}
     write_json(SELECTED, {"best": representations[0], "model": "best", "representations": chosen})
     write_by_name(EVALUATED, dict.fromkeys(representations, JUDGED))

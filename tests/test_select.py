@@ -14,18 +14,21 @@ from stages.common import records
 from stages.common.files import (
     DESCRIPTION,
     SELECTED,
+    UserError,
     card_path,
     history_path,
     snapshot_path,
     tensors_path,
     weights_path,
 )
+from stages.common.fingerprints import read_description, read_histories
 from stages.common.params import TRAINING, load_params
 from stages.common.records import Card, Choice, Description, Epoch, History, Runs
 from stages.common.results import Selection
 from stages.models import svm
 from stages.models.calibration import fit_temperature
-from stages.models.snapshots import load_chosen, load_model, members_of
+from stages.models.joint import JOINT, Joint
+from stages.models.snapshots import check_chosen, load_chosen, load_model, members_of
 
 
 def history(*runs):
@@ -121,9 +124,9 @@ def songs_enough(monkeypatch):
     monkeypatch.setattr(records, "ENOUGH", 2)
 
 
-def machine_of(data, class_weight=None):
+def machine_of(data):
     """Return what a support vector machine learns, calibrated."""
-    machine = svm.fit(data["train_x"].numpy(), data["train_y"].numpy(), class_weight)
+    machine = svm.fit(data["train_x"].numpy(), data["train_y"].numpy(), None)
     svm.calibrate(machine, data["val_x"], data["val_y"])
     return machine
 
@@ -153,23 +156,55 @@ def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, s
         f1[name] = card.val_f1_macro
         assert f1[name] == pytest.approx(f1_score(y, logits.argmax(dim=1), average="macro"))
     assert selection.best == max(f1, key=f1.get)
+    assert JOINT.exists() == (model == "all")
 
 
-def test_a_machine_weighs_classes_as_the_networks_did(trained):
-    description = Description.read(DESCRIPTION)
-    learnt = [select.learn("mfccs", description, weights).state_dict() for weights in ("none", "balanced")]
-    for state, class_weight in zip(learnt, (None, "balanced"), strict=True):
-        expected = machine_of(load_file(tensors_path("mfccs")), class_weight).state_dict()
-        assert all(torch.equal(state[key], value) for key, value in expected.items())
+def test_a_joint_model_is_the_mean_of_the_representations(trained, songs_enough, capsys):
+    write_params(epochs=12, model="all")
+    select.main()
+    probabilities = []
+    for name in ("melgrams", "mfccs"):
+        model, data = load_chosen(Card.read(card_path(name)), card_path(name)), load_file(tensors_path(name))
+        with torch.inference_mode():
+            probabilities.append(torch.softmax(model(data["val_x"]).double(), dim=1))
+    joint, y, mean = Joint.read(JOINT), data["val_y"], sum(probabilities) / 2
+    assert joint.representations == ["melgrams", "mfccs"]
+    assert joint.temperature == pytest.approx(fit_temperature(torch.log(mean), y), rel=1e-5)
+    assert joint.val_f1_macro == pytest.approx(f1_score(y, mean.argmax(dim=1), average="macro"))
+    assert "select: melgrams + mfccs: mean of the others, temperature " in capsys.readouterr().out
+
+
+def test_a_machine_weighs_classes_as_the_networks_did(trained, monkeypatch):
+    asked, fit = [], svm.fit
+    monkeypatch.setattr(svm, "fit", lambda x, y, class_weight: asked.append(class_weight) or fit(x, y, class_weight))
+    for weights in ("none", "balanced"):
+        select.learn("mfccs", Description.read(DESCRIPTION), weights)
+    assert asked == [None, "balanced"]
 
 
 def test_of_many_samples_a_machine_learns_some_of_every_class(monkeypatch):
     monkeypatch.setattr(select, "MOST_SAMPLES", 20)
-    y = np.array([0] * 500 + [1] + [2] * 500)
+    y = np.array([*[0] * 500, *range(1, 30), *[0] * 500])  # a sample of each of the others
     rows = select.some_of(y)
-    assert set(y[rows]) == {0, 1, 2}
-    assert 20 <= len(rows) <= 23
+    assert set(y[rows]) == set(range(30))
+    assert 20 <= len(rows) <= 50
     assert (np.diff(rows) > 0).all()
+
+
+@pytest.mark.parametrize("best", ["melgrams", "mfccs"])
+def test_the_best_representation_is_that_of_the_best_model(trained, monkeypatch, best):
+    f1 = iter([0.6, 0.4] if best == "melgrams" else [0.4, 0.6])
+    monkeypatch.setattr(select, "judge", lambda *_: {"temperature": 1.0, "val_f1_macro": next(f1)})
+    select.main()
+    assert Selection.read(SELECTED).best == best
+
+
+def test_a_machine_that_was_not_asked_for_is_refused(trained):
+    select.main()
+    card, histories = Card.read(card_path("mfccs")), read_histories(read_description())
+    check_chosen(card, "mfccs", Selection.read(SELECTED), histories)
+    with pytest.raises(UserError, match=r"select\.json: was made from other data or parameters"):
+        check_chosen(card.model_copy(update={"vectors": 5}), "mfccs", Selection.read(SELECTED), histories)
 
 
 @pytest.mark.parametrize("enough", [2, 3])

@@ -313,13 +313,35 @@ def answer(name: str, params: dict, derived: Expected, part: str = "test") -> to
     return sum(softmax(each, dim=1) for each in both).div(2).log()
 
 
-def calibrated(name: str, params: dict, derived: Expected) -> torch.Tensor:
-    """Return the chosen model's logits on the test set, calibrated."""
-    return answer(name, params, derived) / temperature_of_model(name, params, derived)
+class Model(NamedTuple):
+    """What a model of data/model answers."""
+
+    derived: Expected  # of a joint model: what it has in common with each representation's
+    val: torch.Tensor  # logits on the validation set, not calibrated
+    raw: torch.Tensor  # on the test set
+    temperature: float
+
+    @property
+    def logits(self) -> torch.Tensor:
+        return self.raw / self.temperature
 
 
-def temperature_of_model(name: str, params: dict, derived: Expected) -> float:
-    return temperature(answer(name, params, derived, "val"), derived.tensors("val")[1])
+def model_of(derived: Expected, answers: dict[str, torch.Tensor]) -> Model:
+    return Model(derived, *answers.values(), temperature(answers["val"], derived.tensors("val")[1]))
+
+
+@pytest.fixture(scope="module")
+def models(run, expected) -> dict[str, Model]:
+    found = {
+        name: model_of(derived, {part: answer(name, run.params, derived, part) for part in ("val", "test")})
+        for name, derived in expected.items()
+    }
+    if run.params["model"] == "all":
+        every, both = list(found.values()), {}
+        for part, logits in {"val": [each.val for each in every], "test": [each.raw for each in every]}.items():
+            both[part] = sum(softmax(each, dim=1) for each in logits).div(len(logits)).log()
+        found["melgrams + mfccs"] = model_of(every[0].derived, both)
+    return found
 
 
 def temperature(logits: torch.Tensor, y: torch.Tensor) -> float:
@@ -438,21 +460,29 @@ def expected_baselines(name: str, derived: Expected, tracks_known: bool) -> dict
     return results
 
 
-def expected_judgement(name: str, params: dict, derived: Expected, tracks_known: bool) -> dict:
+def expected_judgement(model: Model, tracks_known: bool) -> dict:
+    derived, logits = model.derived, model.logits
     actual = derived.arrays["test_y"]
-    raw, logits = answer(name, params, derived), calibrated(name, params, derived)
     probabilities, predicted = softmax(logits.double(), dim=1).numpy(), logits.argmax(1).numpy()
     precision, recall, f1, _ = precision_recall_fscore_support(actual, predicted, zero_division=0)
-    best = best_epochs(derived)
-    own = [predict(name, params, derived, place).argmax(1) for place in enumerate(best)]
-    over_runs = [f1_score(actual, each, average="macro") for each in own]
-    result = overall(logits, derived, tracks_known) | {
+    return overall(logits, derived, tracks_known) | {
         "groups" if tracks_known else "blocks": units_of(derived, "test"),
         **({"songs": songs_of(derived, "test")} if tracks_known else {}),
         "f1": dict(zip(derived.classes, f1, strict=True)),
         "precision": dict(zip(derived.classes, precision, strict=True)),
         "recall": dict(zip(derived.classes, recall, strict=True)),
         "true_class_probability": mean(row[number] for row, number in zip(probabilities, actual, strict=True)),
+        "temperature": model.temperature,
+        "uncalibrated": only(overall(model.raw, derived, tracks_known), "loss", "expected_calibration_error"),
+    }
+
+
+def expected_others(name: str, params: dict, derived: Expected, tracks_known: bool) -> dict:
+    """Return what stands beside the chosen model of a representation."""
+    best = best_epochs(derived)
+    own = [predict(name, params, derived, place).argmax(1) for place in enumerate(best)]
+    over_runs = [f1_score(derived.arrays["test_y"], each, average="macro") for each in own]
+    return {
         "runs": {
             "f1_macro_mean": mean(over_runs),
             "f1_macro_std": stdev(over_runs),
@@ -461,10 +491,7 @@ def expected_judgement(name: str, params: dict, derived: Expected, tracks_known:
         },
         "ensemble": overall(mean_of_runs(name, params, derived), derived, tracks_known) | {"members": len(own)},
         "baselines": expected_baselines(name, derived, tracks_known),
-        "temperature": temperature_of_model(name, params, derived),
-        "uncalibrated": only(overall(raw, derived, tracks_known), "loss", "expected_calibration_error"),
     }
-    return result
 
 
 def overall(logits: torch.Tensor, derived: Expected, tracks_known: bool) -> dict:
@@ -517,12 +544,13 @@ def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[tuple[int
 
 
 @pytest.fixture(scope="module")
-def judgement(run, expected) -> dict[str, dict]:
+def judgement(run, expected, models) -> dict[str, dict]:
+    tracks_known = run.params["dataset"] == "data/mine"
+    found = {name: expected_judgement(model, tracks_known) for name, model in models.items()}
     with threadpool_limits(1):
-        return {
-            name: expected_judgement(name, run.params, derived, run.params["dataset"] == "data/mine")
-            for name, derived in expected.items()
-        }
+        for name, derived in expected.items():
+            found[name] |= expected_others(name, run.params, derived, tracks_known)
+    return found
 
 
 def agree(found, derived, tolerance=1e-5):
@@ -602,7 +630,7 @@ def test_snapshots(run, expected):
                 np.testing.assert_allclose(found[key], value.numpy(), rtol=0, atol=1e-5, err_msg=f"{path} {key}")
 
 
-def test_the_choice(run, expected):
+def test_the_choice(run, expected, models):
     selection = run.json("metrics/select.json")
     selected, best = selection["representations"], {}
     assert selection["model"] == run.params["model"]
@@ -624,9 +652,7 @@ def test_the_choice(run, expected):
             assert card["vectors"] == len(vectors)
             weights = {key: value for key, value in weights.items() if not key.startswith("1.")}
         assert weights == {}
-        whole = answer(name, run.params, derived, "val").argmax(1)
-        assert card["val_f1_macro"] == pytest.approx(f1_score(derived.arrays["val_y"], whole, average="macro"))
-        assert card["temperature"] == pytest.approx(temperature_of_model(name, run.params, derived), abs=1e-5)
+        on_validation_set(card, models[name])
         best[name] = card["val_f1_macro"]
         agree([card["mean"], card["std"]], [derived.arrays["mean"].tolist(), derived.arrays["std"].tolist()])
         assert (card["classes"], card["hidden"]) == (derived.classes, run.params["hidden"])
@@ -636,20 +662,35 @@ def test_the_choice(run, expected):
     assert selection["best"] == max(best, key=best.get)
 
 
+def on_validation_set(card: dict, model: Model) -> None:
+    """Compare what a card says of it."""
+    f1 = f1_score(model.derived.arrays["val_y"], model.val.argmax(1), average="macro")
+    agree([card["val_f1_macro"], card["temperature"]], [f1, model.temperature])
+
+
+def test_the_joint_model(run, models):
+    path = run.folder / "data/model/all/card.json"
+    assert path.exists() == (run.params["model"] == "all")
+    for name in models.keys() - {"melgrams", "mfccs", "numbers"}:
+        card = run.json(path)
+        assert (card["representation"], card["representations"]) == (name, ["melgrams", "mfccs"])
+        on_validation_set(card, models[name])
+
+
 def test_the_judgement(run, judgement):
     agree(run.json("metrics/evaluate.json"), judgement)
 
 
 def test_the_scores(run, judgement):
     for name, judged in judgement.items():
-        over_runs = {f"runs_{each}": judged["runs"][f"f1_macro_{each}"] for each in ("mean", "std")}
+        over_runs = {f"runs_{key[9:]}": value for key, value in only(judged.get("runs", {}), "f1_macro").items()}
         chosen = {key: judged[key] for key in ("accuracy", "f1_macro")}
         agree(run.json(f"metrics/scores/{name}.json"), chosen | over_runs)
 
 
-def test_the_confusion(run, expected):
-    for name, derived in expected.items():
-        predicted = answer(name, run.params, derived).argmax(1).tolist()
+def test_the_confusion(run, models):
+    for name, model in models.items():
+        derived, predicted = model.derived, model.raw.argmax(1).tolist()
         pairs = Counter(zip(derived.arrays["test_y"].tolist(), predicted, strict=True))
         pairs.update({(number, number): 0 for number in range(len(derived.classes))})  # on the diagonal even if never
         assert any(pairs[a, p] != pairs[p, a] for a, p in pairs), "else the columns could be swapped"
@@ -659,10 +700,11 @@ def test_the_confusion(run, expected):
         ]
 
 
-def test_the_songs(run, expected):
+def test_the_songs(run, models):
     """Every song's part, and the test set's songs with their verdicts: mistakes first, the surest in front."""
     table = run.table("data/songs.csv")
-    for name, derived in expected.items():
+    for name, model in models.items():
+        derived = model.derived
         found = run.table(f"data/verdicts/{name}.csv")
         if run.params["dataset"] == "data/given":
             assert table == found == []
@@ -673,7 +715,7 @@ def test_the_songs(run, expected):
             told |= {song: (derived.classes[y[songs == song][0]], part, "2") for song in set(songs.tolist())}
         assert [(row["class"], row["part"], row["samples"]) for row in table] == [told[n] for n in range(120)]
         assert [row["song"] for row in table] == names
-        probabilities = softmax(calibrated(name, run.params, derived).double(), dim=1).numpy()
+        probabilities = softmax(model.logits.double(), dim=1).numpy()
         songs, verdicts = derived.arrays["test_track"], {}
         for song in set(songs.tolist()):
             product = np.prod(np.sqrt(probabilities[songs == song]), axis=0)
@@ -690,23 +732,24 @@ def test_the_songs(run, expected):
         assert {right for right, _ in order} == {False, True}
 
 
-def test_what_feeds_the_plots(run, expected, judgement):
-    f1, models, calibration = [], [], []
-    for name, derived in expected.items():
+def test_what_feeds_the_plots(run, models, judgement):
+    f1, scored_models, calibration = [], [], []
+    for name, model in models.items():
+        derived, logits = model.derived, model.logits
         told = min(units_of(derived, "test").values()) >= 5
         assert told == (run.params["dataset"] == "data/mine"), "one data set with intervals, one without"
-        logits = calibrated(name, run.params, derived)
         actual, units = derived.arrays["test_y"], derived.arrays["test_unit"]
         ranges = bootstrap(actual, logits.argmax(1).numpy(), units, len(derived.classes))
         for i, label in enumerate(derived.classes):
             ends = {"low": ranges["f1_low"][i], "high": ranges["f1_high"][i]} if told else {"low": None, "high": None}
             f1.append({"representation": name, "class": label, "f1": judgement[name]["f1"][label], **ends})
-        own = {"chosen model": judgement[name], "ensemble": judgement[name]["ensemble"]}
-        for model, scored in {**own, **dict(sorted(judgement[name]["baselines"].items()))}.items():
-            models.append(
+        own = {"chosen model": judgement[name]}
+        own |= {"ensemble": judgement[name]["ensemble"]} if "ensemble" in judgement[name] else {}
+        for kind, scored in {**own, **dict(sorted(judgement[name].get("baselines", {}).items()))}.items():
+            scored_models.append(
                 {
                     "representation": name,
-                    "model": model.replace("_", " "),
+                    "model": kind.replace("_", " "),
                     "f1_macro": scored["f1_macro"],
                     "low": scored["f1_macro_low"] if told else None,
                     "high": scored["f1_macro_high"] if told else None,
@@ -717,7 +760,7 @@ def test_what_feeds_the_plots(run, expected, judgement):
             row = {"samples": samples, "confidence": confidence, "accuracy": accuracy}
             calibration.append({"representation": name, **row})
     agree(run.json("metrics/plots/f1.json"), f1)
-    agree(run.json("metrics/plots/models.json"), models)
+    agree(run.json("metrics/plots/models.json"), scored_models)
     agree(run.json("metrics/plots/reliability.json"), calibration)
 
 

@@ -133,12 +133,21 @@ class Judgement(Judged):
     precision: dict[str, float]
     recall: dict[str, float]
     true_class_probability: float
-    runs: OverRuns
-    ensemble: OfEnsemble
-    baselines: Annotated[dict[str, Baseline], Field(min_length=1)]
+    runs: OverRuns | None = None  # of a representation, as the two below; a joint model has none
+    ensemble: OfEnsemble | None = None
+    baselines: Annotated[dict[str, Baseline], Field(min_length=1)] | None = None
     groups: ByClass | None = None  # songs of the test set, or groups of them, where they are known
     songs: ByClass | None = None  # those in the groups, where both are known and are not the same
     blocks: ByClass | None = None  # what stands for songs and groups where neither is known
+
+    @property
+    def models(self) -> dict[str, Scored]:
+        """The chosen model and those that it is compared with."""
+        return {
+            "chosen model": self,
+            **({"ensemble": self.ensemble} if self.ensemble else {}),
+            **(self.baselines or {}),
+        }
 
     @property
     def rests_on(self) -> str | None:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from stages.common.files import MODEL, few_of
-from stages.common.fingerprints import fingerprint, read_cards
+from stages.common.fingerprints import fingerprint
 from stages.common.records import Card
+from stages.models.joint import Joint, read_models
 
 PAGE = MODEL / "listen.html"
 
@@ -18,12 +19,12 @@ def onnx_path(representation: str) -> Path:
     return MODEL / f"{representation}.onnx"
 
 
-def of_page(cards: dict[str, Card]) -> str:
+def of_page(cards: dict[str, Card | Joint]) -> str:
     """Return the fingerprint of all models that accept audio, which the page holds."""
     return fingerprint({name: card.weights for name, card in cards.items() if card.front_end})
 
 
-def outdated(cards: dict[str, Card]) -> list[Path]:
+def outdated(cards: dict[str, Card | Joint]) -> list[Path]:
     """Return the exports that are there but of other models than these: each holds its model's fingerprint as text."""
     holds = {onnx_path(name): card.weights for name, card in cards.items()} | {PAGE: of_page(cards)}
     there = [*sorted(MODEL.glob("*.onnx")), *([PAGE] if PAGE.exists() else [])]
@@ -32,7 +33,7 @@ def outdated(cards: dict[str, Card]) -> list[Path]:
 
 def tell_outdated() -> None:
     """Say on stderr which exports are of older models, if any are."""
-    old = outdated(read_cards())
+    old = outdated(read_models())
     if old:
         commands = [f"`genre {'page' if path == PAGE else 'export'}`" for path in old]
         again = " and ".join(dict.fromkeys(commands))

@@ -11,7 +11,7 @@ silent ones (stages/audio/silence.py) have no vote. Smoothing changes what is sa
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,14 @@ from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_so
 from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
 from stages.common import tasks
-from stages.common.files import MODEL, UserError, card_path, few_of, shown
-from stages.common.fingerprints import read_cards
+from stages.common.files import MODEL, UserError, few_of, shown
 from stages.common.records import Card
+from stages.models.joint import path_of, read_model, read_models
 from stages.models.scoring import smoothed, verdict
 from stages.models.snapshots import load_chosen, standardization_of
+
+if TYPE_CHECKING:
+    import torch
 
 UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely enough
 
@@ -71,8 +74,9 @@ class Listener:
                 none.
         """
         path = Path(card)
-        self.card = Card.read(path)
-        check_front_end(self.card, path)
+        self.card, cards = read_model(path)
+        for place, each in cards.items():
+            check_front_end(each, place)
         if not 0.001 <= hop < 3600:
             raise UserError(f"hop: found {hop:g}, expected seconds from 0.001, say 0.5")
         if not 0 <= unknown <= 1:
@@ -84,7 +88,10 @@ class Listener:
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
                 "from its own; rename the class, or do without"
             )
-        self.model, (self.mean, self.std) = load_chosen(self.card, path), standardization_of(self.card, path)
+        self.parts = [
+            (FRONT_ENDS[each.representation], *standardization_of(each, place), load_chosen(each, place))
+            for place, each in cards.items()
+        ]
         self.sample_rate, self.unknown, self.keep_rest = self.card.front_end.sample_rate, unknown, keep_rest
         self.hop = round(hop * self.sample_rate)  # samples
         self.reach = int(smooth * self.sample_rate / 2 // self.hop)  # windows on either side
@@ -127,12 +134,12 @@ class Listener:
     def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
         import torch
 
-        front_end, heard, quiet, sound = FRONT_ENDS[self.card.representation], [], [], sha256()
+        heard, quiet, sound = [], [], sha256()
         blocks = hashing(read_blocks(pieces, self.sample_rate), sound)
         with torch.inference_mode():
             for clips in windows(blocks, self.sample_rate, self.hop, self.keep_rest):
-                x = torch.from_numpy(((front_end(clips) - self.mean) / self.std).astype(np.float32))
-                heard.append(torch.softmax(self.model(x).double() / self.card.temperature, dim=1).numpy())
+                logits = self._answer(clips).double() / self.card.temperature
+                heard.append(torch.softmax(logits, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
             raise DecodeError(f"is shorter than {'half a' if self.keep_rest else 'a'} second")
@@ -149,6 +156,16 @@ class Listener:
         by_class = dict(zip(classes, whole.tolist(), strict=True))
         return Song(path, genre, by_class, starts, seconds, silent, sound=sound_hash(sound))
 
+    def _answer(self, clips: np.ndarray) -> "torch.Tensor":
+        import torch
+
+        from stages.models.ensemble import log_mean_probability
+
+        logits = []
+        for front_end, mean, std, model in self.parts:
+            logits.append(model(torch.from_numpy(((front_end(clips) - mean) / std).astype(np.float32))))
+        return log_mean_probability(logits) if len(logits) > 1 else logits[0]
+
 
 def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
     """Yield an array, shape (n, channels), in pieces as those of a file."""
@@ -159,14 +176,14 @@ def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
 
 def choose_card(representation: str | None) -> Path:
     """Return the card of the model asked for, or, of those that accept audio, of the best on the validation set."""
-    cards = read_cards()
+    cards = read_models()
     if not cards:
         raise UserError(f"{MODEL}: found no model; run `make repro` first")
     if representation and representation not in cards:
         raise UserError(f"--representation: found {representation}, expected one of {few_of(cards)}")
     asked = [cards[representation]] if representation else list(cards.values())
     able = [card for card in asked if card.front_end] or asked
-    return card_path(max(able, key=lambda card: card.val_f1_macro).representation)
+    return path_of(max(able, key=lambda card: card.val_f1_macro))
 
 
 def check_front_end(card: Card, path: Path) -> None:

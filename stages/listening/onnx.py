@@ -9,6 +9,7 @@ does not match, an exported model fails without a word.
 import json
 import logging
 import warnings
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from torch.nn.functional import pad
 from stages.audio import timbre
 from stages.audio.filters import bins_of, dct_columns, hann, slaney_filters
 from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
-from stages.common.files import MODEL, UserError, card_path, few_of
-from stages.common.fingerprints import read_cards
+from stages.common.files import MODEL, UserError, few_of
 from stages.common.records import Card
 from stages.common.writing import replacing
 from stages.listening.exports import onnx_path
 from stages.listening.listener import check_front_end
+from stages.models.ensemble import together
+from stages.models.joint import path_of, read_model, read_models
 from stages.models.snapshots import load_chosen, standardization_of
 
 
@@ -144,23 +146,36 @@ def flatness(amplitude: torch.Tensor) -> torch.Tensor:
 MODULES = {"mfccs": Mfccs, "melgrams": Melgrams, "timbre": Timbre}
 
 
-class SoundToProbabilities(nn.Module):
-    """Front end, standardization, network and softmax in one."""
+class SoundToLogits(nn.Module):
+    """Front end, standardization and network in one."""
 
-    def __init__(self, card: Card, network: nn.Module) -> None:
-        """Put the parts together as the model's card says."""
+    def __init__(self, card: Card, path: Path) -> None:
+        """Put the parts together as the model's card at `path` says."""
         super().__init__()
-        self.front_end, self.network = MODULES[card.representation](card.front_end.sample_rate), network
-        self.temperature = card.temperature
+        self.front_end = MODULES[card.representation](card.front_end.sample_rate)
+        self.network = load_chosen(card, path)
         # Not "mean": ONNX wants names of its own for tensors and for operations.
         self.columns_mean, self.columns_std = (
-            nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card, card_path(card.representation))
+            nn.Buffer(torch.from_numpy(numbers)) for numbers in standardization_of(card, path)
         )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map (n, sample_rate) float32 samples to (n, classes) probabilities; the front end works in float64."""
-        x = (self.front_end(samples.double()) - self.columns_mean) / self.columns_std
-        return torch.softmax(self.network(x.float()) / self.temperature, dim=1)
+        """Map (n, sample_rate) float64 samples to (n, classes); the front end works in float64."""
+        return self.network(((self.front_end(samples) - self.columns_mean) / self.columns_std).float())
+
+
+class SoundToProbabilities(nn.Module):
+    """A model, or several that are averaged, temperature and softmax."""
+
+    def __init__(self, cards: dict[Path, Card], temperature: float) -> None:
+        """Put the models of these cards together."""
+        super().__init__()
+        models = [SoundToLogits(card, path) for path, card in cards.items()]
+        self.model, self.temperature = together(models), temperature
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map (n, sample_rate) float32 samples to (n, classes) probabilities."""
+        return torch.softmax(self.model(samples.double()) / self.temperature, dim=1)
 
 
 def fourier(frame: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,12 +193,14 @@ def export() -> None:
         raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    cards = [card for card in read_cards().values() if card.front_end]
+    cards = [card for card in read_models().values() if card.front_end]
     if not cards:
         raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     for card in cards:
-        check_front_end(card, card_path(card.representation))
-        model = SoundToProbabilities(card, load_chosen(card, card_path(card.representation))).eval()
+        _, parts = read_model(path_of(card))
+        for place, part in parts.items():
+            check_front_end(part, place)
+        model = SoundToProbabilities(parts, card.temperature).eval()
         path = onnx_path(card.representation)
         sample_rate = card.front_end.sample_rate
         with replacing(path) as temporary:
@@ -199,7 +216,9 @@ def export() -> None:
             )
             proto = program.model_proto
             metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate), "weights": card.weights}
-            onnx.helper.set_model_props(proto, metadata | {"front_end": card.front_end.model_dump_json()})
+            front_ends = [part.front_end.model_dump_json() for part in parts.values()]
+            metadata["front_end"] = front_ends[0] if len(front_ends) == 1 else f"[{','.join(front_ends)}]"
+            onnx.helper.set_model_props(proto, metadata)
             onnx.save(proto, temporary)
         classes = f"{len(card.classes)} classes: {few_of(card.classes)}"
         print(f"export: {path}: {path.stat().st_size / 2**20:.1f} MiB, {classes}")

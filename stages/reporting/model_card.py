@@ -20,7 +20,9 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
     head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
-    lines += table(head, [model_row(name, each, judged[name]) for name, each in cards.items()])
+    rows = [model_row(name, each, judged[name]) for name, each in cards.items()]
+    rows += [joint_row(name, result) for name, result in judged.items() if name not in cards]
+    lines += table(head, rows)
     lines += ["", f"Brackets and ±: see [the report](report.md). Files: `{MODEL}/MODEL.safetensors` and `.json`."]
     lines += [made_of(card)]
     lines += ["", "## Intended use", ""]
@@ -90,3 +92,9 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
         f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",
         track_f1(result),
     ]
+
+
+def joint_row(name: str, result: Judgement) -> list[str]:
+    """Return the cells of the joint model's line."""
+    scored = [with_interval(result, "f1_macro", result), with_interval(result, "accuracy", result)]
+    return [text(name), "all of these", "", "mean of the others", *scored, "", track_f1(result)]

@@ -41,7 +41,8 @@ def draw(judged: dict[str, Judgement]) -> None:
     devices = [device for device, timing in read_timings().items() if not isinstance(timing, Skipped)]
     description = Description.read(DESCRIPTION)
     samples = {name: description.counts["test"][name] for name in description.classes}
-    curves = {name: {device: read_curves(CURVES / f"{name}_{device}.csv") for device in devices} for name in judged}
+    learnt = [name for name, result in judged.items() if result.runs]
+    curves = {name: {device: read_curves(CURVES / f"{name}_{device}.csv") for device in devices} for name in learnt}
     matrices = {name: read_confusion(CONFUSION / f"{name}.csv", samples) for name in judged}
     f1, models, bins, seconds = (read_table(path, columns) for path, columns in COLUMNS.items())
     pictures.learning_curves(PICTURES / "learning_curves.png", curves)

@@ -132,14 +132,13 @@ def over_splits(splits: list[dict[str, dict[str, Any]]]) -> list[str]:
 
 
 def models_of(judged: dict[str, Any]) -> dict[str, list[float | None]]:
-    """Return macro F1, accuracy and macro F1 by song of each model, as far as they are known."""
-    scored = {"chosen model": judged, "ensemble": judged["ensemble"], **judged["baselines"]}
-    return {
-        "all runs": [judged["runs"]["f1_macro_mean"], None, None],
-        **{
-            model: [each["f1_macro"], each["accuracy"], (each.get("track") or {}).get("f1_macro")]
-            for model, each in scored.items()
-        },
+    """Return macro F1, accuracy and macro F1 by song of each model, as far as they are known; a joint model has no others beside it."""
+    runs = {"all runs": [judged["runs"]["f1_macro_mean"], None, None]} if "runs" in judged else {}
+    ensemble = {"ensemble": judged["ensemble"]} if "ensemble" in judged else {}
+    scored = {"chosen model": judged, **ensemble, **judged.get("baselines", {})}
+    return runs | {
+        model: [each["f1_macro"], each["accuracy"], (each.get("track") or {}).get("f1_macro")]
+        for model, each in scored.items()
     }
 
 

@@ -67,12 +67,15 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
     head += ["calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
     rows = []
     for name, result in judged.items():
+        fit = [f"{fitted} ({raw})" for fitted, raw in zip(fit_of(result), fit_of(result.uncalibrated), strict=True)]
+        if name not in selection.representations:
+            rows.append([text(name), "", *cells_of(result, result), *fit, "mean of the others", ""])
+            continue
         choice, runs, all_members = selection.representations[name], result.runs, result.ensemble.members
         members = {"best": 1, "ensemble": all_members, "svm": 0, "all": all_members}[selection.model]
         machine = has_machine(selection.model)
         f1 = f"**{runs.f1_macro_mean:.3f}** ± {runs.f1_macro_std:.3f}"
         epochs = f"{runs.best_epoch_mean:.1f} ± {runs.best_epoch_std:.1f}"
-        fit = [f"{fitted} ({raw})" for fitted, raw in zip(fit_of(result), fit_of(result.uncalibrated), strict=True)]
         rows.append([text(name), f1, *cells_of(result, result), *fit, origin(choice, members, machine), epochs])
         if members < all_members or machine:
             fit = [f"({raw})" for raw in fit_of(result.ensemble)]
@@ -98,7 +101,7 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
     """Return the table of the chosen model beside the ensemble and the baselines."""
     rows = []
     for name, result in judged.items():
-        for model, scored in {"chosen model": result, "ensemble": result.ensemble, **result.baselines}.items():
+        for model, scored in result.models.items():
             at_random = getattr(scored, "f1_macro_split_at_random", None)
             cells = [
                 text(name),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import soundfile
-from small_models import cases, judge, make_model
+from small_models import cases, judge, make_joint, make_model
 
 import stages.listening.page.build as page
 from stages import cli
@@ -13,6 +13,7 @@ from stages.common.fingerprints import read_cards
 from stages.common.writing import write_json
 from stages.listening import exports
 from stages.listening import onnx as export
+from stages.models.joint import read_models
 
 
 @pytest.fixture
@@ -23,6 +24,19 @@ def exported(workplace):
     judge("melgrams", "mfccs")
     export.export()
     page.write_page()
+
+
+def test_a_joint_model_is_exported_too(workplace):
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
+    joint = make_joint("melgrams", "mfccs")
+    judge("melgrams", "mfccs", joint.representation)
+    export.export()
+    page.write_page()
+    path = exports.onnx_path("melgrams + mfccs")
+    assert path.exists()
+    assert exports.outdated(read_models()) == []
+    assert exports.outdated(read_cards()) == [path, exports.PAGE]
 
 
 def test_exports_of_other_models_are_named(exported, capsys):

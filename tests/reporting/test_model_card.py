@@ -137,6 +137,15 @@ def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
         assert line in page.splitlines()
 
 
+def test_a_joint_model_has_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
+    joint = UNLIKE.model_copy(update={"runs": None, "ensemble": None, "baselines": None})
+    page = model_card({"other": CARD}, {"other": JUDGED, "other + one": joint})
+    scored = "0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] |  | 0.170"
+    assert f"| other + one | all of these |  | mean of the others | {scored} |" in page.splitlines()
+
+
 def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))

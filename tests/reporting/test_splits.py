@@ -98,6 +98,11 @@ def dvc(monkeypatch, workplace):
     return be
 
 
+def test_a_joint_model_has_no_runs():
+    joint = [{"a + b": {"f1_macro": 0.5 + more, "accuracy": 0.6 + more}} for more in (0.1, 0.3)]
+    assert splits.over_splits(joint)[2:] == ["| a + b | chosen model | 0.700 ± 0.141 | 0.800 ± 0.141 |  |"]
+
+
 def test_one_split_has_no_spread(dvc):
     alone = [COMMITS[0], {"experiments": COMMITS[1]["experiments"][:2]}]
     dvc(f"print({json.dumps(json.dumps(alone))})")

@@ -81,6 +81,16 @@ def test_headline_of_a_support_vector_machine(metrics, model, origin):
     assert ensemble.endswith("| gpu, ensemble of 4 runs |  |")
 
 
+def test_a_joint_model_has_no_runs(metrics):
+    Selection(best="other", model="all", representations={"other": CHOICE}).write(SELECTED)
+    joint = JUDGED.model_copy(update={"runs": None, "ensemble": None, "baselines": None})
+    assert tables.headline({"other": JUDGED, "other + one": joint})[-1] == (
+        "| other + one |  | 0.700 [0.610, 0.790] | 0.710 [0.600, 0.800] | tracks unknown | 0.900 (0.950) "
+        "| 0.050 (0.060) | mean of the others |  |"
+    )
+    assert [line.split(" | ")[1] for line in tables.baselines_table({"other + one": joint})[2:]] == ["chosen model"]
+
+
 def test_baselines():
     lines = tables.baselines_table({"other": JUDGED})
     assert [line.split(" | ")[1] for line in lines[2:]] == ["chosen model", "ensemble", "svm rbf"]

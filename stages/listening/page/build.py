@@ -14,7 +14,6 @@ from typing import Any
 from stages.audio.sounds import sound_suffixes
 from stages.common.drawing import COLOURS
 from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path
-from stages.common.fingerprints import read_cards
 from stages.common.records import Card, read_by_name
 from stages.common.results import Judgement, Selection
 from stages.common.tensors import mixed
@@ -22,6 +21,7 @@ from stages.common.writing import write_bytes
 from stages.listening.exports import PAGE, of_page
 from stages.listening.listener import check_front_end
 from stages.listening.page import model, words
+from stages.models.joint import Joint, read_models
 from stages.models.snapshots import load_chosen
 
 HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ SCRIPTS = (  # a name stands in front of its uses
 
 def write_page() -> None:
     """Write the page."""
-    cards = {name: card for name, card in read_cards().items() if card.front_end}
+    cards = {name: card for name, card in read_models().items() if card.front_end}
     if not cards:
         raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     judged = read_judged(cards)
@@ -43,22 +43,24 @@ def write_page() -> None:
     print(f"page: {PAGE}: {len(content) / 1e6:.1f} MB, {' and '.join(cards)}; open it in a browser, drop songs on it")
 
 
-def read_judged(cards: dict[str, Card]) -> dict[str, Judgement]:
+def read_judged(cards: dict[str, Card | Joint]) -> dict[str, Judgement]:
     """Return how these models did on the test set."""
     judged, chosen = read_by_name(Judgement, EVALUATED), Selection.read(SELECTED).representations
     for name, card in cards.items():
-        if chosen.get(name) != card.chosen:
+        if isinstance(card, Card) and chosen.get(name) != card.chosen:
             raise UserError(mixed(SELECTED))
         if name not in judged:
             raise UserError(mixed(EVALUATED))
     return judged
 
 
-def describe(card: Card, judged: Judgement) -> dict[str, Any]:
+def describe(card: Card | Joint, judged: Judgement) -> dict[str, Any]:
     """Return all that the page holds of a model."""
+    said = {"title": words.title(card, judged), "warning": words.warning(card), "about": words.about(card, judged)}
+    if isinstance(card, Joint):
+        return said | model.joint_as_json(card)
     path = card_path(card.representation)
     check_front_end(card, path)
-    said = {"title": words.title(card, judged), "warning": words.warning(card), "about": words.about(card, judged)}
     return said | model.as_json(card, path, load_chosen(card, path))
 
 

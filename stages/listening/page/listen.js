@@ -446,26 +446,29 @@ const LAYERS = {
   },
 };
 
-// A model's probabilities, given a sample: the mean of its members', which are networks or have members themselves; to
-// divide logarithms by the temperature is to divide logits by it.
-function makeNetwork({ members, weights, temperature }) {
+// A model's probabilities, given a sample: the mean of its members', which are networks or have members themselves.
+function makeNetwork({ members, weights }) {
   const numbers = decodeBase64(weights, Float32Array);
   let taken = 0;
   const take = (n) => numbers.subarray(taken, (taken += n));
   const makeMember = (member) => {
-    if (Array.isArray(member[0])) return mean(member.map(makeMember));
+    if (Array.isArray(member[0])) {
+      const models = member.map(makeMember);
+      return (x) => mean(models.map((model) => model(x)));
+    }
     const layers = member.map((layer) => LAYERS[layer.kind](layer, take));
     return (x) => softmax(layers.reduce((numbers, layer) => layer(numbers), x));
   };
-  const network = makeMember(members);
-  return (x) => Array.from(softmax(network(x).map((probability) => Math.log(probability) / temperature)));
+  return makeMember(members);
+}
 
-  function mean(models) {
-    return (x) => {
-      const each = models.map((model) => model(x));
-      return each[0].map((_, i) => each.reduce((sum, probabilities) => sum + probabilities[i], 0) / each.length);
-    };
-  }
+function mean(answers) {
+  return answers[0].map((_, i) => answers.reduce((sum, answer) => sum + answer[i], 0) / answers.length);
+}
+
+// Probabilities whose logarithms are divided by a temperature: the same as to divide logits by it.
+function calibrate(probabilities, temperature) {
+  return Array.from(softmax(probabilities.map((probability) => Math.log(probability) / temperature)));
 }
 
 function softmax(logits) {
@@ -483,10 +486,11 @@ function isSilent(clip) {
 }
 
 function makeModel(model) {
+  if (model.parts) return model; // the mean of others
   const [frontEnd, network] = [FRONT_ENDS[model.name](model), makeNetwork(model)];
   const [mean, std] = [model.mean, model.std].map((text) => decodeBase64(text, Float64Array));
   return {
-    rate: model.rate,
+    ...model,
     hear: (clip) => network(Float64Array.from(frontEnd(clip), (x, i) => (x - mean[i]) / std[i])),
   };
 }
@@ -505,10 +509,13 @@ function makeSong(models, { rate, positive, hop, begin = 0, from = 0, to = Infin
 
   function listen(clip, start, rate) {
     const silent = isSilent(clip);
+    const answers = {}; // of each model, not calibrated
+    const ask = (model) => (answers[model.name] ??= model.parts ? mean(model.parts.map(askByName)) : model.hear(clip));
+    const askByName = (name) => ask(models.find((model) => model.name === name));
     models.forEach((model, i) => {
       if (model.rate !== rate) return;
       heard[i].starts.push(start);
-      heard[i].rows.push(silent ? null : model.hear(clip));
+      heard[i].rows.push(silent ? null : calibrate(ask(model), model.temperature));
     });
   }
 

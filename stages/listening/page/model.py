@@ -16,6 +16,7 @@ from stages.audio import timbre
 from stages.audio.filters import dct_columns, hann, slaney_filters
 from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
 from stages.common.records import Card
+from stages.models.joint import Joint
 from stages.models.snapshots import standardization_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ def as_json(card: Card, path: Path, network: "torch.nn.Module") -> dict[str, Any
         "members": layers,
         "temperature": card.temperature,
         "weights": encode(numbers, "<f4"),
+    }
+
+
+def joint_as_json(card: Joint) -> dict[str, Any]:
+    """Return what the page needs to average the models of a joint one, which it has too."""
+    return {
+        "name": card.representation,
+        "classes": card.classes,
+        "rate": card.front_end.sample_rate,
+        "parts": card.representations,
+        "temperature": card.temperature,
     }
 
 

@@ -1,7 +1,7 @@
 """words: the figures, what they rest on, and a warning where they say nothing of real music."""
 
 from reporting.judged import JUDGED, TRACKS
-from small_models import make_model
+from small_models import make_joint, make_model
 
 from stages.common.files import card_path
 from stages.common.records import Card
@@ -53,6 +53,17 @@ def test_a_support_vector_machine_is_called_one(workplace):
     assert beside.startswith("It is the mean of two: a multilayer perceptron and a support vector machine, which hear")
     mean = "the mean of what 2 multilayer perceptrons answer"
     assert of_several.startswith(f"It is the mean of two: {mean} and a support vector machine, which hear")
+
+
+def test_a_joint_model_is_called_one(workplace):
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
+    joint = make_joint("melgrams", "mfccs")
+    assert words.title(joint, JUDGED) == "melgrams + mfccs (macro F1 0.700)"
+    assert words.about(joint, JUDGED)[0] == (
+        "It is the mean of what 2 models answer, each of which hears music at 8000 Hz, one second at a time, as "
+        "melgrams and as mfccs."
+    )
 
 
 def test_a_demo_is_called_one(workplace):
