@@ -132,7 +132,7 @@ def over_splits(splits: list[dict[str, dict[str, Any]]]) -> list[str]:
 
 
 def models_of(judged: dict[str, Any]) -> dict[str, list[float | None]]:
-    """Return macro F1, accuracy and macro F1 by song of each model, as far as they are known; a joint model has no others beside it."""
+    """Return macro F1, accuracy and macro F1 by song of each model, if known; a joint model has no others beside it."""
     runs = {"all runs": [judged["runs"]["f1_macro_mean"], None, None]} if "runs" in judged else {}
     ensemble = {"ensemble": judged["ensemble"]} if "ensemble" in judged else {}
     scored = {"chosen model": judged, **ensemble, **judged.get("baselines", {})}
