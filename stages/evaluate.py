@@ -37,13 +37,13 @@ from stages.common.files import (
     snapshot_path,
 )
 from stages.common.fingerprints import check_card, check_params, read_description, read_histories
+from stages.common.joint import JOINT, has_joint, read_model
 from stages.common.records import SONG, Card, Description, History, write_by_name
 from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import mixed, read_prepared
 from stages.common.writing import replacing_folder, write_csv, write_json
 from stages.models.ensemble import log_mean_probability
-from stages.models.joint import JOINT, has_joint, read_model
 from stages.models.judging import Answers, answer, calibration, judge, judge_runs, ranges_of
 from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model

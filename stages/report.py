@@ -2,13 +2,13 @@
 
 from stages.common.files import COMPARED, EVALUATED, METRICS, SELECTED, UserError, timing_path
 from stages.common.fingerprints import check_card, check_params, read_cards, read_description, read_histories
+from stages.common.joint import read_models
 from stages.common.params import Params
 from stages.common.records import Card, Description, History, read_by_name
 from stages.common.results import Comparison, Judgement, Selection, Timing
 from stages.common.running import run_stage
 from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
-from stages.models.joint import read_models
 from stages.models.snapshots import check_chosen
 from stages.reporting import model_card, page
 

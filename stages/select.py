@@ -5,7 +5,7 @@ Over devices, runs and epochs; ties go to the CPU, then to the earliest run, the
 machine, which learns the training set here (of more than 10,000 samples so many, drawn at random), `all` the mean of
 that ensemble's probabilities and the machine's. data/model/REPRESENTATION.safetensors holds the weights, each tensor's
 name behind the number of its model where there are several, beside a card that rebuilds it. With `all`, of several
-representations, a joint model (stages/models/joint.py) is the mean of the probabilities of theirs.
+representations, a joint model (stages/common/joint.py) is the mean of the probabilities of theirs.
 
 The validation set also gives a model its temperature (stages/models/calibration.py), unless too few songs are behind
 it: of clips of ten genres, two songs of each, it made the calibration error of the test set .21 instead of .15.
@@ -26,6 +26,7 @@ import torch
 from stages.audio.front_end import SAMPLE_RATE, settings
 from stages.common.files import MODEL, SELECTED, card_path, digest, snapshot_path, weights_path
 from stages.common.fingerprints import read_description, read_histories
+from stages.common.joint import JOINT, Joint, has_joint, joint_of
 from stages.common.params import load_params
 from stages.common.records import Card, CardData, Choice, Description, History, few_songs
 from stages.common.results import MOST_SAMPLES, Selection
@@ -36,7 +37,6 @@ from stages.models import svm
 from stages.models.about import origin
 from stages.models.calibration import fit_temperature
 from stages.models.ensemble import log_mean_probability
-from stages.models.joint import JOINT, Joint, has_joint, joint_of
 from stages.models.judging import answer
 from stages.models.scoring import count, scores
 from stages.models.snapshots import best_choice, best_of_runs, has_machine, load_chosen, members_of

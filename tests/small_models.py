@@ -10,12 +10,12 @@ from stages import demo
 from stages.audio.decode import to_clips
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.common.files import EVALUATED, SELECTED, card_path, digest, weights_path
+from stages.common.joint import JOINT, joint_of
 from stages.common.records import Card, write_by_name
 from stages.common.writing import write_json
 from stages.corpus.styles import GENRES
 from stages.corpus.synth import RATE
 from stages.models.ensemble import together
-from stages.models.joint import JOINT, joint_of
 from stages.models.network import build_network
 from stages.models.snapshots import save_snapshot
 from stages.models.svm import Svm

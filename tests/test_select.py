@@ -22,12 +22,12 @@ from stages.common.files import (
     weights_path,
 )
 from stages.common.fingerprints import read_description, read_histories
+from stages.common.joint import JOINT, Joint
 from stages.common.params import TRAINING, load_params
 from stages.common.records import Card, Choice, Description, Epoch, History, Runs
 from stages.common.results import Selection
 from stages.models import svm
 from stages.models.calibration import fit_temperature
-from stages.models.joint import JOINT, Joint
 from stages.models.snapshots import check_chosen, load_chosen, load_model, members_of
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stages.common.files import MODEL, few_of
 from stages.common.fingerprints import fingerprint
+from stages.common.joint import Joint, read_models
 from stages.common.records import Card
-from stages.models.joint import Joint, read_models
 
 PAGE = MODEL / "listen.html"
 

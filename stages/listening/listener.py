@@ -22,8 +22,8 @@ from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.silence import is_silent
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, few_of, shown
+from stages.common.joint import path_of, read_model, read_models
 from stages.common.records import Card
-from stages.models.joint import path_of, read_model, read_models
 from stages.models.scoring import smoothed, verdict
 from stages.models.snapshots import load_chosen, standardization_of
 

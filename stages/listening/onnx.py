@@ -20,12 +20,12 @@ from stages.audio import timbre
 from stages.audio.filters import bins_of, dct_columns, hann, slaney_filters
 from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
 from stages.common.files import MODEL, UserError, few_of
+from stages.common.joint import path_of, read_model, read_models
 from stages.common.records import Card
 from stages.common.writing import replacing
 from stages.listening.exports import onnx_path
 from stages.listening.listener import check_front_end
 from stages.models.ensemble import together
-from stages.models.joint import path_of, read_model, read_models
 from stages.models.snapshots import load_chosen, standardization_of
 
 

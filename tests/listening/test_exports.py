@@ -10,10 +10,10 @@ import stages.listening.page.build as page
 from stages import cli
 from stages.common.files import card_path
 from stages.common.fingerprints import read_cards
+from stages.common.joint import read_models
 from stages.common.writing import write_json
 from stages.listening import exports
 from stages.listening import onnx as export
-from stages.models.joint import read_models
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from stages.audio.sounds import sound_suffixes
 from stages.common.drawing import COLOURS
 from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path
+from stages.common.joint import Joint, read_models
 from stages.common.records import Card, read_by_name
 from stages.common.results import Judgement, Selection
 from stages.common.tensors import mixed
@@ -21,7 +22,6 @@ from stages.common.writing import write_bytes
 from stages.listening.exports import PAGE, of_page
 from stages.listening.listener import check_front_end
 from stages.listening.page import model, words
-from stages.models.joint import Joint, read_models
 from stages.models.snapshots import load_chosen
 
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ import numpy as np
 from stages.audio import timbre
 from stages.audio.filters import dct_columns, hann, slaney_filters
 from stages.audio.front_end import N_FRAMES, dct_matrix, mel_filters, mfcc_bins, mfcc_filters
+from stages.common.joint import Joint
 from stages.common.records import Card
-from stages.models.joint import Joint
 from stages.models.snapshots import standardization_of
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """What the page says of a model, in plain words."""
 
 from stages.common.files import few_of
+from stages.common.joint import Joint
 from stages.common.records import NETWORKS, Card
 from stages.common.results import Judgement
 from stages.models.about import DEMO, LICENCE, describe_split, not_intended
-from stages.models.joint import Joint
 
 
 def title(card: Card | Joint, judged: Judgement) -> str:

@@ -7,9 +7,9 @@ from small_models import make_joint, make_model
 
 from stages.common.files import UserError, card_path
 from stages.common.fingerprints import read_cards
+from stages.common.joint import JOINT, has_joint, joint_of, path_of, read_model, read_models
 from stages.common.records import Card
 from stages.common.writing import write_json
-from stages.models.joint import JOINT, has_joint, joint_of, path_of, read_model, read_models
 
 
 @pytest.fixture
