@@ -20,7 +20,7 @@ ALLOWED = """
 _foreach_zero_ _log_softmax _log_softmax_backward_data _record_function_enter_new _record_function_exit add add_ addmm
 addmm_ alias amax argmax baddbmm_ batch_norm bmm cat conv2d convolution convolution_backward copy_ cross_entropy_loss
 detach div empty eq expand flatten index_select linear log_softmax max_pool2d max_pool2d_with_indices
-max_pool2d_with_indices_backward mean mm mul mul_ native_batch_norm native_batch_norm_backward nll_loss_backward
+max_pool2d_with_indices_backward mean mm mul mul_ native_batch_norm native_batch_norm_backward neg nll_loss_backward
 nll_loss_forward ones_like relu relu_ select sign_ slice softmax split_with_sizes sub_ sum t threshold_backward unbind
 unflatten unsqueeze view zero_
 """.split()  # noqa: SIM905  a list of words is easier to read

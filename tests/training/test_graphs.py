@@ -78,7 +78,17 @@ def test_autograd(emulate, optimizer, n):
     assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "mlp", (26,), n, 2)
 
 
-@pytest.mark.parametrize("changes", [*CHANGES[1:], {"dropout": 0.3}, {**CHANGES[2], "dropout": 0.3}], ids=str)
+AUGMENTED = {
+    "label_smoothing": 0.1,
+    "input_noise": 0.5,
+    "mixup": 0.4,
+    "spec_augment": {"bands": 5, "frames": 3},
+}
+
+
+@pytest.mark.parametrize(
+    "changes", [*CHANGES[1:], {"dropout": 0.3}, AUGMENTED, {**CHANGES[2], "dropout": 0.3, **AUGMENTED}], ids=str
+)
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 def test_autograd_with_everything(emulate, network, changes):
     recipe = Recipe("AdamW", {"weight_decay": 0.1}, 0.01, 2, 16)._replace(**changes)
