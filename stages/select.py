@@ -66,6 +66,7 @@ def card_of(
     columns = read_prepared(representation, description, "np", ("mean", "std"))
     mean, std = (columns[name].tolist() for name in ("mean", "std"))
     shape, source = description.representations[representation].shape, description.source
+    known = source.model_dump(exclude_unset=True)
     return Card(
         fingerprint=history.fingerprint,
         weights=weights,
@@ -80,7 +81,7 @@ def card_of(
         params=history.params,
         chosen=best_choice(members),
         members=members,
-        data=CardData(fingerprint=description.fingerprint, counts=description.counts, **source.model_dump()),
+        data=CardData(**known, fingerprint=description.fingerprint, counts=description.counts),
     )
 
 
