@@ -135,6 +135,7 @@ def card_of(representation: str, choice: Choice, history: History, description: 
     columns = read_prepared(representation, description, "np", ("mean", "std"))
     mean, std = (columns[name].tolist() for name in ("mean", "std"))
     shape, source = description.representations[representation].shape, description.source
+    known = source.model_dump(exclude_unset=True)
     return Card(
         fingerprint=history.fingerprint,
         representation=representation,
@@ -149,7 +150,7 @@ def card_of(representation: str, choice: Choice, history: History, description: 
         chosen=choice,
         temperature=1,
         val_f1_macro=0,
-        data=CardData(fingerprint=description.fingerprint, counts=description.counts, **source.model_dump()),
+        data=CardData(**known, fingerprint=description.fingerprint, counts=description.counts),
         **model,
     )
 

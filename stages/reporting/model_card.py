@@ -33,7 +33,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += [
         f"- Split: {describe_split(data)}; standardized by the training set: {'yes' if data.standardize else 'no'}."
     ]
-    for what, counts in {"samples": data.counts, f"{UNITS[data.unit]}s": data.groups}.items():
+    for what, counts in {"samples": data.counts, "songs": data.songs, f"{UNITS[data.unit]}s": data.groups}.items():
         if counts:
             rows = [[part, *(str(n[name]) for name in card.classes)] for part, n in counts.items()]
             lines += ["", *table([what, *map(text, card.classes)], rows)]

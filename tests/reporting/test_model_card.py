@@ -91,6 +91,21 @@ def test_a_card_of_ones_own_data(tmp_path, monkeypatch, members, vectors, says):
     assert "songs" not in page
 
 
+def test_songs_and_groups_are_counted_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
+    groups, songs = ({part: {"10": n, "2": n + 1} for part in PARTS} for n in (7, 20))
+    page = model_card(
+        {"other": CARD.model_copy(update={"data": CARD.data.model_copy(update={"groups": groups, "unit": "track"})})},
+        {"other": JUDGED},
+    )
+    assert "| songs | 2 | 10 |\n| --- | --- | --- |\n| train | 8 | 7 |" in page
+    data = CARD.data.model_copy(update={"groups": groups, "unit": "group", "songs": songs})
+    page = model_card({"other": CARD.model_copy(update={"data": data})}, {"other": JUDGED})
+    assert "| songs | 2 | 10 |\n| --- | --- | --- |\n| train | 21 | 20 |" in page
+    assert "| groups | 2 | 10 |\n| --- | --- | --- |\n| train | 8 | 7 |" in page
+
+
 def test_of_many_classes_the_first_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
