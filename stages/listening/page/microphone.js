@@ -4,7 +4,9 @@
 
 const PIECE = 16384; // samples
 const RAW = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }; // made for speech
-const REFUSALS = { NotAllowedError: "the browser does not allow it", NotFoundError: "found none" };
+const REFUSALS = { // WebKit calls it too much asked for if there is none
+  NotAllowedError: "the browser does not allow it", NotFoundError: "found none", OverconstrainedError: "found none",
+};
 
 let live = null; // what is being listened to: {entry, stop}, or nothing of it while the browser asks
 
@@ -14,8 +16,10 @@ async function listenLive() {
   say("The browser asks whether this page may listen.");
   try {
     const stream = await openMicrophone();
-    if (live === own) await listenTo(stream);
-    else closeStream(stream); // it was stopped meanwhile
+    const ask = idle.pop() ?? (await startWorker());
+    if (live === own) return listenTo(stream, ask);
+    closeStream(stream); // it was stopped meanwhile
+    giveWorker(ask);
   } catch (error) {
     live = null;
     finish();
@@ -30,15 +34,13 @@ async function openMicrophone() {
 
 const closeStream = (stream) => stream.getTracks().forEach((track) => track.stop());
 
-async function listenTo(stream) {
+function listenTo(stream, ask) {
   const context = new AudioContext();
   const source = context.createMediaStreamSource(stream);
   const ears = context.createScriptProcessor(PIECE, 1, 1); // a worklet would be a script of its own, which is forbidden
-  const ask = idle.pop() ?? (await startWorker());
-  await ask({ rate: context.sampleRate, positive: 1, hop: 1 });
   const entry = addEntry({ name: `Microphone, ${new Date().toLocaleTimeString()}` });
   const sections = [];
-  let turn = Promise.resolve(); // of the worker: one message after the other
+  let turn = ask({ rate: context.sampleRate, positive: 1, hop: 1 }); // of the worker: one message after the other
   const send = (...message) => (turn = turn.then(() => ask(...message)).then((section) => sections.push(section)));
 
   ears.onaudioprocess = ({ inputBuffer }) => {
@@ -47,6 +49,7 @@ async function listenTo(stream) {
   };
   live = { entry, stop };
   fresh = [entry];
+  hearLive(entry, sections);
   stream.getAudioTracks()[0].onended = stop; // it was unplugged
   say("Listening to the microphone. Nothing is kept or sent.");
   showBusy();

@@ -44,8 +44,13 @@ def probabilities(song):
 
 
 def wait(tab, condition):
-    """Wait until it holds; Playwright's own way is forbidden by the page."""
-    tab.evaluate(f"(async () => {{ while (!({condition})) await new Promise((go) => setTimeout(go, 20)); }})()")
+    """Wait until it holds, a minute at most; Playwright's own way is forbidden by the page."""
+    tab.evaluate(f"""async () => {{
+      for (let tries = 0; !({condition}); tries++) {{
+        if (tries > 3000) throw new Error("waited for a minute");
+        await new Promise((go) => setTimeout(go, 20));
+      }}
+    }}""")
 
 
 def named(tab, name):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening.page.songs import REPRESENTATIONS, named, write
+from listening.page.songs import REPRESENTATIONS, named, wait, write
 from playwright.sync_api import expect, sync_playwright
 
 from stages.listening.exports import PAGE
@@ -69,6 +69,7 @@ def test_it_listens_until_it_is_stopped(fed, ask_predict):
     [
         ("Promise.reject(new DOMException('', 'NotAllowedError'))", "the browser does not allow it"),
         ("Promise.reject(new DOMException('', 'NotFoundError'))", "found none"),
+        ("Promise.reject(new OverconstrainedError('', 'Invalid constraint'))", "found none"),
         ("Promise.reject(new Error('it is broken'))", "it is broken"),
     ],
 )
@@ -99,5 +100,5 @@ def test_what_is_stopped_before_the_browser_allows_it_does_not_listen(tab):
     tab.get_by_role("button", name="Stop").click()
     assert tab.locator("main").get_attribute("aria-busy") == "false"
     tab.evaluate("allow()")
-    assert tab.evaluate("window.stopped") == 1
+    wait(tab, "window.stopped === 1")
     assert tab.evaluate("songs") == []
