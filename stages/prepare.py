@@ -3,8 +3,7 @@
 Reads the folder that `dataset` names; writes data/prepared/REPRESENTATION.safetensors (train_x train_y train_unit, the
 same of val and test, mean std), data/prepared/dataset.json (classes, shapes, counts and where they came from) and
 data/songs.csv (each song and its part). A sample's unit is its group, mostly a song, or, where both are unknown, its
-block of neighbours: what a bootstrap resamples. If songs are known and are not the groups, train_track and so on say
-which song of songs.csv, from 0, a sample is of.
+block of neighbours: what a bootstrap resamples. Songs in groups are train_track and so on, a line of songs.csv.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from stages.arrays.columns import survey, tiles
 from stages.arrays.dataset import Dataset, encode, load_dataset
 from stages.arrays.npy import ArrayFile, blocks_of, entry_at
+from stages.arrays.repeats import check_repeats
 from stages.arrays.songs import Units, check_apart, lines_of_songs, read_units
 from stages.arrays.split import (
     TooFewError,
@@ -60,8 +60,8 @@ class Samples(NamedTuple):
 def main() -> None:
     """Prepare all representations with one and the same split, and replace data/prepared as a whole.
 
-    The arrays are read twice, block by block, and the blocks go to their places in the files: neither arrays nor files
-    are ever in memory as a whole.
+    The arrays are read twice (if they came split, one of them once more), block by block, and the blocks go to their
+    places in the files: neither arrays nor files are ever in memory as a whole.
     """
     params = load_params()
     dataset = load_dataset(Path(params.dataset), params.representations)
@@ -75,13 +75,12 @@ def main() -> None:
         description.write(folder / DESCRIPTION.name)
         for file in dataset.files:
             file.check_unchanged()
-        classes, labels, parts, units, _ = samples
-        write_csv(SONGS, list(SONG), lines_of_songs(Path(params.dataset), classes, labels, parts, units))
+        write_csv(SONGS, list(SONG), lines_of_songs(Path(params.dataset), *samples[:-1]))
     few = few_songs(description.source)
     if few:
         print(f"warning: {few}; scores on so few depend on luck: see 'small libraries' in docs/experiments.md")
-    named = f"{len(classes)} classes: {few_of(classes)}"
-    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {named}")
+    classes = f"{len(samples.classes)} classes: {few_of(samples.classes)}"
+    print(f"prepare: {few_of(dataset.representations)}: {summary(samples)}; {classes}")
 
 
 def divide(params: Params, dataset: Dataset) -> Samples:
@@ -97,8 +96,9 @@ def divide(params: Params, dataset: Dataset) -> Samples:
                 f"warning: {folder} has no groups.npy, so seconds of one track may stand in two parts of the split, "
                 "which inflates every score; see 'your own arrays' in the README"
             )
-    elif units.numbers is not None:
+    else:
         check_apart(folder, units, parts, files)
+        check_repeats(folder, first.X)
     counts = count_parts(parts, labels, len(classes))
     check_classes(classes, counts)
     if units.numbers is None:

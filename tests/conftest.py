@@ -89,11 +89,11 @@ def save_arrays(folder, X, labels, groups=None):
         np.save(folder / "groups.npy", groups)
 
 
-def save_dataset(folder, first_group=0):
-    """Write a small data set with two representations of the same samples and their groups, numbered from one on."""
+def save_dataset(folder, seed=0):
+    """Write a small data set with two representations of the same samples and their groups; another seed, no others."""
     for name, shape in {"mfccs": (6,), "melgrams": (16, 16)}.items():
-        X, labels, groups = make_arrays(shape=shape)
-        save_arrays(folder / name, X, labels, groups + first_group)
+        X, labels, groups = make_arrays(shape=shape, seed=seed)
+        save_arrays(folder / name, X, labels, groups + 1000 * seed)
 
 
 def samples(n, shape=(26,), n_classes=4, dtype=None, seed=0):

@@ -211,6 +211,7 @@ def a_label_a_sample():
     np.save(X, np.zeros((20_000, 26), np.float32))
     np.save(LABELS, np.arange(20_000))
     Path(GROUPS).unlink()
+    Path(TRACKS).unlink()
 
 
 def claiming(shape):
@@ -225,7 +226,7 @@ def one_of_1e300(X):
 
 
 SONG = "data/audio/jazz/bad.wav"
-X, LABELS, GROUPS = (f"data/features/mfccs/{each}.npy" for each in ("X", "labels", "groups"))
+X, LABELS, GROUPS, TRACKS = (f"data/features/mfccs/{each}.npy" for each in ("X", "labels", "groups", "tracks"))
 DESCRIPTION, TENSORS = "data/prepared/dataset.json", "data/prepared/mfccs.safetensors"
 HISTORY, SNAPSHOTS = "data/snapshots/cpu/history.json", "data/snapshots/cpu/mfccs"
 CARD, WEIGHTS = "data/model/mfccs.json", "data/model/mfccs.safetensors"

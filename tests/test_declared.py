@@ -114,7 +114,7 @@ def songs_without_a_gpu(patch):
 def arrays_with_a_gpu(patch):
     """A demo, short; arrays that come split; both networks, by autograd; an ensemble; a CPU that stands for a GPU."""
     for number, part in enumerate(PARTS):
-        save_dataset(Path("data/mine") / part, 1000 * number)
+        save_dataset(Path("data/mine") / part, number)
     network = {"mfccs": "mlp", "melgrams": "cnn"}
     write_params(network=network, optimizer="Adam", class_weights="balanced", model="ensemble", epochs=1, runs=1)
     patch.setattr(train, "why_missing", lambda device: None)

@@ -105,7 +105,7 @@ def test_raw_columns_stay_raw(workplace):
 
 def test_a_split_that_is_given_is_kept(workplace):
     for part, n in (("train", 60), ("val", 24), ("test", 36)):
-        X, labels, _ = make_arrays(n, classes=(3, 1, 2))
+        X, labels, _ = make_arrays(n, classes=(3, 1, 2), seed=n)
         save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels)
     prepare.main()
     about = read_json(PREPARED / "dataset.json")
@@ -426,8 +426,8 @@ def test_a_file_that_changes_meanwhile_leaves_the_prepared_one(workplace, monkey
 def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale, last, block):
     """Too small, too small for the squares of deviations, and a last sample that is too far from the others."""
     monkeypatch.setattr(npy, "BLOCK", block)
-    for part in PARTS:
-        X, labels, _ = make_arrays(36)
+    for number, part in enumerate(PARTS):
+        X, labels, _ = make_arrays(36, seed=number)
         X *= scale
         X[-1] = last if part == "test" else X[-1]
         save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels)
@@ -438,8 +438,8 @@ def test_columns_that_float32_cannot_hold_are_told(workplace, monkeypatch, scale
 
 @pytest.mark.parametrize("tracks", [False, True])
 def test_a_group_in_two_given_parts_is_refused(workplace, tracks):
-    X, labels, groups = make_arrays(n=120)
     for number, part in enumerate(PARTS):
+        X, labels, groups = make_arrays(seed=number)
         apart = groups + 100 * number
         apart[:8] = groups[:8] + 7 * (part == "val")  # a group of four samples, 0, in training and test set
         place = workplace / "data" / "mine" / part / "mfccs"
@@ -558,4 +558,14 @@ def test_a_table_that_does_not_name_the_songs_is_refused(workplace, table, says)
     with pytest.raises(UserError) as refusal:
         prepare.main()
     assert str(refusal.value) == f"data/mine/tracks.csv: {says}"
+    assert not PREPARED.exists()
+
+
+def test_samples_in_two_given_parts_are_refused(workplace):
+    for number, part in enumerate(PARTS):
+        X, labels, _ = make_arrays(seed=number)
+        X[5:10] = 0.5 * np.arange(30).reshape(5, 6) if part != "val" else X[5:10]
+        save_arrays(workplace / "data" / "mine" / part / "mfccs", X, labels)
+    with pytest.raises(UserError, match=r"^data/mine: found 4\.2% of the different samples in train or test in both, "):
+        prepare.main()
     assert not PREPARED.exists()

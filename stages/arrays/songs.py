@@ -75,7 +75,7 @@ def check_whole(songs: Songs, column: np.ndarray, what: str, names: Sequence[str
 
 def check_apart(folder: Path, units: Units, parts: np.ndarray, files: list[ArrayFile]) -> None:
     """Check that no unit is in two parts of a split that was given; the files are those that number units."""
-    found = torn(units.numbers, parts, int(units.numbers.max()) + 1)
+    found = None if units.numbers is None else torn(units.numbers, parts, int(units.numbers.max()) + 1)
     if found:
         row, other = found
         one, another = (PARTS[number] for number in sorted((int(parts[row]), other)))

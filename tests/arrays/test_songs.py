@@ -63,7 +63,7 @@ def test_parts_are_told_in_their_order():
     parts[3] = 1
     files = load_of(SONGS * 10)
     with pytest.raises(
-        UserError, match="^a: group 0 is in val and in test, which inflates every score, expected it in"
+        UserError, match=r"^a: group 0 is in val and in test, which inflates every score, expected it in"
     ):
         check_apart("a", Units("group", SONGS, None), parts, files)
 
@@ -93,14 +93,12 @@ def test_a_number_is_a_line_of_the_table_if_there_is_one(tmp_path):
     (tmp_path / "tracks.csv").write_bytes("\n".join([*rows, ""]).encode() + b"z,caf\xe9.mp3\n")
     assert list(names_of(tmp_path, numbers)) == ["a, b.mp3", 'c\n"d".mp3', "caf\udce9.mp3"]
     assert list(names_of(tmp_path, ["x", "y"])) == ["x", "y"]
-    for wrong in ([-1, 0], [0, 4]):
-        with pytest.raises(
-            UserError, match=rf"tracks.csv: found no line {wrong[wrong[0] == 0]}, expected one for each"
-        ):
+    for wrong, missing in (([-1, 0], -1), ([0, 4], 4)):
+        with pytest.raises(UserError, match=rf"tracks.csv: found no line {missing}, expected one for each song"):
             list(names_of(tmp_path, np.array(wrong)))
     for broken in (b"file\n\0\n", b"name\na\n", b""):
         (tmp_path / "tracks.csv").write_bytes(broken)
-        with pytest.raises(UserError, match=r"tracks.csv: (not a table with the column file|found no line 0)"):
+        with pytest.raises(UserError, match=r"tracks.csv: (not a table with the column file|found no line [02],)"):
             list(names_of(tmp_path, numbers))
 
 

@@ -1,0 +1,39 @@
+"""Repeats: samples that stand in two parts of a split that was given, number for number."""
+
+from itertools import combinations
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from stages.arrays.npy import ArrayFile
+from stages.common.files import UserError
+from stages.common.records import PARTS
+
+MOST = 2**22  # samples that are compared, of more a share: 8 bytes for each are in memory
+TOLERATED = 0.01  # of a part's samples: a second of two songs may be one by chance
+
+
+def check_repeats(folder: Path, X: list[ArrayFile]) -> None:
+    """Report samples of one part that stand in another too, and refuse them if they are many; X has a file a part."""
+    share = -(-sum(map(len, X)) // MOST)
+    keys = {part: keys_of(file, share) for part, file in zip(PARTS, X, strict=True)}
+    for one, another in combinations(PARTS, 2):
+        shared = np.intersect1d(keys[one], keys[another], assume_unique=True).size
+        of = min(len(keys[one]), len(keys[another]))
+        found = f"{folder}: found {shared / max(1, of):.1%} of the different samples in {one} or {another} in both"
+        if shared > TOLERATED * of:
+            raise UserError(
+                f"{found}, which inflates every score, expected them in one part; take them out of the other"
+            )
+        if shared:
+            print(f"warning: {found}")
+
+
+def keys_of(file: ArrayFile, share: int) -> np.ndarray:
+    """Return a number for each different sample, or for one of so many, the same ones in every file; ascending."""
+    found = [np.empty(0, np.int64)]
+    for _, block in file.blocks():
+        rows = (row.tobytes() for row in block.astype(np.float64))
+        found.append(np.fromiter((hash(row) for row in rows if crc32(row) % share == 0), np.int64))
+    return np.unique(np.concatenate(found))
