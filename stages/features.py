@@ -27,6 +27,7 @@ from stages.arrays.npy import stream_array, write_array
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, copies_of, find_songs
+from stages.audio.recordings import find_alike
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
 from stages.common.files import AUDIO, FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
@@ -36,7 +37,8 @@ from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
 from stages.common.writing import replacing_folder, write_csv, write_nothing
 
-COLUMNS = (*SONG_COLUMNS, "copy_of", *Track._fields[1:])
+HEARD = tuple(name for name in Track._fields[1:] if name != "words")
+COLUMNS = (*SONG_COLUMNS, "copy_of", *HEARD)
 PIECES = TEMPORARY / "features"
 TRACKS_A_PIECE = 16  # on average
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} minutes of music [{elapsed}<{remaining}]"
@@ -60,9 +62,9 @@ def main() -> None:
     tracks = [track for piece in pieces for track in tracks_of(piece)]
     unusable = [track for track in tracks if not track.clips]
     refuse(unusable, len(tracks), params)
-    copies = copies_of(AUDIO, library.songs, {track.file: track.sound for track in tracks if track.sound})
+    copies = copies_of(AUDIO, library.songs, recordings_of(tracks))
     for copy, first in copies.items():
-        print(f"features: {shown(AUDIO / copy)} is a copy of {shown(first)}: they count as one group")
+        print(f"features: {shown(AUDIO / copy)} holds the recording of {shown(first)}: they count as one group")
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups_of(library.songs, copies), tracks, pieces, folder)
         Sound(sample_rate=params.audio.sample_rate).write(folder / SOUND)
@@ -162,6 +164,13 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
             progress.update(sum(seconds[file] for file in files) / 60)
 
 
+def recordings_of(tracks: list[Track]) -> dict[str, str]:
+    """Return what names the recording of each track that can be used: the hash of its first copy's sound."""
+    usable = [track for track in tracks if track.clips]
+    alike = find_alike([np.frombuffer(bytes.fromhex(track.words), np.uint16) for track in usable])
+    return {track.file: usable[alike.get(number, number)].sound for number, track in enumerate(usable)}
+
+
 def groups_of(songs: list[Song], copies: dict[str, str]) -> list[int]:
     """Return the group of each song: the number of the first of those that belong together, mostly its own.
 
@@ -216,7 +225,7 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
 def lines(library: Library, tracks: list[Track], copies: dict[str, str]) -> Iterator[tuple]:
     """Yield the lines of tracks.csv: the tracks, then the files that are none."""
     for song, track in zip(library.songs, tracks, strict=True):
-        yield *song, copies.get(song.file, ""), round(track.seconds, 3), *track[2:]
+        yield *song, copies.get(song.file, ""), round(track.seconds, 3), *(getattr(track, name) for name in HEARD[1:])
     for path in library.unlisted:
         yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", f"is {library.why}"
     for path in library.others:

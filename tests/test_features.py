@@ -554,11 +554,20 @@ def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate
     assert arrays() == by_tls
 
 
+def test_a_recording_in_another_encoding_and_cut_is_known(songs):
+    write_song(features.AUDIO / "folk" / "long.wav", seconds=20, seed=99)
+    part = soundfile.read(features.AUDIO / "folk" / "long.wav")[0][30000:]
+    soundfile.write(features.AUDIO / "folk" / "part.mp3", part, 8000)
+    features.main()
+    rows = [row for row in rows_of_tracks() if row["copy_of"]]
+    assert [(row["file"], row["copy_of"]) for row in rows] == [("folk/part.mp3", "folk/long.wav")]
+
+
 def test_copies_of_a_song_are_one_group_whatever_file_holds_them(songs, capsys):
     sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")
     soundfile.write(features.AUDIO / "folk" / "another name.flac", sound, rate)
     features.main()
-    told = "features: data/audio/folk/another name.flac is a copy of folk/a.wav: they count as one group"
+    told = "features: data/audio/folk/another name.flac holds the recording of folk/a.wav: they count as one group"
     assert told in capsys.readouterr().out.splitlines()
     rows = {row["file"]: row for row in rows_of_tracks()}
     assert {file: row["copy_of"] for file, row in rows.items() if row["copy_of"]} == {

@@ -13,6 +13,7 @@ import numpy as np
 from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
 from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, shape_of
+from stages.audio.recordings import Energies
 from stages.audio.silence import is_silent
 from stages.common.writing import write_json
 
@@ -26,6 +27,7 @@ class Track(NamedTuple):
     silent: int  # seconds left out because they are silent
     rate: int
     sound: str  # a hash of what was decoded, the same whatever file holds it
+    words: str  # what it is known by in another encoding, or cut: stages/audio/recordings.py; hexadecimal
     problem: str
 
 
@@ -60,7 +62,7 @@ def read_header(place: tuple[Path, str]) -> Track:
             rate, seconds = sound.rate, sound.seconds
     except Exception as error:  # whatever is wrong with one track, the others go on
         problem = why_unusable(error)
-    return Track(name, seconds, 0, 0, rate, "", problem)
+    return Track(name, seconds, 0, 0, rate, "", "", problem)
 
 
 def analyse(piece: Piece) -> list[str]:
@@ -83,12 +85,14 @@ def analyse(piece: Piece) -> list[str]:
 def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
     """Add a track's samples to the raw files and return what is known of it."""
     before = {name: out.tell() for name, out in raw.items()}
-    clips, silent, samples, rate, whole, problem = 0, 0, 0, 0, sha256(), ""
+    clips, silent, samples, rate, problem = 0, 0, 0, 0, ""
+    whole, energies = sha256(), Energies(piece.sample_rate)
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal samples
         for block in blocks:
             samples += len(block)
+            energies.add(block)
             yield block
 
     try:
@@ -110,7 +114,8 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    return Track(file, samples / piece.sample_rate, clips, silent, rate, sound_hash(whole) if clips else "", problem)
+    sound, words = (sound_hash(whole), energies.words().tobytes().hex()) if clips else ("", "")
+    return Track(file, samples / piece.sample_rate, clips, silent, rate, sound, words, problem)
 
 
 class NotWrittenError(Exception):

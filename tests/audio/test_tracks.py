@@ -24,7 +24,7 @@ def piece(tmp_path):
 def told(piece):
     """Return what is known of a piece's tracks, but for the hashes."""
     tracks = [Track(*line) for line in json.loads(piece.done().read_text())]
-    assert all(bool(track.sound) == bool(track.clips) for track in tracks)
+    assert all(bool(track.sound) == bool(track.words) == bool(track.clips) for track in tracks)
     return [(*track[:5], track.problem) for track in tracks]
 
 
@@ -63,8 +63,8 @@ def test_a_track_that_is_cut_short_is_kept_up_to_there(piece):
     analyse(piece)
     first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
     assert first.sound
-    assert first == Track("jazz/0.wav", 2.4, 2, 0, 8000, first.sound, "")  # a tenth of a second is ignored
-    assert second == Track("jazz/1.wav", 0.7, 0, 0, 8000, "", "breaks off after 0.7 s of 3.2 s")
+    assert first == Track("jazz/0.wav", 2.4, 2, 0, 8000, first.sound, first.words, "")  # a tenth of a second is ignored
+    assert second == Track("jazz/1.wav", 0.7, 0, 0, 8000, "", "", "breaks off after 0.7 s of 3.2 s")
     assert piece.numbers("mfccs").stat().st_size == 2 * 26 * 4
 
 
@@ -88,13 +88,13 @@ def test_a_track_of_silent_seconds_alone_is_silent_throughout(piece, level):
     soundfile.write(piece.folder / "jazz" / "0.wav", hiss, 8000)
     analyse(piece)
     first, second = (Track(*line) for line in json.loads(piece.done().read_text()))
-    assert first == Track("jazz/0.wav", 2.5, 0, 2, 8000, "", "is silent throughout")
+    assert first == Track("jazz/0.wav", 2.5, 0, 2, 8000, "", "", "is silent throughout")
     assert second.clips == 3
     assert piece.numbers("mfccs").stat().st_size == 3 * 26 * 4
 
 
 def test_a_header_tells_the_length_or_what_is_wrong(piece):
-    assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", 3.2, 0, 0, 8000, "", "")
+    assert read_header((piece.folder, "jazz/1.wav")) == Track("jazz/1.wav", 3.2, 0, 0, 8000, "", "", "")
     (piece.folder / "jazz" / "2.wav").write_text("no sound")
     assert "of no known format" in read_header((piece.folder, "jazz/2.wav")).problem
 
