@@ -26,7 +26,7 @@ from stages.training.loop import trainer
 from stages.training.timing import hardware
 
 RESULTS = Path("bench/results/cnn.json")
-OPTIMIZERS = ("SGD", "AdamW")
+OPTIMIZERS = (RECIPE.optimizer, "AdamW")
 STEPS = 50  # of a round
 PRODUCT = 2048  # rows and columns
 
