@@ -4,15 +4,14 @@ Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by
 plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 """
 
-from pathlib import Path
-
+from stages.common.curves import curves_path, write_curves
 from stages.common.files import COMPARED, CURVES, SECONDS, UserError, timing_path
 from stages.common.fingerprints import read_description, read_histories
-from stages.common.records import DEVICES, Epoch, History, write_by_name
+from stages.common.records import DEVICES, History, write_by_name
 from stages.common.results import Comparison, Timing
 from stages.common.running import run_stage
 from stages.common.tensors import mixed
-from stages.common.writing import replacing_folder, write_csv, write_json
+from stages.common.writing import replacing_folder, write_json
 
 
 def main() -> None:
@@ -28,7 +27,8 @@ def main() -> None:
     with replacing_folder(CURVES) as folder:
         for device, history in histories.items():
             for name, learnt in history.representations.items():
-                write_curves(folder / f"{name}_{device}.csv", learnt.runs)
+                epochs = [(run, i, epoch) for run, own in enumerate(learnt.runs) for i, epoch in enumerate(own)]
+                write_curves(curves_path(name, device, folder), epochs)
 
 
 def compare(representation: str, histories: dict[str, History], timings: dict[str, Timing]) -> Comparison:
@@ -75,12 +75,6 @@ def seconds_by_part(histories: dict[str, History], timings: dict[str, Timing]) -
             runs = f"{name}, {device}: all {len(learnt.runs)} runs, {timed.runs_at_once} at a time"
             records.append({"what": runs, "part": "all runs", "seconds": timed.all_runs_seconds})
     return records
-
-
-def write_curves(path: Path, runs: list[list[Epoch]]) -> None:
-    """Write one line a run and epoch."""
-    rows = [[run, i, *epoch.model_dump().values()] for run, epochs in enumerate(runs) for i, epoch in enumerate(epochs)]
-    write_csv(path, ["run", "epoch", *Epoch.model_fields], rows)
 
 
 if __name__ == "__main__":

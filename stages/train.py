@@ -26,6 +26,7 @@ from stages.common.running import run_stage
 from stages.models.network import check_network
 from stages.training.devices import DeviceError, why_missing
 from stages.training.job import Job, Recipe, Setting, Trained
+from stages.training.live import Latest, live_curves
 from stages.training.timing import timed
 
 PRELOAD = ["stages.training.worker", "safetensors.torch"]  # what takes long to import
@@ -61,7 +62,7 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
     networks = {job.name: job.network for job in jobs}
     done: dict[str, list[Trained]] = {name: [] for name in networks}
     with tqdm(total=len(networks) * params.runs * params.epochs, unit="epoch", disable=None) as progress:
-        tell = teller(progress)
+        tell = teller(progress, live_curves(device))
         for each in carry_out(jobs, Setting(Path.cwd(), device, description, learns, 1, firsts(jobs)), params, tell):
             own = done[each.job.name]
             own.append(each)
@@ -127,16 +128,18 @@ def work(setting: Setting, job: Job) -> Trained:
     return train_job(setting, job)
 
 
-def teller(progress: tqdm) -> Callable[[list], None]:
-    """Return what moves the bar as jobs report; one that a dying worker began is reported again."""
+def teller(progress: tqdm, show: Callable[[str, Latest], None]) -> Callable[[list], None]:
+    """Return what moves bar and curves as jobs report; one that a dying worker began is reported again."""
     so_far: dict[tuple[str, int], int] = {}
 
     def tell(said: list) -> None:
-        name, first, epochs, *scores = said
+        name, first, epochs, *latest = said
         so_far[name, first] = epochs
         progress.set_description(f"{name} run {first + 1}", refresh=False)
-        if scores:
-            progress.set_postfix(loss=f"{scores[0]:.3f}", f1=f"{scores[1]:.3f}", refresh=False)
+        for of_runs in latest:
+            _, epoch = next(iter(of_runs.values()))
+            progress.set_postfix(loss=f"{epoch.train_loss:.3f}", f1=f"{epoch.val_f1_macro:.3f}", refresh=False)
+            show(name, of_runs)
         progress.update(sum(so_far.values()) - progress.n)
 
     return tell

@@ -56,11 +56,10 @@ def save(setting: Setting, name: str, run: int, epoch: int, weights: Weights) ->
 
 
 def report(job: Job, epochs: list[list[Epoch]]) -> None:
-    """Report how far the runs are, and how the first of them goes."""
-    told = next((own[-1] for own in epochs if own), None)
-    if told:
-        done = sum(map(len, epochs))
-        tasks.report([job.name, job.runs.start, done, told.train_loss, told.val_f1_macro])
+    """Report how far the runs are, and the last epoch of each."""
+    latest = {run: (len(own) - 1, own[-1]) for run, own in zip(job.runs, epochs, strict=True) if own}
+    if latest:
+        tasks.report([job.name, job.runs.start, sum(map(len, epochs)), latest])
 
 
 REHEARSED: set[tuple[str, str]] = set()  # what was to be learnt, and on what

@@ -67,7 +67,7 @@ def test_runs_one_after_the_other_and_side_by_side_save_the_same():
 
 
 def test_a_run_that_diverged_still_counts_in_what_is_reported(monkeypatch):
-    """The first run's last epoch is shown, if it has one."""
+    """The last epoch of each run is told, if it has one."""
     epoch = Epoch(train_loss=1, val_loss=1, val_accuracy=0.5, val_f1_macro=0.5)
     monkeypatch.setattr(worker, "fit", lambda *_: iter([[epoch, epoch, None], [epoch, None, None]]))
     told = []
@@ -77,7 +77,7 @@ def test_a_run_that_diverged_still_counts_in_what_is_reported(monkeypatch):
     monkeypatch.setattr(tasks, "report", said.append)
     for runs in ([[], []], [[], [epoch]], [[epoch, later], [epoch]]):
         worker.report(job(name="mfccs", runs=range(4, 6)), runs)
-    assert said == [["mfccs", 4, 1, 1, 0.5], ["mfccs", 4, 3, 0.25, 0.5]]
+    assert said == [["mfccs", 4, 1, {5: (0, epoch)}], ["mfccs", 4, 3, {4: (1, later), 5: (0, epoch)}]]
 
 
 def test_every_epoch_is_kept_on_demand():
