@@ -170,7 +170,6 @@ $("#chart").onpointerleave = $("#chart").onpointercancel = () => point(null);
 $("#chart").onpointerup = (event) => {
   point(event);
   jump(pointed * drawn.known[0].length);
-  if (event.pointerType !== "mouse") point(null);
 };
 $("#chart").onkeydown = (event) => {
   const keys = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1 };

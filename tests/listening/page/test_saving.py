@@ -138,7 +138,7 @@ def long(hear, tab):
     return tab
 
 
-@pytest.mark.parametrize("hop", ["0.3", "0.75", "2.5"])
+@pytest.mark.parametrize("hop", ["0.1", "0.75", "2.5"])
 def test_windows_start_every_hop_as_those_of_predict(long, ask_predict, hop):
     fill(long, HOP, hop)
     (found,), (expected,) = long.evaluate("songs"), ask_predict(["varied.wav"], "melgrams", "--hop", hop)
