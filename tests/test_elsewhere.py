@@ -63,7 +63,7 @@ for command in commands:
     if name == "genre":
         cli.main()
     else:
-        running.run_stage(importlib.import_module(f"stages.{name}").main)
+        running.run_stage(importlib.import_module(f"stages.{name}").main, *arguments)
 """
 COMMANDS = [
     *map(" ".join, CHAIN.values()),
