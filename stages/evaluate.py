@@ -100,7 +100,7 @@ def judge_each(
         check_chosen(card, name, selection, histories)
         logits.append(answer(load_chosen(card, card_path(name)), data["test_x"]))
         answers = Answers(card.classes, data["test_y"], data["test_unit"].numpy(), songs_of(data, unit), logits[-1])
-        best = best_of_runs(choice.device, histories[choice.device].representations[name].runs)
+        best = best_of_runs(choice.device, histories[choice.device], name)
         paths = (snapshot_path(each.device, name, each.run, each.epoch) for each in best)
         alone = (answer(load_model(card, path), data["test_x"]) for path in paths)
         others = judge_runs(best, alone, answers) | {"baselines": baselines.representations[name]}

@@ -1,11 +1,12 @@
 """select: choose, for each representation, the snapshot with the highest validation macro F1, and make the model of it.
 
-Over devices, runs and epochs; ties go to the CPU, then to the earliest run, then to the earliest epoch. With
-`model: best` it is the model; `ensemble` takes the best snapshot of every run on that device, `svm` a support vector
-machine, which learns the training set here (of more than 10,000 samples so many, drawn at random), `all` the mean of
-that ensemble's probabilities and the machine's. data/model/REPRESENTATION.safetensors holds the weights, each tensor's
-name behind the number of its model where there are several, beside a card that rebuilds it. With `all`, of several
-representations, a joint model (stages/common/joint.py) is the mean of the probabilities of theirs.
+Over devices, runs and epochs (or the runs' last epochs, if only those are kept); ties go to the CPU, then to the
+earliest run, then to the earliest epoch. With `model: best` it is the model; `ensemble` takes the best snapshot of
+every run on that device, `svm` a support vector machine, which learns the training set here (of more than 10,000
+samples so many, drawn at random), `all` the mean of that ensemble's probabilities and the machine's.
+data/model/REPRESENTATION.safetensors holds the weights, each tensor's name behind the number of its model where there
+are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
+(stages/common/joint.py) is the mean of the probabilities of theirs.
 
 The validation set also gives a model its temperature (stages/models/calibration.py), unless too few songs are behind
 it: of clips of ten genres, two songs of each, it made the calibration error of the test set .21 instead of .15.
@@ -54,7 +55,7 @@ def main() -> None:
     with replacing_folder(MODEL) as folder:
         for name, choice in chosen.items():
             history, weights = histories[choice.device], folder / weights_path(name).name
-            members = members_of(model, choice, history.representations[name].runs)
+            members = members_of(model, choice, history, name)
             machine = learn(name, description, history.params["class_weights"]) if has_machine(model) else None
             write_weights(weights, name, members, machine, history.fingerprint)
             vectors = len(machine[1].vectors) if machine else 0
@@ -86,7 +87,7 @@ def report(cards: dict[str, Card | Joint], description: Description) -> None:
 
 def choose(histories: dict[str, History], representation: str) -> Choice:
     """Return a representation's best snapshot: the best of every run's best."""
-    by_device = (best_of_runs(device, each.representations[representation].runs) for device, each in histories.items())
+    by_device = (best_of_runs(device, each, representation) for device, each in histories.items())
     return best_choice([choice for choices in by_device for choice in choices])
 
 

@@ -80,7 +80,6 @@ def train_all(device: str, params: Params, started: float) -> tuple[History, Tim
 def jobs_of(params: Params, description: Description, device: str) -> list[Job]:
     """Return what to train, the longest first: on a GPU all runs of a representation in one job, else each in one."""
     recipe = Recipe(**params.model_dump(include=set(Recipe._fields)))
-    every = {"improved": False, "every": True}[params.snapshots]
     for name, about in description.representations.items():
         check_masks(params, name, about.shape)
     together = params.runs if device == "gpu" else 1
@@ -94,7 +93,7 @@ def jobs_of(params: Params, description: Description, device: str) -> list[Job]:
             recipe=recipe,
             seed=params.seed,
             runs=range(first, first + together),
-            keep_every=every,
+            snapshots=params.snapshots,
         )
         for name, about in description.representations.items()
         for first in range(0, params.runs, together)

@@ -31,9 +31,10 @@ from stages.models.calibration import fit_temperature
 from stages.models.snapshots import check_chosen, load_chosen, load_model, members_of
 
 
-def history(*runs):
+def history(*runs, snapshots="improved"):
     runs = [[Epoch(train_loss=0, val_loss=0, val_accuracy=0, val_f1_macro=f1) for f1 in run] for run in runs]
-    return History(fingerprint="t", params={}, representations={"mfccs": Runs(network="mlp", runs=runs)})
+    learnt = {"mfccs": Runs(network="mlp", runs=runs)}
+    return History(fingerprint="t", params={"snapshots": snapshots}, representations=learnt)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +110,20 @@ def test_an_ensemble_of_one_run_is_its_snapshot(trained, monkeypatch):
         assert Card.read(card_path(name)).members == [choice]
 
 
+def test_where_only_the_last_is_kept_it_stands_for_its_run():
+    kept = history([0.9, 0.5], [], [0.8, 0.1, 0.6], snapshots="last")
+    choice = select.choose({"cpu": kept}, "mfccs")
+    assert choice == Choice(device="cpu", run=2, epoch=2, val_f1_macro=0.6)
+    assert [(each.run, each.epoch) for each in members_of("ensemble", choice, kept, "mfccs")] == [(0, 1), (2, 2)]
+
+
 def test_a_run_without_an_epoch_is_no_member():
-    runs = history([0.1, 0.5], [], [0.4, 0.4]).representations["mfccs"].runs
+    of = (history([0.1, 0.5], [], [0.4, 0.4]), "mfccs")
     choice = Choice(device="gpu", run=0, epoch=1, val_f1_macro=0.5)
-    assert members_of("best", choice, runs) == [choice]
+    assert members_of("best", choice, *of) == [choice]
     third = Choice(device="gpu", run=2, epoch=0, val_f1_macro=0.4)
-    assert members_of("ensemble", choice, runs) == members_of("all", choice, runs) == [choice, third]
-    assert members_of("svm", choice, runs) == []
+    assert members_of("ensemble", choice, *of) == members_of("all", choice, *of) == [choice, third]
+    assert members_of("svm", choice, *of) == []
 
 
 @pytest.fixture

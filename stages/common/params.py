@@ -87,7 +87,7 @@ class Params(BaseModel):
     batch_size: Count
     runs: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
-    snapshots: Literal["improved", "every"]
+    snapshots: Literal["improved", "every", "last"]
     model: Literal[MODELS]
     audio: Audio
     scheduler: Name | None

@@ -81,9 +81,13 @@ def best_epoch(epochs: list[Epoch]) -> int:
     return max(range(len(epochs)), key=lambda epoch: epochs[epoch].val_f1_macro)  # max keeps the first of a tie
 
 
-def best_of_runs(device: str, runs: list[list[Epoch]]) -> list[Choice]:
-    """Return the best snapshot of each run on a device; one that diverged in its first epoch has none."""
-    best = {run: best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
+def best_of_runs(device: str, history: History, representation: str) -> list[Choice]:
+    """Return the best snapshot of each run on a device, or the last where only that is kept.
+
+    A run that diverged in its first epoch has none.
+    """
+    runs, last = history.representations[representation].runs, history.params["snapshots"] == "last"
+    best = {run: len(epochs) - 1 if last else best_epoch(epochs) for run, epochs in enumerate(runs) if epochs}
     return [
         Choice(device=device, run=run, epoch=epoch, val_f1_macro=runs[run][epoch].val_f1_macro)
         for run, epoch in best.items()
@@ -95,9 +99,9 @@ def best_choice(choices: list[Choice]) -> Choice:
     return max(choices, key=lambda choice: choice.val_f1_macro)
 
 
-def members_of(model: str, choice: Choice, runs: list[list[Epoch]]) -> list[Choice]:
+def members_of(model: str, choice: Choice, history: History, representation: str) -> list[Choice]:
     """Return a model's networks: best, the choice alone; ensemble and all, the best of each run on its device."""
-    each = best_of_runs(choice.device, runs)
+    each = best_of_runs(choice.device, history, representation)
     return {"best": [choice], "ensemble": each, "svm": [], "all": each}[model]
 
 
@@ -109,8 +113,8 @@ def has_machine(model: str) -> bool:
 def check_chosen(card: Card, representation: str, selection: Selection, histories: dict[str, History]) -> None:
     """Check that a card is of the model that select.json names for a representation."""
     choice = selection.representations.get(representation)
-    runs = histories[card.chosen.device].representations[card.representation].runs
-    members = members_of(selection.model, card.chosen, runs)
+    history = histories[card.chosen.device]
+    members = members_of(selection.model, card.chosen, history, card.representation)
     found = (card.representation, card.chosen, card.members, card.vectors > 0)
     if found != (representation, choice, members, has_machine(selection.model)):
         raise UserError(mixed(SELECTED))

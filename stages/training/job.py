@@ -45,7 +45,7 @@ class Job(NamedTuple):
     recipe: Recipe
     seed: int  # of run 0; run r has the seed behind it by r
     runs: range
-    keep_every: bool  # weights of every epoch, or only of those that improve validation macro F1
+    snapshots: str  # which weights are kept: "improved" (validation macro F1), "every", "last"
 
     @property
     def seeds(self) -> list[int]:

@@ -83,7 +83,7 @@ def warm_up(job: Job, data: Weights, place: torch.device) -> None:
     size = job.recipe.batch_size
     n = 4 * size + len(data["train_y"]) % size
     few = {name: tensor[:n] for name, tensor in data.items()}
-    short = job._replace(recipe=job.recipe._replace(epochs=2), seed=0, keep_every=True)
+    short = job._replace(recipe=job.recipe._replace(epochs=2), seed=0, snapshots="every")
     train_runs(short, few, Clock(place), lambda *_: None, lambda _: None)
 
 
@@ -135,7 +135,7 @@ def train_runs(
         save: called with a run, an epoch, and the weights to keep.
         tick: called after each epoch with each run's epochs so far.
     """
-    start, epochs = perf_counter(), [[] for _ in job.runs]
+    start, epochs, last = perf_counter(), [[] for _ in job.runs], {}
     models = [job.new_model(seed) for seed in job.seeds]
     with clock.part("transfer"):
         models = [model.to(clock.device) for model in models]
@@ -146,12 +146,17 @@ def train_runs(
                 kept = []
                 for own, epoch, run, model in zip(epochs, latest, job.runs, models, strict=True):
                     own.extend([epoch] if epoch else [])
-                    if epoch and (job.keep_every or best_epoch(own) == len(own) - 1):
+                    if epoch and (job.snapshots != "improved" or best_epoch(own) == len(own) - 1):
                         kept.append((run, len(own) - 1, model))
-                if kept:
-                    weights = on_the_host([model for *_, model in kept])
+                weights = on_the_host([model for *_, model in kept])
+                if job.snapshots == "last":  # which one it is, shows if a run diverges
+                    last |= {run: (epoch, own) for (run, epoch, _), own in zip(kept, weights, strict=True)}
+                elif kept:
                     do(partial(save_all, save, [(run, epoch) for run, epoch, _ in kept], weights))
             tick(epochs)
+        with clock.part("snapshot"):
+            for run, (epoch, weights) in last.items():
+                save(run, epoch, weights)
     clock.seconds["total"] = perf_counter() - start
     return epochs
 

@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 
 def job(**changes):
-    return Job("", "mlp", (26,), [9], 4, SGD._replace(epochs=4), 3, range(3), False)._replace(**changes)
+    return Job("", "mlp", (26,), [9], 4, SGD._replace(epochs=4), 3, range(3), "improved")._replace(**changes)
 
 
 def data():
@@ -81,9 +81,23 @@ def test_a_run_that_diverged_still_counts_in_what_is_reported(monkeypatch):
 
 
 def test_every_epoch_is_kept_on_demand():
-    assert train_all(job(keep_every=True), together=False)[1].keys() == {
+    assert train_all(job(snapshots="every"), together=False)[1].keys() == {
         (run, epoch) for run in range(3) for epoch in range(4)
     }
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_last_weights_are_kept_on_demand(together):
+    every, last = (train_all(job(snapshots=which), together)[1] for which in ("every", "last"))
+    assert last.keys() == {(run, 3) for run in range(3)}
+    for place, weights in last.items():
+        assert all(torch.equal(weights[key], value) for key, value in every[place].items())
+
+
+def test_the_last_weights_of_a_run_that_diverged_are_those_before(monkeypatch):
+    epoch = Epoch(train_loss=1, val_loss=1, val_accuracy=0.5, val_f1_macro=0.5)
+    monkeypatch.setattr(worker, "fit", lambda *_: iter([[epoch, epoch, None], [epoch, None, None]]))
+    assert train_all(job(snapshots="last"), together=True)[1].keys() == {(0, 1), (1, 0)}
 
 
 @pytest.mark.parametrize(("network", "types"), [("mlp", {torch.float32}), ("cnn", {torch.float32, torch.int64})])
