@@ -82,6 +82,7 @@ GUIDES: dict[Path, dict[str, Callable[[], str]]] = {
         "growth": tables.growth,
         "change": tables.change,
         "front_end": tables.front_end,
+        "songs": tables.songs,
         "gpu": tables.gpu,
         "persistent": tables.persistent,
     },

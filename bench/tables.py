@@ -157,6 +157,20 @@ def change() -> str:
     return "\n".join(table(head, [cells])) + "\n"
 
 
+def songs() -> str:
+    """Return a table of bench/results/songs.json: the recipe for real music against librosa, over several splits."""
+    measured = read_json(Path("bench/results/songs.json"))
+    rows = [
+        [who, *(f"{score['mean']:.3f} ± {score['std']:.3f}" for score in (own["second"], own["song"]))]
+        for who, own in sorted(measured["scores"].items(), reverse=True)
+    ]
+    about = (
+        f"<sub>{measured['songs']} songs of {measured['classes']} classes in {measured['groups']} groups, "
+        f"{measured['seconds']:,} seconds; {measured['splits']} splits.</sub>"
+    )
+    return "\n".join([*table(["test macro F1", "by second", "by song"], rows), "", about]) + "\n"
+
+
 def front_end() -> str:
     """Return a table of bench/results/front_end.json: from sound to features, against the libraries behind them."""
     measured = read_json(Path("bench/results/front_end.json"))

@@ -1,19 +1,23 @@
 """The measurements run: each of bench/ once, on very little, with stand-ins for peers that are not installed here."""
 
 import contextlib
+import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 from conftest import ROOT, save_dataset, write_params
 from small_models import make_model
 
-from bench import change, cnn, front_end, gpu, growth, recipes, tables, training
+from bench import change, cnn, front_end, gpu, growth, recipes, songs, tables, training
 from stages import check, prepare
 from stages.common.files import UserError, read_json
+from stages.common.writing import write_csv, write_json
 from stages.models.network import build_network
 from stages.training.timing import hardware
 
@@ -221,4 +225,65 @@ def test_recipes(miniature, monkeypatch):
 def test_every_recipe_asks_for_what_there_is(workplace, settings):
     save_dataset(workplace / "data" / "mine")
     write_params(**{key: yaml.safe_load(value) for key, value in (setting.split("=") for setting in settings)})
+    check.main()
+
+
+def test_songs_of_ones_own(workplace, monkeypatch):
+    """A split's scores are its seed's; librosa's numbers stand beside the same labels and groups as ours."""
+    data = Path("data/features")
+    save_dataset(data)
+    (data / "mfccs").rename(data / "timbre")
+    labels = np.load(data / "timbre" / "labels.npy")
+    write_csv(data / "tracks.csv", ["file", "class", "clips"], [["a", "x", len(labels)], ["b", "y", 0]])
+    write_json(data / "audio.json", {"sample_rate": 22050})
+    asked = []
+
+    def evaluated(clone, settings):
+        asked.append(settings)
+        *recipe, (key, seed) = [each.split("=", 1) for each in settings]
+        assert key == "split_seed"
+        assert (np.load(clone / "data/songs/librosa/X.npy") == 7).all()
+        assert np.array_equal(np.load(clone / "data/songs/librosa/labels.npy"), labels)
+        scored = {"f1_macro": int(seed) / 10, "track": {"f1_macro": int(seed) / 5}}
+        if ["model", "all"] in recipe:
+            return {"melgrams + timbre": scored}
+        return {"librosa": {"baselines": {"svm_rbf": scored | {"f1_macro": 0.5}}}}
+
+    monkeypatch.setattr(songs, "run", lambda *_: None)
+    monkeypatch.setattr(songs, "evaluated", evaluated)
+    monkeypatch.setattr(songs, "numbers_of", lambda some: np.full((some[0].clips, 86), 7))
+    monkeypatch.setattr(songs, "SPLITS", 2)
+    monkeypatch.setattr(songs, "RESULTS", Path("bench/results/songs.json"))
+    songs.main()
+    assert [settings[-1] for settings in asked] == [f"split_seed={seed}" for seed in (0, 0, 1, 1)]
+    measured = read_json(songs.RESULTS)
+    assert (measured["songs"], measured["classes"], measured["splits"]) == (1, 1, 2)
+    assert tables.songs().splitlines()[2:5] == [
+        "| the recipe | 0.050 ± 0.071 | 0.100 ± 0.141 |",
+        "| librosa and a support vector machine | 0.500 ± 0.000 | 0.100 ± 0.141 |",
+        "| ahead, split by split | -0.450 ± 0.071 | 0.000 ± 0.000 |",
+    ]
+    write_json(data / "audio.json", {"sample_rate": 8000})
+    with pytest.raises(UserError, match="data/features: expected songs at 22050 Hz; run the recipe"):
+        songs.main()
+
+
+def test_librosa_gets_the_seconds_of_a_data_set(workplace, monkeypatch):
+    sound = np.sin(np.arange(int(3.7 * 22050))).astype(np.float32)
+    sound[22050 : 2 * 22050] = 0
+    songs.AUDIO.mkdir(parents=True)
+    soundfile.write(songs.AUDIO / "a.wav", sound, 22050, subtype="FLOAT")
+    monkeypatch.setattr(songs, "of_clip", lambda clip: clip[:2])
+    np.testing.assert_allclose(songs.of_song("a.wav"), sound[[0, 1, 44100, 44101]].reshape(2, 2), atol=1e-6)
+
+
+def test_the_readme_names_the_recipe_for_real_music():
+    settings = " ".join(f"-S {shlex.quote(each)}" for each in songs.RECIPE)
+    assert f"\ndvc exp run -S dataset=data/features {settings}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("settings", [songs.RECIPE, songs.PEER], ids=["recipe", "peer"])
+def test_the_recipe_asks_for_what_there_is(workplace, settings):
+    save_dataset(workplace / "data" / "mine")
+    write_params(**{key: yaml.safe_load(value) for key, value in (each.split("=", 1) for each in settings[1:])})
     check.main()
