@@ -30,6 +30,7 @@ from stages.audio.silence import is_silent
 from stages.common.files import AUDIO, EVALUATED, FEATURES, SOUND, TABLE, UserError, read_csv, read_json
 from stages.common.running import run_script
 from stages.common.writing import write_json
+from stages.features import COLUMNS
 
 RESULTS = Path("bench/results/songs.json")
 RATE = 22050  # Hz
@@ -49,7 +50,6 @@ RECIPE = [
 PEER = ["representations=[librosa]", "epochs=1", "runs=1"]  # of which the baselines count alone
 JOINT = " + ".join(sorted(NAMES))  # what the recipe's model is called
 OURS, THEIRS, AHEAD = "the recipe", "librosa and a support vector machine", "ahead, split by split"
-COLUMNS = {"file": str, "class": str, "clips": int}  # of tracks.csv
 
 
 class Song(NamedTuple):
@@ -62,7 +62,9 @@ class Song(NamedTuple):
 
 def main() -> None:
     """Measure and write."""
-    songs = [song for song in map(Song._make, read_csv(FEATURES / TABLE, COLUMNS)) if song.clips]
+    table = read_csv(FEATURES / TABLE, dict.fromkeys(COLUMNS, str))
+    files, genres, counts = (COLUMNS.index(name) for name in ("file", "class", "clips"))
+    songs = [Song(row[files], row[genres], int(row[counts])) for row in table if int(row[counts])]
     if read_json(FEATURES / SOUND)["sample_rate"] != RATE:
         raise UserError(f"{FEATURES}: expected songs at {RATE} Hz; run the recipe for real music in the README first")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:

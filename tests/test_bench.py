@@ -234,7 +234,9 @@ def test_songs_of_ones_own(workplace, monkeypatch):
     save_dataset(data)
     (data / "mfccs").rename(data / "timbre")
     labels = np.load(data / "timbre" / "labels.npy")
-    write_csv(data / "tracks.csv", ["file", "class", "clips"], [["a", "x", len(labels)], ["b", "y", 0]])
+    row = dict.fromkeys(songs.COLUMNS, "")
+    rows = [row | {"file": "a", "class": "x", "clips": len(labels)}, row | {"file": "b", "class": "y", "clips": 0}]
+    write_csv(data / "tracks.csv", songs.COLUMNS, [list(each.values()) for each in rows])
     write_json(data / "audio.json", {"sample_rate": 22050})
     asked = []
 

@@ -55,7 +55,7 @@ rng = np.random.default_rng(0)
 y = np.arange(1200) % 4
 x = rng.standard_normal((1200, 300)) + y[:, None] * rng.standard_normal(300) * 0.1
 build, models = baselines.build, {}
-baselines.build = lambda name, class_weight: models.setdefault(name, build(name, class_weight))
+baselines.build = lambda name, *asked: models.setdefault(name, build(name, *asked))
 for name in ("logistic_regression", "svm_rbf"):
     baselines.predict(name, x[:700], y[:700], x[700:], None)
 learnt = {"logistic_regression": models["logistic_regression"][-1].coef_, "svm_rbf": models["svm_rbf"][-1].dual_coef_}

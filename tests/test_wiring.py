@@ -702,7 +702,7 @@ def test_the_confusion(run, models):
 
 def test_the_songs(run, models):
     """Every song's part, and the test set's songs with their verdicts: mistakes first, the surest in front."""
-    table = run.table("data/songs.csv")
+    table, kinds = run.table("data/songs.csv"), set()
     for name, model in models.items():
         derived = model.derived
         found = run.table(f"data/verdicts/{name}.csv")
@@ -729,7 +729,8 @@ def test_the_songs(run, models):
             assert [int(row[f"seconds: {label}"]) for label in derived.classes] == [seconds[i] for i in range(3)]
         order = [(row["class"] == row["verdict"], -float(row["probability"])) for row in found]
         assert order == sorted(order)
-        assert {right for right, _ in order} == {False, True}
+        kinds |= {right for right, _ in order}
+    assert kinds == (set() if run.params["dataset"] == "data/given" else {False, True}), "else no order is seen"
 
 
 def test_what_feeds_the_plots(run, models, judgement):

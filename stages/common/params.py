@@ -1,7 +1,7 @@
 """params.yaml as one checked model: every knob of the pipeline, with its type and its range."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 
 from stages.common.files import UserError, few_of, open_regular, shown
 from stages.common.records import MODELS, NETWORKS
@@ -202,7 +201,7 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
     ]
 
 
-def _in_words(problem: ErrorDetails) -> str:
+def _in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, and what to write where that can be guessed."""
     message, value = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected"),
