@@ -44,10 +44,11 @@ RECIPE = [
     "lr=0.001",
     "schedule=cosine",
     "dropout=0.3",
+    "runs=2",
     "snapshots=last",
     "model=all",
 ]
-PEER = ["representations=[librosa]", "epochs=1", "runs=1"]  # of which the baselines count alone
+PEER = ["representations=[librosa]", "epochs=1", "runs=1"]  # its baselines alone count
 JOINT = " + ".join(sorted(NAMES))  # what the recipe's model is called
 OURS, THEIRS, AHEAD = "the recipe", "librosa and a support vector machine", "ahead, split by split"
 
