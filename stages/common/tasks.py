@@ -102,7 +102,8 @@ def on_processes(
         queue = context.SimpleQueue()
     except OSError as error:  # which names no file
         raise UserError(f"/dev/shm: {error.strerror}; expected a place where processes can share locks") from None
-    listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)))
+    # If it fails, nobody tells the listener to end: a worker that was ended amid a report keeps the queue locked.
+    listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)), daemon=True)
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()
         try:
@@ -115,9 +116,8 @@ def on_processes(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-        finally:
-            queue.put(None)
-            listener.join()
+        queue.put(None)
+        listener.join()
 
 
 @contextmanager

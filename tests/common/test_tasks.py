@@ -32,6 +32,11 @@ def die(n):
     os._exit(9)
 
 
+def die_amid_a_report(n):
+    tasks._hear.__self__._wlock.acquire()
+    os._exit(9)
+
+
 class Client:
     """What Dask's client does, of a cluster that is this process."""
 
@@ -112,6 +117,18 @@ def test_a_worker_that_dies_is_told_in_one_line():
         list(tasks.on_processes(die, range(3), 2, []))
 
 
+def test_a_worker_that_dies_amid_a_report_is_told_too():
+    """It keeps the queue of reports locked for ever."""
+    code = (
+        "import test_tasks as t; from stages.common import running\n"
+        "running.run_command(lambda: list(t.tasks.on_processes(t.die_amid_a_report, range(3), 2, [])))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stderr == "error: a worker process was ended, perhaps because memory ran out; run this again\n"
+
+
 def test_a_path_of_temporary_files_that_is_too_long_is_named(tmp_path):
     place = tmp_path / ("long" * 25)
     place.mkdir()
@@ -189,7 +206,7 @@ def test_workers_end_with_the_one_who_started_them(tmp_path, ending):
             os.killpg(process.pid, ending)  # as Ctrl-C does
         else:
             process.send_signal(ending)
-        process.wait(timeout=20)
+        process.wait(timeout=120)
         assert b"Traceback" not in process.stderr.read()
     while any(lives(worker) for worker in workers):
         assert time.monotonic() < deadline
