@@ -26,6 +26,7 @@ from tqdm import tqdm
 from bench.recipes import run
 from stages.audio.decode import read_blocks, windows
 from stages.audio.ffmpeg import open_sound
+from stages.audio.front_end import FRONT_ENDS
 from stages.audio.silence import is_silent
 from stages.common.files import AUDIO, EVALUATED, FEATURES, SOUND, TABLE, UserError, read_csv, read_json
 from stages.common.running import run_script
@@ -35,7 +36,7 @@ from stages.features import COLUMNS
 RESULTS = Path("bench/results/songs.json")
 RATE = 22050  # Hz
 SPLITS = 4
-NAMES = ["timbre", "melgrams"]
+NAMES = sorted(FRONT_ENDS.keys() - {"mfccs"}, reverse=True)
 RECIPE = [
     f"audio.sample_rate={RATE}",
     f"representations=[{','.join(NAMES)}]",

@@ -154,8 +154,8 @@ def train_runs(
                 elif kept:
                     do(partial(save_all, save, [(run, epoch) for run, epoch, _ in kept], weights))
             tick(epochs)
-        with clock.part("snapshot"):
-            for run, (epoch, weights) in last.items():
+        for run, (epoch, weights) in last.items():
+            with clock.part("snapshot"):
                 save(run, epoch, weights)
     clock.seconds["total"] = perf_counter() - start
     return epochs
