@@ -8,9 +8,8 @@ data/model/REPRESENTATION.safetensors holds the weights, each tensor's name behi
 are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
 (stages/common/joint.py) is the mean of the probabilities of theirs.
 
-The validation set also gives a model its temperature (stages/models/calibration.py), unless too few songs are behind
-it: of clips of ten genres, two songs of each, it made the calibration error of the test set .21 instead of .15.
-Writes metrics/select.json.
+The validation set also gives a model its temperature (stages/models/calibration.py), unless it has too few songs to fit
+one to. Writes metrics/select.json.
 """
 
 if __name__ == "select":  # started inside stages/, or with a file of it, Python takes this for its own module
