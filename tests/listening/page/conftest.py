@@ -1,5 +1,6 @@
 """The page in a real browser, the system's."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -27,26 +28,31 @@ def program(names):
     return found[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
     """The path of a browser, or a skip that says why."""
     return program(BROWSERS)
 
 
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """That browser without a window."""
+@pytest.fixture(scope="session")
+def launch(chromium):
+    """A function that starts that browser without a window, with more flags."""
     from playwright.sync_api import sync_playwright
 
+    flags = ["--disable-gpu", "--disable-software-rasterizer"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--disable-gpu", "--disable-software-rasterizer"]
-        )
-        yield browser
-        browser.close()
+        yield lambda *more: playwright.chromium.launch(executable_path=chromium, args=[*flags, *more])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def browser(launch):
+    """That browser, started once: for each file's tests anew would take longer than some of these files."""
+    browser = launch()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
 def only_tab(browser):
     """The one tab of that browser: another would be another process."""
     context = browser.new_context()
@@ -90,12 +96,12 @@ def hear(tab):
 @pytest.fixture
 def two(hear, tab):
     """The page, having heard two songs of different genres."""
-    hear(write("a.flac", music("rock", 44100, 3), 44100), write("b.wav", music("rock", 44100, 5, 1), 44100))
+    hear(write("a.flac", music("rock", 8000, 3), 8000), write("b.wav", music("rock", 8000, 5, 1), 8000))
     tab.evaluate("new Promise((go) => $('#player').readyState ? go() : ($('#player').onloadedmetadata = go))")
     return tab
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def firefox(tmp_path_factory):
     """Another browser, or a skip that says why."""
     firefox = Firefox(program(FIREFOXES), tmp_path_factory.mktemp("firefox"))
@@ -103,7 +109,7 @@ def firefox(tmp_path_factory):
     firefox.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def webkit():
     """A third one, or a skip that says why."""
     program(["Xvfb"])
@@ -121,18 +127,23 @@ def anywhere(request):
     return lambda *paths: browser.hear(PAGE, paths), browser.evaluate
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with models and their page."""
-    folder = tmp_path_factory.mktemp("place")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        (folder / "data").mkdir()
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A folder with models and their page: to look at, not to change."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "data").mkdir()
+    with contextlib.chdir(folder):
         for representation in REPRESENTATIONS:
             make_model(representation)
         judge(*REPRESENTATIONS)
         page.write_page()
     return folder
+
+
+@pytest.fixture(scope="module")
+def place(models, tmp_path_factory):
+    """A copy of it for the tests of a file."""
+    return Path(shutil.copytree(models, tmp_path_factory.mktemp("place"), dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Songs for the page, written in many forms."""
 
 import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,13 @@ WHEN_HEARD = """new Promise((go) => {
 
 def music(genre, rate, seconds=5.3, index=0):
     """Return a piece at a rate, shape (n,), not from its start: a piece's start may be silent."""
-    sound = soxr.resample(demo.sound(genre, index) / 32768, RATE, rate, quality="HQ")
-    return sound[rate : round(rate * (1 + seconds))]
+    return piece(genre, rate, index)[rate : round(rate * (1 + seconds))].copy()
+
+
+@cache
+def piece(genre, rate, index):
+    """Return a whole piece at a rate; composing and resampling it takes longer than most tests that hear it."""
+    return soxr.resample(demo.sound(genre, index) / 32768, RATE, rate, quality="HQ")
 
 
 def write(name, sound, rate, **how):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from listening.page.songs import REPRESENTATIONS, named, wait, write
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from stages.listening.exports import PAGE
 
@@ -25,17 +25,15 @@ def steady():
 
 
 @pytest.fixture
-def fed(chromium):
+def fed(launch):
     """The page in a browser that plays the steady sound to its microphone, and says yes when asked."""
     song = Path(write("steady.wav", steady(), RATE)).absolute()
     flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    flags += ["--disable-gpu", f"--use-file-for-fake-audio-capture={song}"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        tab = browser.new_page()
-        tab.goto(PAGE.absolute().as_uri())
-        yield tab
-        browser.close()
+    browser = launch(*flags, f"--use-file-for-fake-audio-capture={song}")
+    tab = browser.new_page()
+    tab.goto(PAGE.absolute().as_uri())
+    yield tab
+    browser.close()
 
 
 def test_it_listens_until_it_is_stopped(fed, ask_predict):
