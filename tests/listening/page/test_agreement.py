@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 from listening.page.songs import probabilities
-from small_models import cases, judge, make_joint, make_model
+from small_models import TEMPERATURE, cases, judge, make_joint, make_model
 
 import stages.listening.page.build as page
 from stages.audio.front_end import FRONT_ENDS
@@ -16,73 +16,86 @@ from stages.listening import onnx as export
 from stages.listening.exports import PAGE, onnx_path
 from stages.listening.listener import choose_card
 
+SVM, CNN = {"members": 0, "vectors": 20}, {"network": "cnn"}
+EACH_MODEL = """[...document.querySelectorAll("#switch input")].map((input) =>
+  (input.click(), [input.parentNode.textContent.trim().split(" (")[0], window.songs[0]]))"""
+
 
 @pytest.mark.parametrize(
-    ("representation", "network", "rate", "made_of"),
+    ("rate", "models"),
     [
-        ("mfccs", "mlp", 8000, {}),
-        ("melgrams", "mlp", 8000, {}),
-        ("melgrams", "cnn", 8000, {}),
-        ("mfccs", "mlp", 8020, {}),  # frames of a prime number of samples
-        ("melgrams", "mlp", 22050, {}),  # a second is not a whole number of frames
-        ("timbre", "mlp", 22050, {}),
-        ("mfccs", "mlp", 8000, {"members": 3}),
-        ("melgrams", "cnn", 8000, {"members": 2, "vectors": 20}),
-        ("mfccs", "mlp", 8000, {"members": 0, "vectors": 20}),
+        pytest.param(8000, {"mfccs": {}, "melgrams": {}}, id="networks"),
+        pytest.param(8000, {"mfccs": SVM, "melgrams": CNN}, id="a machine and a CNN"),
+        pytest.param(8000, {"melgrams": CNN | {"members": 2, "vectors": 20}}, id="two CNNs and a machine"),
+        pytest.param(8020, {"mfccs": {}}, id="frames of a prime number of samples"),
+        pytest.param(22050, {"melgrams": {}, "timbre": {}}, id="a second is not a whole number of frames"),
     ],
 )
-def test_the_three_agree(workplace, request, representation, network, rate, made_of):
-    model, card = make_model(representation, network, rate, **made_of)
-    judge(representation)
-    sounds = cases(rate)
-    clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)
-    features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]
-    with torch.inference_mode():
-        logits = model(torch.from_numpy(features.astype(np.float32))).double()
-    agree(request, representation, sounds, torch.softmax(logits / card["temperature"], dim=1).numpy())
+def test_the_three_agree(workplace, request, rate, models):
+    """On one page all models of a rate are heard at once."""
+    sounds, expected = cases(rate), {}
+    for representation, made_of in models.items():
+        logits = answer(sounds, *make_model(representation, rate=rate, **made_of))
+        expected[representation] = torch.softmax(logits / TEMPERATURE, dim=1).numpy()
+    judge(*models)
+    agree(request, sounds, expected)
 
 
 def test_the_three_agree_on_a_joint_model(workplace, request):
-    sounds, probabilities = cases(8000), []
-    clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)
-    for representation, made_of in {"melgrams": {"vectors": 20}, "mfccs": {"members": 2}}.items():
-        model, card = make_model(representation, **made_of)
-        features = (FRONT_ENDS[representation](clips.astype(np.float64)) - card["mean"]) / card["std"]
-        with torch.inference_mode():
-            logits = model(torch.from_numpy(features.astype(np.float32))).double()
-        probabilities.append(torch.softmax(logits, dim=1))
+    sounds = cases(8000)
+    made_of = {"melgrams": {"vectors": 20}, "mfccs": {"members": 3}}
+    logits = {name: answer(sounds, *make_model(name, **how)) for name, how in made_of.items()}
     joint = make_joint("melgrams", "mfccs")
     judge(joint.representation, "melgrams", "mfccs")
     listener = Listener(choose_card(None))
     assert listener.card == joint, "the best on the validation set"
-    logits = torch.log(sum(probabilities) / 2) / joint.temperature
-    expected = torch.softmax(logits, dim=1).numpy()
+    mean = sum(torch.softmax(each, dim=1) for each in logits.values()) / 2
+    expected = {name: torch.softmax(each / TEMPERATURE, dim=1).numpy() for name, each in logits.items()}
+    expected[joint.representation] = torch.softmax(torch.log(mean) / joint.temperature, dim=1).numpy()
     heard = listener.hear(np.concatenate(list(sounds.values())), 8000)
-    np.testing.assert_allclose(heard.seconds[~heard.silent], expected[~heard.silent], rtol=0, atol=1e-6)
-    agree(request, joint.representation, sounds, expected)
+    np.testing.assert_allclose(
+        heard.seconds[~heard.silent], expected[joint.representation][~heard.silent], rtol=0, atol=1e-6
+    )
+    agree(request, sounds, expected)
 
 
-def agree(request, name, sounds, expected):
-    """Check that ONNX and the page, in two browsers, hear what is expected of sounds, with the model of a name."""
-    clips = (np.stack(list(sounds.values())) / 32768).astype(np.float32)
-    rate = clips.shape[1]
-    assert expected.std(axis=0).min() > 0.1
-    expected = dict(zip(sounds, expected.tolist(), strict=True))
+def answer(sounds, model, card):
+    """Return the logits that a model gives of what NumPy's front end hears in sounds, shape (sounds, classes)."""
+    features = (FRONT_ENDS[card["representation"]](as_clips(sounds).astype(np.float64)) - card["mean"]) / card["std"]
+    with torch.inference_mode():
+        return model(torch.from_numpy(features.astype(np.float32))).double()
 
+
+def as_clips(sounds):
+    return (np.stack(list(sounds.values())) / 32768).astype(np.float32)
+
+
+def agree(request, sounds, expected):
+    """Check that ONNX and the page, in two browsers, hear what is expected of sounds by each model, under its name."""
+    clips = as_clips(sounds)
     export.export()
-    session = onnxruntime.InferenceSession(onnx_path(name))
-    for n in (1, len(clips)):
-        (answers,) = session.run(None, {"samples": clips[:n]})
-        for sound, heard in zip(list(sounds)[:n], answers, strict=True):
-            assert heard.tolist() == pytest.approx(expected[sound], abs=1e-4), f"ONNX, {sound}"
+    for name, wanted in expected.items():
+        assert wanted.std(axis=0).min() > 0.1
+        session = onnxruntime.InferenceSession(onnx_path(name))
+        for n in (1, len(clips)):
+            (answers,) = session.run(None, {"samples": clips[:n]})
+            for sound, found, probability in zip(sounds, answers, wanted, strict=False):
+                assert found.tolist() == pytest.approx(probability.tolist(), abs=1e-4), f"ONNX, {name}, {sound}"
+            assert len(answers) == n
 
     hear = request.getfixturevalue("hear")  # here, so that ONNX is judged where there is no browser too
+    firefox = request.getfixturevalue("firefox")
     page.write_page()
-    soundfile.write("cases.wav", np.concatenate(list(sounds.values())), rate)
-    (song,), (other,) = hear("cases.wav"), request.getfixturevalue("firefox").hear(PAGE, ["cases.wav"])
-    wanted = np.where(is_silent(clips)[:, None], np.nan, list(expected.values()))
-    assert np.isnan(wanted).any() and not np.isnan(wanted).all()
-    for browser, heard in {"Chromium": song, "Firefox": other}.items():
-        np.testing.assert_allclose(
-            probabilities(heard), wanted, rtol=0, atol=1e-4, err_msg=f"{browser}: {list(sounds)}"
-        )
+    soundfile.write("cases.wav", np.concatenate(list(sounds.values())), clips.shape[1])
+    silent = is_silent(clips)
+    assert silent.any() and not silent.all()
+    hear("cases.wav")
+    firefox.hear(PAGE, ["cases.wav"])
+    evaluate = {"Chromium": request.getfixturevalue("tab").evaluate, "Firefox": firefox.evaluate}
+    for browser in evaluate:
+        heard = dict(evaluate[browser](EACH_MODEL))
+        assert heard.keys() == expected.keys()
+        for name, wanted in expected.items():
+            where = f"{browser}, {name}: {list(sounds)}"
+            wanted = np.where(silent[:, None], np.nan, wanted)
+            np.testing.assert_allclose(probabilities(heard[name]), wanted, rtol=0, atol=1e-4, err_msg=where)
