@@ -25,14 +25,28 @@ settings.load_profile("tests")
 
 # A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
 LONGEST = (
-    *("test_pipeline", "test_kills", "test_bench", "test_agreement", "test_bad_input", "test_hearing", "test_features"),
+    *("test_pipeline", "test_agreement", "test_kills", "test_bench", "test_bad_input", "test_hearing", "test_features"),
     *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
 )
+BROWSERS = "tests/listening/page/"
 
 
 def pytest_collection_modifyitems(items):
     """Put the files that take longest in front."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a process whole files, and one of them all files that need a browser, so that each browser starts once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return BROWSERS if file.startswith(BROWSERS) else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ NAMES = {
     "PIL": "pillow",
     "markdown_it": "markdown-it-py",
     "sklearn": "scikit-learn",
+    "xdist": "pytest-xdist",
     "yaml": "pyyaml",
     "zc": "zc.lockfile",
 }
@@ -83,7 +84,7 @@ READERS = {  # what of pyproject.toml may be imported where; of two that fit, th
     "tests/golden/": ["bench"],
     "tests/mutants.py": ["mutants"],
 }
-COMMANDS = {"ruff", "uv", "pytest-xdist"}
+COMMANDS = {"ruff", "uv"}
 OF_TORCH = {"triton"}  # which its build for CUDA brings
 OF_PEERS = {"eyed3", "hmmlearn", "imbalanced-learn", "plotly", "pydub"}  # pyAudioAnalysis imports them
 

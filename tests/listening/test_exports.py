@@ -1,6 +1,8 @@
 """exports: an export of a model that is no longer there is named, and how it is made anew."""
 
+import contextlib
 import json
+import shutil
 
 import pytest
 import soundfile
@@ -10,30 +12,46 @@ import stages.listening.page.build as page
 from stages import cli
 from stages.common.files import card_path
 from stages.common.fingerprints import read_cards
-from stages.common.joint import read_models
+from stages.common.joint import JOINT, read_models
 from stages.common.writing import write_json
 from stages.listening import exports
 from stages.listening import onnx as export
 
+BOTH = "melgrams + mfccs"
+
+
+@pytest.fixture(scope="module")
+def exported_once(tmp_path_factory):
+    """A folder with two models, a joint one and all that they are exported as: to look at, not to change."""
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "data").mkdir()
+    with contextlib.chdir(folder):
+        for representation in ("melgrams", "mfccs"):
+            make_model(representation)
+        assert make_joint("melgrams", "mfccs").representation == BOTH
+        judge("melgrams", "mfccs", BOTH)
+        export.export()
+        page.write_page()
+    return folder
+
 
 @pytest.fixture
-def exported(workplace):
-    """Two models and all that they are exported as."""
-    for representation in ("melgrams", "mfccs"):
-        make_model(representation)
+def all_exported(exported_once, workplace):
+    """A copy of it, the current folder."""
+    shutil.copytree(exported_once, workplace, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def exported(all_exported):
+    """The two models alone and all that they are exported as."""
+    JOINT.unlink()
+    exports.onnx_path(BOTH).unlink()
     judge("melgrams", "mfccs")
-    export.export()
     page.write_page()
 
 
-def test_a_joint_model_is_exported_too(workplace):
-    for representation in ("melgrams", "mfccs"):
-        make_model(representation)
-    joint = make_joint("melgrams", "mfccs")
-    judge("melgrams", "mfccs", joint.representation)
-    export.export()
-    page.write_page()
-    path = exports.onnx_path("melgrams + mfccs")
+def test_a_joint_model_is_exported_too(all_exported):
+    path = exports.onnx_path(BOTH)
     assert path.exists()
     assert exports.outdated(read_models()) == []
     assert exports.outdated(read_cards()) == [path, exports.PAGE]

@@ -1,7 +1,6 @@
 """export: what the ONNX file says of itself; tests/page/test_agreement.py checks all of them together."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import ROOT
 from small_models import cases, make_model
 
+from stages import cli, listening
 from stages.audio.front_end import FRONT_ENDS
 from stages.common.files import MODEL, UserError, card_path
 from stages.common.records import Card
@@ -44,9 +43,11 @@ def test_no_model_says_what_to_do(workplace):
         export.export()
 
 
-def test_a_missing_exporter_says_what_to_install(workplace):
-    code = "import sys; sys.modules['onnx'] = None; from stages import cli; sys.argv[1:] = ['export']; cli.main()"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.endswith("error: export needs the package onnx: pip install onnx onnxscript\n")
+def test_a_missing_exporter_says_what_to_install(workplace, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(listening, "onnx", export)  # which the next line's import replaces
+    monkeypatch.delitem(sys.modules, export.__name__)
+    with pytest.raises(UserError, match=r"^export needs the package onnx: pip install onnx onnxscript$"):
+        cli.run(["export"])
+    assert sys.modules[export.__name__] is not export, "it was imported without the exporter"
     assert not list(Path().rglob("*.onnx"))

@@ -31,6 +31,8 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(demo, "TRACKS", 4)
+        patch.setattr(demo, "on_processes", lambda task, items, workers, preload: map(task, items))
+        patch.setattr(tasks, "cores", lambda: 1)
         write_params(dataset="data/demo", split={"train": 64, "val": 32, "test": 32}, hidden=[16], epochs=5, runs=1)
         demo.main()
         prepare.main()
