@@ -23,9 +23,10 @@ settings.register_profile("tests", deadline=None)  # on a busy machine an exampl
 settings.load_profile("tests")
 
 
-# A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
+# A file's tests run in one process, so the longest go first: else one core would end with the last of them alone. The
+# first one makes `base`; the second does not wait for it.
 LONGEST = (
-    *("test_pipeline", "test_kills", "test_bench", "test_agreement", "test_bad_input", "test_hearing", "test_features"),
+    *("test_pipeline", "test_bench", "test_kills", "test_agreement", "test_bad_input", "test_hearing", "test_features"),
     *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
 )
 

@@ -47,6 +47,7 @@ def repository(base, tmp_path, monkeypatch) -> Repository:
     """A copy of it, the current folder."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
     monkeypatch.chdir(tmp_path / "clone")
+    monkeypatch.setattr(fix, "PATIENCE", 0)  # nobody else is here; the sleep itself is in question further below
     return Repository(tmp_path / "clone")
 
 
