@@ -157,11 +157,20 @@ def base(tmp_path_factory):
     return Repository(shared / "base" / "clone")
 
 
+@pytest.fixture(scope="session")
+def forked():
+    """A folder of programs: `dvc` and `python` that start at once."""
+    from forked import programs
+
+    with programs() as folder:
+        yield folder
+
+
 @pytest.fixture
-def repository(base, tmp_path):
-    """A copy of it to change."""
+def repository(base, forked, tmp_path):
+    """A copy of it to change, whose programs start at once."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
-    return type(base)(tmp_path / "clone")
+    return type(base)(tmp_path / "clone", forked)
 
 
 @pytest.fixture(scope="module")
