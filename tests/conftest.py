@@ -23,9 +23,10 @@ settings.register_profile("tests", deadline=None)  # on a busy machine an exampl
 settings.load_profile("tests")
 
 
-# A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
+# A file's tests run in one process, so the longest go first: else one core would end with the last of them alone. The
+# first one makes `base`; the second does not wait for it.
 LONGEST = (
-    *("test_pipeline", "test_agreement", "test_kills", "test_bench", "test_bad_input", "test_hearing", "test_features"),
+    *("test_pipeline", "test_agreement", "test_kills", "test_bench", "test_bad_input", "test_features"),
     *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
 )
 BROWSERS = "tests/listening/page/"
@@ -170,11 +171,20 @@ def base(tmp_path_factory):
     return Repository(shared / "base" / "clone")
 
 
+@pytest.fixture(scope="session")
+def forked():
+    """A folder of programs: `dvc` and `python` that start at once."""
+    from forked import programs
+
+    with programs() as folder:
+        yield folder
+
+
 @pytest.fixture
-def repository(base, tmp_path):
-    """A copy of it to change."""
+def repository(base, forked, tmp_path):
+    """A copy of it to change, whose programs start at once."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
-    return type(base)(tmp_path / "clone")
+    return type(base)(tmp_path / "clone", forked)
 
 
 @pytest.fixture(scope="module")

@@ -42,11 +42,11 @@ WITH_TIMES = ("train_cpu.json", "train_gpu.json", "compare.json", "seconds.json"
 class Repository:
     """A clone of the project in a folder of its own, and its command line."""
 
-    def __init__(self, folder: Path):
-        """Stand in `folder`."""
+    def __init__(self, folder: Path, *programs: Path):
+        """Stand in `folder`, with the programs of other folders, if any, before those beside this Python."""
         self.folder = folder
         self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": ":".join(map(str, (*programs, Path(sys.executable).parent, os.environ["PATH"]))),
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder.parent / "site_cache"),
         }

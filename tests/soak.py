@@ -88,29 +88,27 @@ def draw(seed: int, number: int) -> Round:
 
 
 class Soak:
-    """A small project that has run once, with BEFORE, and the undisturbed runs of every value."""
+    """A small project that has run once, with BEFORE, and the undisturbed runs of values."""
 
-    def __init__(self, base: Repository, folder: Path, values: Iterable[dict[str, float]] = VALUES):
-        """Run every value, undisturbed, in copies of the project in `folder`."""
+    def __init__(self, base: Repository, folder: Path):
+        """Work in copies of the project in `folder`."""
         # Whoever starts this in the background has INT ignored, and so would dvc.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.base, self.folder = base, folder
-        self.references = {
-            tuple(value.values()): each for value, each in zip(values, pool(self.run, values), strict=True)
-        }
+        self.references: dict[tuple[float, ...], Reference] = {}
 
     def copy(self, name: str) -> Repository:
         """Return a copy of the project, to be played with."""
         shutil.copytree(self.base.folder, self.folder / name / "clone", symlinks=True)
         return Repository(self.folder / name / "clone")
 
-    def run(self, value: dict[str, float]) -> Reference:
+    def run(self, value: dict[str, float]) -> None:
         """Run a value undisturbed."""
         repository = self.copy("-".join(["reference", *map(str, value.values())]))
         set_params(repository, **value)
         started = time.monotonic()
         repository.dvc("repro")
-        return Reference(contents(repository.folder), time.monotonic() - started)
+        self.references[tuple(value.values())] = Reference(contents(repository.folder), time.monotonic() - started)
 
     def play(self, each: Round) -> Outcome:
         """Play a round. If something is wrong, the project stays, and beside it log.txt with all that was printed."""
@@ -320,6 +318,7 @@ def main() -> None:
     base.dvc("repro")
     base.commit()
     soak, outcomes = Soak(base, folder), []
+    list(pool(soak.run, VALUES))
     for outcome in pool(soak.play, [draw(seed, number) for number in numbers]):
         outcomes.append(outcome)
         missed, again = "" if outcome.met else ", too late", f", {outcome.more_tries} more `make repro`"

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 from chain import COMMANDS as CHAIN
+from chain import run_chain
 from conftest import ROOT, write_params
 
-from stages.common import tasks
+from stages import cli, demo
 from stages.common.files import read_json
 
 WITHOUT = """
@@ -53,11 +54,10 @@ import stages
 from stages import cli, demo
 from stages.common import running, tasks
 
-start, *commands = sys.argv[1:]
-tasks.START, demo.TRACKS, demo.asks_for = start, 2, lambda *_: True
+tasks.START, demo.TRACKS, demo.asks_for = "spawn", 2, lambda *_: True
 for module in pkgutil.walk_packages(stages.__path__, "stages."):
     importlib.import_module(module.name)
-for command in commands:
+for command in sys.argv[1:]:
     name, *arguments = command.split()
     sys.argv = [name, *arguments]
     if name == "genre":
@@ -65,11 +65,8 @@ for command in commands:
     else:
         running.run_stage(importlib.import_module(f"stages.{name}").main, *arguments)
 """
-COMMANDS = [
-    *map(" ".join, CHAIN.values()),
-    "genre fix",
-    "genre predict data/audio --csv songs.csv",
-]
+PREDICT = "predict data/audio --csv songs.csv"
+COMMANDS = [*map(" ".join, CHAIN.values()), "genre fix", f"genre {PREDICT}"]
 SAME = [
     "data/demo",
     "data/features",
@@ -81,8 +78,8 @@ SAME = [
 ]
 
 
-def run_all(folder, start, **environment):
-    """Run every stage on a few songs, in a folder; return what must be the same anywhere, by its path."""
+def place(folder):
+    """Make a folder with a few songs, where every stage can run."""
     rng = np.random.default_rng(0)
     for name in ("a", "b"):
         (folder / "data" / "audio" / name).mkdir(parents=True)
@@ -90,26 +87,43 @@ def run_all(folder, start, **environment):
             sound = rng.uniform(-0.3, 0.3, 40000) * np.sin(np.arange(40000) * (0.1 if name == "a" else 0.7))
             soundfile.write(folder / "data" / "audio" / name / f"{i}.flac", sound, 8000)
     with contextlib.chdir(folder):
-        split = {"train": 0.5, "val": 0.25, "test": 0.25}
-        write_params(dataset="data/features", split=split)
+        write_params(dataset="data/features", split={"train": 0.5, "val": 0.25, "test": 0.25})
         Path("data/features").mkdir()
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, start, *COMMANDS], env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def made(folder):
+    """Return what must be the same anywhere, by its path."""
+    with contextlib.chdir(folder):
         files = [file for place in map(Path, SAME) for file in ([place] if place.is_file() else place.rglob("*"))]
         return {str(file): file.read_bytes() for file in files if file.is_file()}
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """What every stage makes in this process, with all that this system has."""
+    folder = place(tmp_path / "here")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # the demo sets it
+    monkeypatch.setattr(demo, "TRACKS", 2)
+    monkeypatch.setattr(demo, "asks_for", lambda *_: True)
+    run_chain(folder)
+    monkeypatch.chdir(folder)
+    cli.run(PREDICT.split())
+    return made(folder)
+
+
 @pytest.mark.slow
-def test_every_stage_gives_the_same_without_what_only_linux_has(tmp_path):
+def test_every_stage_gives_the_same_without_what_only_linux_has(here, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(WITHOUT)
-    here = run_all(tmp_path / "here", tasks.START, PYTHONPATH=str(ROOT))
-    elsewhere = run_all(tmp_path / "elsewhere", "spawn", PYTHONPATH=f"{tmp_path / 'site'}{os.pathsep}{ROOT}")
+    folder = place(tmp_path / "elsewhere")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", RUN, *COMMANDS]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert len(here) > 20
-    assert elsewhere == here
+    assert made(folder) == here
     hardware = read_json(tmp_path / "elsewhere" / "metrics" / "train_cpu.json")["hardware"]
     assert (hardware["cores"], hardware["cpu"]) == (2, platform.machine())
 

@@ -22,6 +22,13 @@ sys.addaudithook(stop)
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
 
 
+@pytest.fixture
+def repository(base, tmp_path) -> Repository:
+    """A copy of the base, with the programs as they are: a signal meets them."""
+    shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
+    return Repository(tmp_path / "clone")
+
+
 def process_of(stage, folder):
     """Return the number of the stage's process in a folder, or None."""
     for path in Path("/proc").glob("[0-9]*"):

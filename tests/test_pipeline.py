@@ -132,12 +132,12 @@ def test_an_experiment_on_own_arrays(repository):
     assert float(shown["metrics/scores/mfccs.json:f1_macro"]) == pytest.approx(results["mfccs"]["f1_macro"], abs=1e-4)
 
 
-def test_a_colleague_pulls_and_reproduces_nothing(repository, tmp_path):
+def test_a_colleague_pulls_and_reproduces_nothing(repository, forked, tmp_path):
     repository.dvc("remote", "add", "--default", "storage", str(tmp_path / "storage"))
     repository.commit()
     repository.dvc("push")
     repository.run("git", "clone", "--quiet", str(repository.folder), str(tmp_path / "colleague"))
-    colleague = Repository(tmp_path / "colleague")
+    colleague = Repository(tmp_path / "colleague", forked)
     colleague.dvc("pull")
     assert stages_run(colleague.dvc("repro")) == []
     assert colleague.results() == repository.results()
@@ -171,11 +171,18 @@ def test_the_ordinary_commands_are_silent_with_songs_and_without(repository, tmp
         quietly(repository, *command.split())
 
 
-def test_plots(repository):
-    output = repository.dvc("plots", "show")
+@pytest.fixture(scope="module")
+def plots(base, tmp_path_factory):
+    """The page of the plots, and what DVC printed as it made it."""
+    folder = tmp_path_factory.mktemp("plots")
+    return folder / "index.html", base.dvc("plots", "show", "--out", str(folder))
+
+
+def test_plots(plots):
+    path, output = plots
     assert "index.html" in output
     assert "WARNING" not in output, output
-    page = (repository.folder / "dvc_plots" / "index.html").read_text()
+    page = path.read_text()
     names = (
         "curves_mfccs_cpu_csv",
         "confusion_mfccs_csv",
@@ -189,12 +196,11 @@ def test_plots(repository):
     assert not re.search(r"<(script|link)[^>]+(src|href)", page), "the page must not need the internet"
 
 
-def test_plots_leave_out_what_is_no_table(base, tmp_path):
+def test_plots_leave_out_what_is_no_table(plots):
     chromium = program(BROWSERS)
-    base.dvc("plots", "show", "--out", str(tmp_path))
     with sync_playwright() as play, play.chromium.launch(executable_path=chromium) as browser:
         page = browser.new_page()
-        page.goto((tmp_path / "index.html").as_uri())
+        page.goto(plots[0].as_uri())
         page.wait_for_selector("#metrics_plots_seconds_json canvas")  # the last one
         drawn = page.evaluate("[...document.querySelectorAll('body > div')].map(each => each.id)")
     assert {"metrics_confusion_mfccs_csv", "metrics_plots_f1_json"} < set(drawn)

@@ -28,9 +28,9 @@ CORRUPTED = "Unable to read RWLock-file '{}'. JSON structure is corrupted"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Repository:
+def base(tmp_path_factory, forked) -> Repository:
     """A repository of one stage, which ran; its experiments' rwlock is there too."""
-    repository = Repository(tmp_path_factory.mktemp("base") / "clone")
+    repository = Repository(tmp_path_factory.mktemp("base") / "clone", forked)
     repository.folder.mkdir()
     (repository.folder / "params.yaml").write_text("lr: 1\n")
     (repository.folder / "dvc.yaml").write_text(PIPELINE)
@@ -43,11 +43,12 @@ def base(tmp_path_factory) -> Repository:
 
 
 @pytest.fixture
-def repository(base, tmp_path, monkeypatch) -> Repository:
+def repository(base, forked, tmp_path, monkeypatch) -> Repository:
     """A copy of it, the current folder."""
     shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
     monkeypatch.chdir(tmp_path / "clone")
-    return Repository(tmp_path / "clone")
+    monkeypatch.setattr(fix, "PATIENCE", 0)  # nobody else is here; the sleep itself is in question further below
+    return Repository(tmp_path / "clone", forked)
 
 
 def leave(what: str):

@@ -1,0 +1,141 @@
+"""`dvc` and `python` that start at once: each is forked from a process that has imported what does not change.
+
+To import takes dvc 0.3 s, and a stage that needs torch or scikit-learn more than 1 s; tests that ask DVC what it runs
+start both dozens of times. Here one process does it when it is first wanted, and forks another for whoever calls: that
+one goes on as called, with the caller's folder, variables and streams, and imports the stages from there. What is about
+signals or the start itself takes the real programs.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+IMPORTS = {
+    "dvc": [
+        *("dvc.cli.parser", "dvc.cachemgr", "dvc.data_cloud", "dvc.dvcfile", "dvc.parsing", "dvc.repo.artifacts"),
+        *("dvc.repo.brancher", "dvc.repo.datasets", "dvc.repo.experiments.queue.tempdir", "dvc.repo.experiments.show"),
+        *("dvc.repo.graph", "dvc.repo.index", "dvc.repo.open_repo", "dvc.repo.plots", "dvc.repo.reproduce"),
+        *("dvc.repo.stage", "dvc.schema", "dvc.utils.strictyaml", "dulwich.porcelain", "networkx.algorithms"),
+        *("pygit2.repository", "pyparsing", "ruamel.yaml"),
+    ],
+    "python": ["numpy", "pydantic", "scipy.stats", "sklearn.svm", "torch", "matplotlib.pyplot"],
+}
+PROGRAM = """#!/bin/sh
+case {name}:$1 in
+  dvc:* | python:-m) exec '{python}' -IS '{file}' '{address}' {name} "$@" ;;
+  *) exec '{python}' "$@" ;;
+esac
+"""
+
+
+@contextlib.contextmanager
+def programs() -> Iterator[Path]:
+    """Make the two in a folder; they work as long as this lasts."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # anywhere else, the socket's path may be too long
+        address = f"{folder}/socket"
+        for name in IMPORTS:
+            program = Path(folder, name)
+            program.write_text(PROGRAM.format(name=name, python=sys.executable, file=__file__, address=address))
+            program.chmod(0o755)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, __file__, address], **pipes) as server:
+            assert server.stdout.read(1), "it listens"
+            yield Path(folder)
+
+
+def call(address: str, *called: str) -> int:
+    """Have a program run in place of this one, and return its exit status."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(address)
+        socket.send_fds(server, [b"!"], [0, 1, 2])
+        server.sendall(json.dumps([called, str(Path.cwd()), dict(os.environ)]).encode())
+        server.shutdown(socket.SHUT_WR)
+        return int(server.recv(9)) % 256
+
+
+def serve(address: str) -> list[str]:
+    """Answer calls until whoever started this ends; return what was called, each time in a process of its own."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        os.write(1, b"!")
+        while select.select([listener, 0], [], [])[0] == [listener]:
+            connection, _ = listener.accept()
+            with connection:
+                _, streams, *_ = socket.recv_fds(connection, 1, 3)
+                called, folder, variables = json.load(connection.makefile())
+                for module in IMPORTS[called[0]]:
+                    importlib.import_module(module)
+                gc.freeze()  # else each process would copy all objects as it looks for garbage
+                if not os.fork() and is_the_program(connection, streams):
+                    os.chdir(folder)
+                    os.environ.clear()
+                    os.environ.update(variables)
+                    return called
+            for stream in streams:
+                os.close(stream)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    sys.exit()
+
+
+def is_the_program(connection: socket.socket, streams: list[int]) -> bool:
+    """Fork once more and return True in the new process, with these streams; the other reports how that one ended."""
+    program = os.fork()
+    for number, stream in enumerate(streams):
+        if not program:
+            os.dup2(stream, number)
+        os.close(stream)
+    if program:
+        connection.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
+        os._exit(0)
+    return True
+
+
+def run(name: str, *arguments: str) -> None:
+    """Run `dvc` or `python -m`, as their own programs do."""
+    if name == "dvc":
+        from dvc.cli import main
+
+        sys.argv = [name, *arguments]
+        sys.exit(main())
+    sys.path[0], (_, module, *words) = str(Path.cwd()), arguments
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let this process end without Python's last look at all that was imported, which would copy it."""
+    status = 1
+
+    def end() -> None:
+        sys.stdout.flush()
+        os._exit(status)
+
+    atexit.register(end)  # the first one, which is called the last
+    try:
+        yield
+        status = 0
+    except SystemExit as asked:
+        status = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+        raise
+
+
+if __name__ == "__main__":
+    if sys.argv[2:]:
+        sys.exit(call(*sys.argv[1:]))
+    with ending_at_once():
+        run(*serve(sys.argv[1]))
