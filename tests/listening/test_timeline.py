@@ -36,3 +36,15 @@ def test_silent_stretches_are_blank_and_a_second_between_them_is_drawn(tmp_path,
             for time in (start + 0.01, end - 0.01):
                 assert any(path.contains_point((time, share)) for path in area.get_paths()) == drawn, time
     assert axes.get_xlim() == (0, 6)
+
+
+def test_classes_beyond_the_colours_are_striped(tmp_path, panels):
+    """As on the page: 32 classes look different."""
+    classes = [f"genre {number}" for number in range(32)]
+    timeline(tmp_path / "a.png", "a song", np.arange(2), np.full((2, 32), 1 / 32), classes)
+    (axes,) = panels()
+    looks = [(tuple(area.get_facecolor().ravel()), area.get_hatch()) for area in axes.collections]
+    assert len(set(looks)) == 32
+    assert {hatch for _, hatch in looks[: len(COLOURS)]} == {None}
+    entries = axes.get_legend().get_patches()[::-1]
+    assert [(entry.get_facecolor(), entry.get_hatch()) for entry in entries] == looks

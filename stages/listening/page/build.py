@@ -29,6 +29,7 @@ SCRIPTS = (  # a name stands in front of its uses
     *("elements.js", "verdict.js", "containers.js", "decode.js", "workers.js", "songs.js", "microphone.js"),
     *("files.js", "table.js", "chart.js", "song.js", "saving.js", "picture.js", "page.js"),
 )
+LISTENER = ("listen.js", "fourier.js", "resample.js", "front_ends.js", "timbre.js", "network.js")  # the worker
 
 
 def write_page() -> None:
@@ -78,7 +79,7 @@ def assemble(models: list[dict[str, Any]], fingerprint: str) -> str:
     held = {"models": models, "colours": COLOURS, "suffixes": sorted(sound_suffixes())}
     data = json.dumps(held, allow_nan=False).replace("<", "\\u003c")  # no </script>
     parts = {"policy": policy, "fingerprint": fingerprint, "style": style, "script": script}
-    parts |= {"data": data, "listener": read("listen.js") + read("timbre.js")}
+    parts |= {"data": data, "listener": "".join(map(read, LISTENER))}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("page.html"))
 
 

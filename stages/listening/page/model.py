@@ -162,10 +162,10 @@ def as_layer(layer: "torch.nn.Module", shape: tuple[int, ...]) -> list[dict[str,
             return [{"kind": "relu"}]
         case nn.Linear():
             return [{"kind": "linear", "inputs": prod(shape), "outputs": layer.out_features}]
-        case nn.Conv2d(padding=(padding, _), kernel_size=(kernel, _)) if padding == kernel // 2:
+        case nn.Conv2d(kernel_size=(3, 3), padding=(1, 1)):
             channels, height, width = shape
             sizes = {"channels": channels, "height": height, "width": width}
-            return [{"kind": "convolution", **sizes, "outputs": layer.out_channels, "kernel": kernel}]
+            return [{"kind": "convolution", **sizes, "outputs": layer.out_channels}]
         case nn.MaxPool2d(kernel_size=(down, across), stride=stride) if stride == (down, across):
             channels, height, width = shape
             sizes = {"channels": channels, "height": height, "width": width}

@@ -181,3 +181,4 @@ $("#chart").onkeydown = (event) => {
   event.preventDefault();
 };
 new ResizeObserver(drawChart).observe($("#chart"));
+for (const media of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(media).onchange = drawChart;

@@ -3,7 +3,7 @@
 
 const COLUMNS = { // what is shown of a song that was heard, and what is sorted by
   song: { key: (entry) => entry.name },
-  genre: { show: ({ genre }) => genre, key: (entry) => heard(entry)?.genre ?? "" },
+  genre: { show: ({ genre }, entry) => [genre, ...dissent(entry)].join(", "), key: (entry) => heard(entry)?.genre ?? "" },
   sure: { show: ({ sure }) => percent(sure), key: (entry) => heard(entry)?.sure ?? -1 },
   length: { show: ({ length }) => clock(length), key: (entry) => heard(entry)?.length ?? -1 },
 };
@@ -29,12 +29,18 @@ function fillRow(entry) {
   const known = heard(entry);
   const says = { colSpan: 3, textContent: entry.error || "waits", className: entry.error ? "error" : "" };
   const cells = known
-    ? Object.values(COLUMNS).slice(1).map((column) => element("td", { textContent: column.show(known) }))
+    ? Object.values(COLUMNS).slice(1).map((column) => element("td", { textContent: column.show(known, entry) }))
     : [element("td", says)];
   [...entry.row.cells].slice(1, -1).forEach((cell) => cell.remove());
   entry.row.lastChild.before(...cells);
   entry.row.querySelector("button").disabled = !known;
   showSaving();
+}
+
+// What the models that are not chosen say of a song, where it is something else: "mfccs: rock".
+function dissent(entry) {
+  const others = inOrder().slice(1).map((number) => ({ name: models[number].name, ...heard(entry, number) }));
+  return others.filter(({ genre }) => genre !== heard(entry).genre).map(({ name, genre }) => `${name}: ${genre}`);
 }
 
 // Remove a song; the keyboard goes on at the next one.

@@ -88,6 +88,18 @@ def test_pieces_are_decoded_as_the_whole_is(tab, expected):
     assert found == [[True, 0, 0]] * 3
 
 
+def test_a_window_across_two_sections_is_heard_as_within_one(tab):
+    """It begins just before the second section, in another file in the middle of the first one: to the last sample."""
+    tab.goto(PAGE.absolute().as_uri())
+    noise = np.random.default_rng(0).normal(0, 0.1, 35 * 44100)
+    for skipped in (0, 20):
+        tab.evaluate(f"settings.hop = {29.9999 - skipped}")
+        tab.set_input_files("#files", write(f"{skipped}.wav", noise[skipped * 44100 :], 44100, subtype="FLOAT"))
+        tab.wait_for_selector("main[aria-busy=false]")
+    heard = [probabilities(song)[1] for song in tab.evaluate("window.songs")]
+    np.testing.assert_allclose(*heard, rtol=0, atol=1e-7)
+
+
 def test_a_file_without_a_length_is_heard(anywhere):
     hear, _ = anywhere
     content = bytearray(Path(write("known.flac", stereo("rock", 44100), 44100)).read_bytes())

@@ -82,6 +82,15 @@ def test_a_folder_is_searched_for_sound(two):
     assert two.inner_text("#status").startswith("Found no sound there")
 
 
+def test_the_list_says_where_models_disagree(two):
+    said = two.evaluate("""[[0.6, 0.3, 0.1], [0.1, 0.8, 0.1]].map((whole) => {
+      [[0.7, 0.2, 0.1], whole].forEach((of, i) => { entries[0].heard[i].whole = of; });
+      fillRow(entries[0]);
+      return entries[0].row.cells[1].textContent;
+    })""")
+    assert said == ["blues", f"blues, {REPRESENTATIONS[1]}: classical"]
+
+
 def test_the_model_is_told_in_words(two):
     for representation in REPRESENTATIONS:
         two.get_by_label(representation).check()

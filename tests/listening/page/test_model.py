@@ -17,32 +17,28 @@ from stages.listening.page import model
 from stages.models import scoring
 from stages.models.network import build_network
 
-LISTENER = (ROOT / "stages" / "listening" / "page" / "listen.js").read_text(encoding="utf-8")
-
-VERDICT = (ROOT / "stages" / "listening" / "page" / "verdict.js").read_text(encoding="utf-8")
-
-TIMBRE = (ROOT / "stages" / "listening" / "page" / "timbre.js").read_text(encoding="utf-8")
+PAGE = ROOT / "stages" / "listening" / "page"
+SCRIPTS = {path.stem: path.read_text(encoding="utf-8") for path in PAGE.glob("*.js")}
 
 
 def keys(table):
     """Return the keys of one of the page's tables."""
-    return set(re.findall(r"^  (\w+)[(:]", LISTENER.split(f"const {table} = {{\n")[1].split("\n};")[0], re.MULTILINE))
+    (found,) = re.findall(rf"const {table} = {{\n(.*?)\n}};", "".join(SCRIPTS.values()), re.DOTALL)
+    return set(re.findall(r"^  (\w+)[(:]", found, re.MULTILINE))
 
 
 def test_the_page_has_what_python_has():
-    others = set(re.findall(r"^FRONT_ENDS\.(\w+) = ", TIMBRE, re.MULTILINE))
+    others = set(re.findall(r"^FRONT_ENDS\.(\w+) = ", SCRIPTS["timbre"], re.MULTILINE))
     assert keys("FRONT_ENDS") | others == set(FRONT_ENDS) == set(model.CONSTANTS)
-    kinds = re.findall(
-        r'"kind": "(\w+)"', (ROOT / "stages" / "listening" / "page" / "model.py").read_text(encoding="utf-8")
-    )
+    kinds = re.findall(r'"kind": "(\w+)"', (PAGE / "model.py").read_text(encoding="utf-8"))
     assert keys("LAYERS") == set(kinds)
-    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", LISTENER + VERDICT)
+    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", SCRIPTS["listen"] + SCRIPTS["verdict"])
     constants = {name: float(value) for name, value in written}
     ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "MARGIN": silence.MARGIN}
     assert constants == ours
     constants = {
-        name: json.loads(value)
-        for name, value in re.findall(r"const (SOFT|ROLLOFF|SPEEDS) = (.+?);", TIMBRE.replace("Infinity", "null"))
+        name: json.loads(value.replace("Infinity", "null"))
+        for name, value in re.findall(r"const (SOFT|ROLLOFF|SPEEDS) = (.+?);", SCRIPTS["timbre"])
     }
     speeds = [[bins.start, bins.stop] for bins in timbre.SPEEDS]
     assert constants == {"SOFT": timbre.SOFT, "ROLLOFF": timbre.ROLLOFF, "SPEEDS": speeds}
@@ -87,7 +83,7 @@ def test_the_layers_of_a_cnn():
     (layers,), weights = model.describe(network, (21, 128))
     assert [layer["kind"] for layer in layers] == ["convolution", "pool", "relu"] * 4 + ["meanAndMaximum", "linear"]
     sizes = {"channels": 8, "height": 21, "width": 64}
-    assert layers[3] == {"kind": "convolution", **sizes, "outputs": 16, "kernel": 3}
+    assert layers[3] == {"kind": "convolution", **sizes, "outputs": 16}
     assert layers[4] == {"kind": "pool", **sizes | {"channels": 16}, "down": 2, "across": 2}
     assert layers[1] == {"kind": "pool", **sizes | {"width": 128}, "down": 1, "across": 2}
     assert layers[12:] == [
@@ -113,7 +109,9 @@ def test_what_trains_alone_is_left_out():
     assert [layer["kind"] for layer in layers[0]] == ["linear"]
 
 
-@pytest.mark.parametrize("layer", [nn.Tanh(), nn.MaxPool2d(3), nn.Conv2d(1, 1, 5), nn.BatchNorm2d(1)])
+@pytest.mark.parametrize(
+    "layer", [nn.Tanh(), nn.MaxPool2d(3), nn.Conv2d(1, 1, 5, padding=2), nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1)]
+)
 def test_a_layer_that_the_page_does_not_know_is_refused(layer):
     with pytest.raises(TypeError, match=r"the page has no operation for the layer \w+"):
         model.as_layer(layer, (1, 32, 32))
