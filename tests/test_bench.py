@@ -199,7 +199,6 @@ def test_recipes(miniature, monkeypatch):
     against = recipes.RECIPES["against the SVM"]
     asked = {label: against[label] for label in ("lr 0.01", "AdamW, cosine, more dropout, wider")}
     monkeypatch.setattr(recipes, "RECIPES", {"against the SVM": asked})
-    monkeypatch.setattr(recipes, "POLL_SECONDS", 0.5)
     with contextlib.chdir(miniature.folder):
         recipes.main()
         table = tables.recipes().splitlines()
