@@ -25,8 +25,9 @@ settings.load_profile("tests")
 
 # A file's tests run in one process, so the longest go first: else one core would end with the last of them alone.
 LONGEST = (
-    *("test_pipeline", "test_kills", "test_bench", "test_agreement", "test_bad_input", "test_hearing", "test_features"),
-    *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
+    *("test_pipeline", "test_kills", "test_hearing", "test_agreement", "test_bench", "test_saving", "test_features"),
+    *("test_bad_input", "test_elsewhere", "test_orphans", "test_fix", "test_in_a_browser", "test_worker"),
+    *("test_same_bytes", "test_microphone", "test_exports", "test_chart", "test_graphs"),
 )
 
 
