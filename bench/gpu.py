@@ -37,6 +37,7 @@ RESULTS = Path("bench/results")
 GPU = torch.device("cuda")
 AT_ONCE = (1, 5, 132)  # runs: one, the default, and one for each multiprocessor of a large GPU
 PLAIN_EPOCHS = 3
+PRODUCT = 4096  # rows and columns of the matrices whose product says how fast the GPU multiplies
 
 
 class Learnt(NamedTuple):
@@ -190,8 +191,8 @@ def seconds_of_a_kernel() -> float:
 
 def multiply_adds_a_second() -> float:
     """Return the rate of a large float32 product."""
-    large = torch.randn(4096, 4096, device=GPU)
-    return 4096**3 / seconds_of(lambda: large @ large)
+    large = torch.randn(PRODUCT, PRODUCT, device=GPU)
+    return PRODUCT**3 / seconds_of(lambda: large @ large)
 
 
 def seconds_of(work: Callable[[], object]) -> float:

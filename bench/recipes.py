@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench.tables import AGAINST_THE_SVM
@@ -24,7 +23,6 @@ from stages.common.writing import write_json
 
 RESULTS = Path("bench/results/recipes.json")
 JOBS = 2
-POLL_SECONDS = 5  # from one look at the queue to the next
 SHORT = ["representations=[melgrams]", "runs=2", "epochs=5"]  # a CNN takes its time on a CPU
 ADAMW = ["optimizer=AdamW", "lr=0.001", "schedule=cosine"]
 RECIPES = {
@@ -58,8 +56,7 @@ def main() -> None:
                 names[recipe, label] = f"e{len(names):02}"
                 settings = [argument for change in changes for argument in ("-S", change)]
                 run(clone, "dvc", "exp", "run", "--queue", "--name", names[recipe, label], *settings)
-        run(clone, "dvc", "queue", "start", "--jobs", str(JOBS))
-        wait(clone, len(names))
+        run_all(clone, len(names))
         shown = json.loads(run(clone, "dvc", "exp", "show", "--json"))
         judged = {
             experiment["name"]: json.loads(run(clone, "git", "show", f"{experiment['revs'][0]['rev']}:{EVALUATED}"))
@@ -86,20 +83,21 @@ def scores_of(judgement: dict) -> dict[str, float]:
     }
 
 
-def wait(clone: Path, count: int) -> None:
-    """Wait for the queue and its workers to end.
+def run_all(clone: Path, count: int) -> None:
+    """Run what is queued and end the queue's workers, which would wait for more.
 
     Raises:
         UserError: if not all experiments succeeded.
     """
-    while True:
-        time.sleep(POLL_SECONDS)
-        status = run(clone, "dvc", "queue", "status")
-        if "Queued" in status or "Running" in status or "Worker status: 0 active, 0 idle" not in status:
-            continue
-        if status.count("Success") < count:
-            raise UserError(f"not every experiment succeeded:\n{status}")
-        return
+    command = ["dvc", "exp", "run", "--run-all", "--jobs", str(JOBS)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=clone, env=environment(), **quiet) as queue:
+        queue.wait()
+        run(clone, "dvc", "queue", "stop")
+        queue.stderr.read()  # ends when the workers do: they hold it open
+    status = run(clone, "dvc", "queue", "status")
+    if status.count("Success") < count:
+        raise UserError(f"not every experiment succeeded:\n{status}")
 
 
 def run(folder: Path, *command: str) -> str:
@@ -108,11 +106,15 @@ def run(folder: Path, *command: str) -> str:
     Raises:
         UserError: if it fails.
     """
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Return the variables under which `dvc` and `python` are this environment's."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 if __name__ == "__main__":

@@ -154,14 +154,20 @@ def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str |
     standing = sum(seconds.values()) - sum(seconds[file] for piece in todo for file in piece.files)
     if standing:
         print(f"features: resumes: {standing / 60:.1f} minutes of music are done already")
-    address = tasks.cluster_address(scheduler)
     progress = tqdm(None, "features", sum(seconds.values()) / 60, disable=None, bar_format=BAR, initial=standing / 60)
-    # A process a core: threads would wait for each other, as PyAV takes Python's lock for every packet.
-    workers = min(tasks.cores(), len(todo))
-    here = tasks.on_processes(analyse, todo, workers, ["av", "stages.audio.tracks"]) if todo else []
     with progress:
-        for files in tasks.on_cluster(analyse, todo, address) if address else here:
+        for files in carry_out(todo, tasks.cluster_address(scheduler)):
             progress.update(sum(seconds[file] for file in files) / 60)
+
+
+def carry_out(todo: list[Piece], address: str | None) -> Iterator[list[str]]:
+    """Yield each piece's files as it is done: on a cluster, or a process a core."""
+    if address:
+        return tasks.on_cluster(analyse, todo, address)
+    processes = min(tasks.cores(), len(todo))
+    if processes > 1:  # threads would wait for each other, as PyAV takes Python's lock for every packet
+        return tasks.on_processes(analyse, todo, processes, ["av", "stages.audio.tracks"])
+    return tasks.in_this_process(analyse, todo)
 
 
 def recordings_of(tracks: list[Track]) -> dict[str, str]:

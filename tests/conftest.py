@@ -26,8 +26,8 @@ settings.load_profile("tests")
 # A file's tests run in one process, so the longest go first: else one core would end with the last of them alone. The
 # first one makes `base`; the second does not wait for it.
 LONGEST = (
-    *("test_pipeline", "test_agreement", "test_kills", "test_bench", "test_bad_input", "test_features"),
-    *("test_orphans", "test_splits", "test_elsewhere", "test_worker"),
+    *("test_pipeline", "test_agreement", "test_bench", "test_kills", "test_features", "test_bad_input", "test_orphans"),
+    *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_exports", "test_splits", "test_graphs"),
 )
 BROWSERS = "tests/listening/page/"
 

@@ -15,7 +15,7 @@ from conftest import ROOT, save_dataset, write_params
 from small_models import make_model
 
 from bench import change, cnn, front_end, gpu, growth, recipes, songs, tables, training
-from stages import check, prepare
+from stages import check, demo, prepare
 from stages.common.files import UserError, read_json
 from stages.common.writing import write_csv, write_json
 from stages.models.network import build_network
@@ -85,6 +85,8 @@ def test_training_on_a_gpu(workplace, monkeypatch):
         about = {"gpu": "No GPU", "driver": "1.2", "cuda": "3.4"}
         monkeypatch.setattr(gpu, "hardware", lambda device: hardware(device) | about)
         monkeypatch.setattr(gpu, "AT_ONCE", (1, 2))
+        monkeypatch.setattr(gpu, "PRODUCT", 64)
+        monkeypatch.setattr(gpu, "cores", lambda: 1)
     monkeypatch.setattr(sys, "argv", ["bench.gpu", "--repeat", "1"])
     gpu.main()
     (path,) = gpu.RESULTS.glob("gpu-*.json")
@@ -110,6 +112,7 @@ def stand_in(path):
 
 def test_front_end(workplace, monkeypatch):
     make_model("melgrams")
+    monkeypatch.setattr(demo, "GENRES", demo.GENRES[:2])
     monkeypatch.setattr(front_end, "TRACKS", 1)
     monkeypatch.setattr(front_end, "ROUNDS", 1)
     monkeypatch.setattr(front_end, "TIMES", 1)
@@ -132,11 +135,11 @@ def test_front_end(workplace, monkeypatch):
 
 @pytest.mark.slow
 def test_growth(workplace, monkeypatch):
-    monkeypatch.setattr(growth, "TRACKS", (40, 400))
+    monkeypatch.setattr(growth, "TRACKS", (20, 200))
     monkeypatch.setattr(growth, "STAGES", ("prepare", "train cpu"))
     growth.main()
     measured = read_json(growth.RESULTS)
-    assert [row["samples"] for row in measured["sizes"]] == [40 * 30, 400 * 30]
+    assert [row["samples"] for row in measured["sizes"]] == [20 * 30, 200 * 30]
     prepare_grows = next(each for each in measured["exponents"] if each["stage"] == "prepare")
     for kind in ("user_seconds", "cpu_seconds"):
         less, more = (row["stages"]["prepare"][kind] for row in measured["sizes"])
@@ -199,7 +202,6 @@ def test_recipes(miniature, monkeypatch):
     against = recipes.RECIPES["against the SVM"]
     asked = {label: against[label] for label in ("lr 0.01", "AdamW, cosine, more dropout, wider")}
     monkeypatch.setattr(recipes, "RECIPES", {"against the SVM": asked})
-    monkeypatch.setattr(recipes, "POLL_SECONDS", 0.5)
     with contextlib.chdir(miniature.folder):
         recipes.main()
         table = tables.recipes().splitlines()

@@ -2,14 +2,11 @@
 
 import csv
 import errno
-import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from cluster import losing, start_cluster
 from conftest import ROOT, write_params
 from safetensors.torch import load_file as load_snapshot
 
@@ -52,7 +50,10 @@ def arrays():
     return {str(path): path.read_bytes() for path in sorted(features.FEATURES.rglob("*")) if path.is_file()}
 
 
-def test_songs_become_a_data_set_in_a_fixed_order(songs):
+@pytest.mark.parametrize("cores", [1, 3])
+def test_songs_become_a_data_set_in_a_fixed_order(songs, monkeypatch, cores):
+    monkeypatch.setattr(features.tasks, "cores", lambda: cores)
+    monkeypatch.setattr(features, "TRACKS_A_PIECE", 16 // cores)
     features.main()
     assert list(load_dataset(features.FEATURES).representations) == ["melgrams", "mfccs", "timbre"]
     X, labels, groups = (np.load(features.FEATURES / "mfccs" / f"{name}.npy") for name in ("X", "labels", "groups"))
@@ -142,13 +143,7 @@ def test_of_many_bad_songs_the_first_are_named(songs):
         features.main()
 
 
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """What is replaced here is not replaced in other processes."""
-    monkeypatch.setattr(features.tasks, "on_processes", lambda task, items, workers, preload: map(task, items))
-
-
-def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys, in_this_process):
+def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     """After a failure and a song fixed, only that song's piece is worked out anew; after another setting, all are."""
     monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
@@ -230,7 +225,7 @@ def test_only_the_representations_asked_for_are_made(songs):
         features.main()
 
 
-def test_a_full_disk_is_no_problem_of_a_tracks(songs, monkeypatch, in_this_process):
+def test_a_full_disk_is_no_problem_of_a_tracks(songs, monkeypatch):
     def full(raw, samples):
         raise tracks.NotWrittenError from OSError(errno.ENOSPC, "No space left on device")
 
@@ -400,7 +395,7 @@ def test_a_row_without_a_file_is_a_problem_of_a_song(songs, capsys):
         assert np.load(features.FEATURES / "mfccs" / file).tolist() == [0, 0, 0, 2, 2, 2]
 
 
-def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch, in_this_process):
+def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch):
     heard, real = [], tracks.analyse_track
     monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
     soundfile.write(features.AUDIO / "jazz" / "a.wav", np.zeros(30000), 8000)
@@ -430,32 +425,6 @@ def cluster_elsewhere(songs, tmp_path_factory):
     (site / "sitecustomize.py").write_text("import sys\nsys.modules['stages'] = None\n")
     for address, _ in start_cluster({"PYTHONPATH": str(site)}):
         yield address
-
-
-def start_cluster(variables, protocol="tcp", security=None):
-    environment = os.environ | variables
-    dask = Path(sys.executable).with_name("dask")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-    where = ["--protocol", protocol, "--port", "0", "--scheduler-file", "cluster.json"]
-    processes = [subprocess.Popen([dask, "scheduler", *here, *where], **quiet)]
-    deadline = time.monotonic() + 60
-    while not (Path("cluster.json").exists() and Path("cluster.json").stat().st_size):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(0.2)
-    address = json.loads(Path("cluster.json").read_text())["address"]
-    for _ in range(2):
-        command = [dask, "worker", address, *here, "--nthreads", "1", "--no-nanny"]
-        processes.append(subprocess.Popen(command, **quiet))
-    from distributed import Client
-
-    with Client(address, security=security) as client:
-        client.wait_for_workers(2, timeout=60)
-    yield address, processes[1:]
-    for process in processes[::-1]:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
@@ -489,30 +458,21 @@ def cluster_by_tls(songs, guide):
         yield address, variables
 
 
-def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster):
+def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypatch, capsys):
     address, workers = cluster
-    features.main()
-    local = arrays()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address}
-    stage = {
-        "args": [sys.executable, "-m", "stages.features"],
-        "env": environment,
-        "stdout": subprocess.PIPE,
-        "text": True,
-    }
-    assert "2 workers at tcp" in subprocess.run(**stage, check=True).stdout
-    assert arrays() == local
+    monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
     for i in range(60):  # enough work that a worker dies in its midst
-        write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=40, seed=i)
-    with subprocess.Popen(**stage) as process:
-        while not list(features.PIECES.glob("*.mfccs")):
-            assert process.poll() is None
-        workers[0].send_signal(signal.SIGKILL)
-        assert process.wait(timeout=120) == 0
-    assert workers[0].wait(timeout=10) == -signal.SIGKILL
-    on_cluster = arrays()
+        write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=15, seed=i)
     features.main()
-    assert arrays() == on_cluster
+    here = arrays()
+    capsys.readouterr()
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    features.main()
+    assert capsys.readouterr().out.startswith(f"2 workers at {address}\n")
+    assert arrays() == here
+    with losing(workers[0], lambda: list(features.PIECES.glob("*.mfccs"))):
+        features.main()
+    assert arrays() == here
 
 
 def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere):
@@ -603,7 +563,7 @@ def test_what_is_a_copy_or_names_one_group_stands_together(named, copies, expect
     assert features.groups_of(songs, copies) == expected
 
 
-def test_a_recording_in_two_classes_is_refused_and_nothing_is_analysed_twice(songs, monkeypatch, in_this_process):
+def test_a_recording_in_two_classes_is_refused_and_nothing_is_analysed_twice(songs, monkeypatch):
     heard, real = [], tracks.analyse_track
     monkeypatch.setattr(tracks, "analyse_track", lambda piece, file, raw: heard.append(file) or real(piece, file, raw))
     sound, rate = soundfile.read(features.AUDIO / "folk" / "a.wav")

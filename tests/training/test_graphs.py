@@ -10,13 +10,14 @@ from conftest import samples
 from training import graph_emulator
 
 from stages.models.network import build_network
-from stages.training import graphs
+from stages.training import closed_form, graphs
 from stages.training.devices import start
 from stages.training.job import Recipe
 from stages.training.loop import fit
 from stages.training.timing import Clock
 
-SIZES = (1, 5, 16, 37, 100, 1040, 3207)  # of the training set, in batches of 16
+CHUNK = 8  # batches, of which the closed form takes 64 at once otherwise
+SIZES = (1, 5, 16, 37, 100, 144, 407)  # of the training set, in batches of 16: the last two are more than a chunk
 OPTIMIZERS = {
     "SGD": {"momentum": 0.9},
     "Adam": {},
@@ -48,11 +49,6 @@ def learn(recipe, network, shape, n, runs, device=CPU):
     return epochs, [value for model in models for value in model.state_dict().values()]
 
 
-def epochs(n):
-    """Return how many to train: one has many steps already if there are many samples."""
-    return 2 if n < 1000 else 1
-
-
 def assert_same(emulate, recipe, network, shape, n, runs):
     plain, plain_weights = learn(recipe, network, shape, n, runs)
     emulate()
@@ -66,8 +62,13 @@ def assert_same(emulate, recipe, network, shape, n, runs):
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("runs", [1, 3, 5])
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
-def test_the_closed_form(emulate, changes, runs, n):
-    assert_same(emulate, Recipe("SGD", {}, 0.05, epochs(n), 16)._replace(**changes), "mlp", (26,), n, runs)
+def test_the_closed_form(emulate, monkeypatch, changes, runs, n):
+    monkeypatch.setattr(closed_form, "CHUNK", CHUNK)
+    assert_same(emulate, Recipe("SGD", {}, 0.05, 2, 16)._replace(**changes), "mlp", (26,), n, runs)
+
+
+def test_the_closed_form_in_chunks_as_large_as_they_are(emulate):
+    assert_same(emulate, Recipe("SGD", {}, 0.05, 1, 16)._replace(**CHANGES[2]), "mlp", (26,), 1040, 3)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_the_closed_form(emulate, changes, runs, n):
     [*((name, n) for name in OPTIMIZERS for n in SIZES if n <= 100), *(("Rprop", n) for n in SIZES if n > 100)],
 )
 def test_autograd(emulate, optimizer, n):
-    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "mlp", (26,), n, 2)
+    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, 2, 16), "mlp", (26,), n, 2)
 
 
 AUGMENTED = {
@@ -97,7 +98,7 @@ def test_autograd_with_everything(emulate, network, changes):
 
 @pytest.mark.parametrize(("optimizer", "n"), [*(("SGD", n) for n in SIZES[:-1]), *((name, 37) for name in OPTIMIZERS)])
 def test_the_cnn(emulate, optimizer, n):
-    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, epochs(n), 16), "cnn", (16, 16), n, 1)
+    assert_same(emulate, Recipe(optimizer, OPTIMIZERS[optimizer], 0.01, 2, 16), "cnn", (16, 16), n, 1)
 
 
 def test_recording_computes_nothing_and_a_replay_does_it_once():

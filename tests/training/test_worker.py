@@ -1,7 +1,7 @@
 """The worker: who trains beside whom, which weights are kept, what is reported; the same bytes from any processes."""
 
 import os
-import signal
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +9,14 @@ from threading import Event, current_thread
 
 import pytest
 import torch
+from cluster import losing, start_cluster
 from conftest import ROOT, samples, save_dataset, write_params
-from test_features import start_cluster
 from training.training_loop import SGD
 
+import stages.train
 from stages import prepare
 from stages.common import tasks
-from stages.common.files import SNAPSHOTS, read_json
+from stages.common.files import SNAPSHOTS, read_json, timing_path
 from stages.common.records import Epoch
 from stages.models.network import build_network
 from stages.training import worker
@@ -191,30 +192,29 @@ def prepared(workplace):
     prepare.main()
 
 
-def train(**variables):
-    """Train as DVC does, in processes of its own; return the snapshots, what was said, and the times."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.train", "cpu"], env=environment, capture_output=True, text=True, check=True
-    )
-    found = {path: path.read_bytes() for path in sorted(SNAPSHOTS.rglob("*")) if path.is_file()}
-    return found, done.stdout, read_json(Path("metrics/train_cpu.json"))
+def snapshots():
+    return {path: path.read_bytes() for path in sorted(SNAPSHOTS.rglob("*")) if path.is_file()}
 
 
-def with_cores(number):
-    """Return variables under which a stage finds so many cores: Python imports sitecustomize before anything else."""
+def train_on(cores):
+    """Train in a process that finds so many cores: Python imports sitecustomize before anything else."""
     Path("sitecustomize.py").write_text(
         "import os\ncores = os.environ.get('CORES')\nif cores:\n"
         "    os.sched_getaffinity = lambda process: set(range(int(cores)))\n"
     )
-    return {"CORES": str(number), "PYTHONPATH": f"{ROOT}:{Path.cwd()}"}
+    environment = os.environ | {"CORES": str(cores), "PYTHONPATH": f"{ROOT}:{Path.cwd()}"}
+    command = [sys.executable, "-m", "stages.train", "cpu"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_number_of_cores_changes_nothing_but_the_times(prepared):
+def test_the_number_of_cores_changes_nothing_but_the_times(prepared, monkeypatch, capsys):
     write_params(epochs=60, runs=3)  # long enough that no worker has done all before the next one is there
     prepare.main()
-    alone, said_alone, one = train(**with_cores(1))
-    together, said, three = train(**with_cores(3))
+    monkeypatch.setattr(sys, "argv", ["train", "cpu"])
+    stages.train.main()
+    alone, said_alone, one = snapshots(), capsys.readouterr().out, read_json(timing_path("cpu"))
+    said = train_on(cores=3)
+    together, three = snapshots(), read_json(timing_path("cpu"))
     assert alone == together
     assert len(alone) > 6
     for name in ("mfccs", "melgrams"):
@@ -230,19 +230,17 @@ def cluster(prepared):
     yield from start_cluster({"PYTHONPATH": str(ROOT)})
 
 
-def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(cluster):
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(cluster, monkeypatch, capsys):
     address, workers = cluster
     write_params(epochs=200, runs=6, hidden=[64], representations="all")
     prepare.main()
-    here, _, _ = train()
-    command, environment = [sys.executable, "-m", "stages.train", "cpu"], os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, env=environment | {"DASK_SCHEDULER_ADDRESS": address}, stdout=subprocess.PIPE, text=True
-    ) as stage:
-        assert stage.stdout.readline() == f"2 workers at {address}\n"
-        while not list(SNAPSHOTS.rglob("epoch_00.safetensors")):
-            assert stage.poll() is None
-        workers[0].send_signal(signal.SIGKILL)
-        assert stage.wait(timeout=120) == 0
-    assert workers[0].wait(timeout=10) == -signal.SIGKILL
-    assert {path: path.read_bytes() for path in sorted(SNAPSHOTS.rglob("*")) if path.is_file()} == here
+    monkeypatch.setattr(sys, "argv", ["train", "cpu"])
+    stages.train.main()
+    here = snapshots()
+    shutil.rmtree(SNAPSHOTS)
+    capsys.readouterr()
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    with losing(workers[0], lambda: list(SNAPSHOTS.rglob("epoch_00.safetensors"))):
+        stages.train.main()
+    assert capsys.readouterr().out.startswith(f"2 workers at {address}\n")
+    assert snapshots() == here
