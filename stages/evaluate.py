@@ -32,7 +32,7 @@ from stages.common.files import (
     VERDICTS,
     UserError,
     card_path,
-    csv_rows,
+    read_csv,
     shown,
     snapshot_path,
 )
@@ -164,7 +164,7 @@ def verdicts_on(answers: Answers) -> Iterable[Verdict]:
 
 def names_of(songs: Songs, classes: list[str]) -> dict[int, str]:
     """Return the names of the test set's songs by number, from songs.csv, which has to tell of the same songs."""
-    lines = enumerate(csv_rows(SONGS, SONG))
+    lines = enumerate(read_csv(SONGS, SONG))
     listed = {number: (song, label, n) for number, (song, label, part, n) in lines if part == "test"}
     labels = [classes[number] for number in songs.actual]
     heard = dict(zip(songs.numbers.tolist(), zip(labels, songs.seconds.sum(axis=1).tolist(), strict=True), strict=True))

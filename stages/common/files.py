@@ -85,11 +85,7 @@ KINDS = {
 
 
 def kind(path: Path) -> str | None:
-    """Return what is at `path` or where its links lead: "file", "folder", "pipe", ...; None if nothing.
-
-    Raises:
-        OSError: naming `path`, if its links lead in a circle.
-    """
+    """Return what is at `path`, links followed: "file", "folder", "pipe", ...; None if nothing; OSError in a circle."""
     try:
         return KINDS[stat.S_IFMT(path.stat().st_mode)]
     except (FileNotFoundError, NotADirectoryError):
@@ -97,11 +93,7 @@ def kind(path: Path) -> str | None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is anything at `path`, also a link that leads nowhere: whoever reads that is told.
-
-    Raises:
-        OSError: naming `path`, if its folder may not be read.
-    """
+    """Return whether anything is at `path`, even a broken link; OSError if its folder cannot be read."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -110,11 +102,7 @@ def is_there(path: Path) -> bool:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, but nothing that might never end: no pipe, no device, and where links lead to neither.
-
-    Raises:
-        OSError: naming `path` and what it is.
-    """
+    """Open a file for reading; OSError if `path` is, or links to, anything else: a pipe or a device may never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for somebody to write
     found = KINDS[stat.S_IFMT(os.fstat(descriptor).st_mode)]
     if found != "file":
@@ -124,11 +112,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file of an earlier stage.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """Read a file of an earlier stage; OSError as `open_regular`."""
     try:
         with open_regular(path) as file:
             return file.read()
@@ -154,13 +138,8 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
-    """Read the rows of a CSV that holds these columns, given what makes something of each one's text."""
-    return list(csv_rows(path, columns))
-
-
-def csv_rows(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[list]:
-    """Yield the rows of a CSV as `read_csv`, one after the other."""
+def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[list]:
+    """Yield the rows of a CSV that has these columns, given the function that converts each one's text."""
     try:
         with open_regular(path) as file:
             rows = csv.reader(TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)

@@ -8,7 +8,7 @@ from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator
 
 from stages.common.files import UserError, few_of, open_regular, shown
 from stages.common.records import MODELS, NETWORKS
@@ -32,38 +32,30 @@ Share = Annotated[int | float, Field(gt=0, le=10**12)]
 Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
-class Split(BaseModel):
+class Split(BaseModel, extra="forbid"):
     """The proportion in which the parts share the samples: counts or fractions alike."""
-
-    model_config = ConfigDict(extra="forbid")
 
     train: Share
     val: Share
     test: Share
 
 
-class SpecAugment(BaseModel):
+class SpecAugment(BaseModel, extra="forbid"):
     """How many neighbouring bands and frames of a picture are masked at most."""
-
-    model_config = ConfigDict(extra="forbid")
 
     bands: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=0, le=10**9)]
 
 
-class Audio(BaseModel):
+class Audio(BaseModel, extra="forbid"):
     """How data/audio becomes data/features."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 
-class Params(BaseModel):
+class Params(BaseModel, extra="forbid"):
     """All parameters; what is not here is not a parameter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: Name
     representations: Literal["all"] | Annotated[list[Name], Field(min_length=1)]
@@ -161,14 +153,13 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         with open_regular(path) as file:
             text = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run this from the repository's root") from None
+    try:
         if len(text) > MOST_BYTES:
             raise ValueError(f"found more than {MOST_BYTES:,} bytes")
         content = yaml.load(text.decode("utf-8"), Loader)
         repr(content)  # refuses a number of more digits than Python prints
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run this from the repository's root") from None
-    except OSError:
-        raise
     except Exception as error:  # PyYAML ends in many ways: a date of the 31st of February is a ValueError
         raise UserError(f"{path}: not YAML: {shown(' '.join(str(error).split()), 1000)}") from None
     try:
@@ -203,10 +194,8 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
 
 def _in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, and what to write where that can be guessed."""
-    message, value = (
-        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected"),
-        problem["input"],
-    )
+    value, message = problem["input"], problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "expected")
     message = message[0].lower() + message[1:]
     if problem["type"] == "extra_forbidden":
         return f"no such parameter{did_you_mean(str(problem['loc'][-1]), KEYS)}"

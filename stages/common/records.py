@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -55,10 +54,8 @@ def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
 Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one sample's axes
 
 
-class Record(BaseModel):
+class Record(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Something that one stage writes and others read; once made it does not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -177,10 +174,8 @@ class CardData(Source):
     counts: dict[Literal[PARTS], dict[Name, Size]]
 
 
-class FrontEnd(Record):
+class FrontEnd(Record, extra="allow"):
     """Settings of the front end, whatever it has beside these."""
-
-    model_config = ConfigDict(extra="allow")
 
     definition: str
     sample_rate: Rate

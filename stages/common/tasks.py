@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stages.common.files import UserError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
 
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
 AHEAD = 256  # results of threads that wait to be read at most
@@ -70,19 +67,6 @@ def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
             raise
 
 
-def submitted(pool: "Executor", task: Task, items: Iterable[Any]) -> list["Future"]:
-    """Return what `task` is going to give."""
-    return [pool.submit(task, item) for item in items]
-
-
-def as_they_come(futures: list["Future"]) -> Iterator[Any]:
-    """Yield results as they come."""
-    from concurrent.futures import as_completed
-
-    for future in as_completed(futures):
-        yield future.result()
-
-
 def on_processes(
     task: Task, items: Iterable[Any], workers: int, preload: list[str], hear: Hear | None = None
 ) -> Iterator[Any]:
@@ -92,7 +76,7 @@ def on_processes(
     once for all; elsewhere each imports it. `hear` is called in a thread of its own.
     """
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from threading import Thread
 
@@ -108,8 +92,8 @@ def on_processes(
         listener.start()
         try:
             with interrupts_held():
-                futures = submitted(pool, task, items)
-            yield from as_they_come(futures)
+                futures = [pool.submit(task, item) for item in items]
+            yield from (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps because memory ran out; run this again") from None
         except BaseException:
@@ -175,6 +159,8 @@ def on_cluster(task: Task, items: Iterable[Any], address: str) -> Iterator[Any]:
 
     The address is that of the scheduler; with tls:// Dask's own settings say which certificates to use.
     """
+    from concurrent.futures import as_completed
+
     try:
         from distributed import Client, KilledWorker
     except ImportError:
@@ -188,7 +174,8 @@ def on_cluster(task: Task, items: Iterable[Any], address: str) -> Iterator[Any]:
     with client, client.get_executor(retries=3, pure=False) as pool:
         print(f"{len(client.scheduler_info()['workers'])} workers at {address}")
         try:
-            yield from as_they_come(submitted(pool, task, items))
+            futures = [pool.submit(task, item) for item in items]
+            yield from (future.result() for future in as_completed(futures))
         except (ImportError, KilledWorker, RuntimeError) as error:
             raise UserError(
                 f"{address}: the cluster could not run the tasks ({' '.join(str(error).split())}); start its scheduler "

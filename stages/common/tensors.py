@@ -17,14 +17,7 @@ TYPES = {"int64": "I64", "float32": "F32"}  # of tensors, as safetensors calls t
 def read_tensors(
     path: Path, framework: Literal["np", "pt"], fingerprint: str, names: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Read safetensors, mapped into memory, as arrays of NumPy or of PyTorch.
-
-    Args:
-        path: the file.
-        framework: whose arrays.
-        fingerprint: what the file must say that it was made from.
-        names: of the tensors to read; None for all.
-    """
+    """Read a file's tensors, or those named, mapped into memory; it must say that it was made from `fingerprint`."""
     from safetensors import safe_open
 
     try:
@@ -118,12 +111,9 @@ def _are_usual(numbers: Any, name: str, description: Description) -> bool:
 
 
 def read_rows(representation: str, description: Description, rows: np.ndarray) -> np.ndarray:
-    """Return some rows of a representation's prepared samples, shape (len(rows), ...) float32, and read no others.
+    """Read some rows, ascending, of a representation's prepared samples and no others, shape (len(rows), ...) float32.
 
-    Args:
-        representation: its name.
-        description: of the prepared data.
-        rows: ascending; they count from the first of the training set to the last of the test set.
+    Rows count from the first of the training set to the last of the test set.
     """
     from safetensors import safe_open
 

@@ -48,12 +48,7 @@ def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:
 
 
 def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each unit's most frequent class, shape (units,); ties go to the first.
-
-    Args:
-        units: the unit of each sample, shape (n,).
-        labels: class numbers, shape (n,).
-    """
+    """Return each unit's most frequent class, shape (units,), given class numbers, shape (n,); ties go to the first."""
     unit, label, counts = _pairs(units, labels)
     order = np.lexsort((-counts, unit))  # stable: of a tie the first class stays in front
     return label[order[np.diff(unit, prepend=-1) > 0]]

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -25,7 +24,6 @@ NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
 STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:
 DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 NUMBERS = count()
-LONGEST = 60  # characters of a name that somebody gave; in UTF-8 up to four bytes each, and a disk holds 255
 
 
 @contextmanager
@@ -33,10 +31,7 @@ def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
     """Give a temporary path to write a file at, which then replaces `path`, or nothing does.
 
     If the block raises, the temporary is removed and `path` stays as it was. A link is followed: what it leads to is
-    replaced. A device or a pipe, say /dev/stdout, is written to.
-
-    Raises:
-        OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
+    replaced. A device or a pipe, say /dev/stdout, is written to. OSErrors (disk full, no permission) name `path`.
     """
     check_replaceable(path, wanted)
     stream = kind(path) in STREAMS or DESCRIPTOR.fullmatch(str(path.absolute()))
@@ -91,30 +86,8 @@ def remove(path: Path) -> None:
 
 def clear() -> None:
     """Remove what killed stages left, where only stages write; whoever calls this runs alone."""
-    for place in (TEMPORARY.parent.glob(".*.tmp-*"), METRICS.rglob(".*.tmp-*")):
-        for leftover in list(place):
-            remove(leftover)
-
-
-def safe_names(names: Iterable[str]) -> list[str]:
-    """Return a name of a file for each name that people gave, on any system, all of them different in one folder.
-
-    What a file's name cannot hold becomes _, of a long name the end stays, and a number tells two alike apart.
-    """
-    taken: set[str] = set()
-    safe = []
-    for name in names:
-        plain = "".join("_" if each in '<>:"/\\|?*' or not each.isprintable() else each for each in name)
-        stem = plain[-LONGEST:].strip(". ") or "_"
-        numbered = (stem if number == 1 else f"{stem} ({number})" for number in count(1))
-        safe.append(next(each for each in numbered if folded(each) not in taken))
-        taken.add(folded(safe[-1]))
-    return safe
-
-
-def folded(name: str) -> str:
-    """Return what is the same for names that some file systems do not tell apart."""
-    return unicodedata.normalize("NFC", name.casefold())
+    for leftover in [*TEMPORARY.parent.glob(".*.tmp-*"), *METRICS.rglob(".*.tmp-*")]:
+        remove(leftover)
 
 
 def spreadsheet_safe(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.common.files import csv_rows
+from stages.common.files import read_csv
 from stages.common.results import Tracks
 from stages.common.units import class_of_units
 from stages.common.writing import write_csv
@@ -96,7 +96,7 @@ def write_verdicts(path: Path, classes: list[str], table: Iterable[Verdict]) -> 
 
 def read_verdicts(path: Path, classes: list[str]) -> Iterator[Verdict]:
     """Yield the lines of a table."""
-    for song, actual, verdict, probability, *seconds in csv_rows(path, columns(classes)):
+    for song, actual, verdict, probability, *seconds in read_csv(path, columns(classes)):
         yield Verdict(song, actual, verdict, probability, seconds)
 
 
