@@ -83,14 +83,9 @@ def answers(
     rows: dict[str, np.ndarray],
     class_weight: str | None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
+    """Fit every baseline to training rows; return the test rows that it was asked about, and its answers to them.
 
-    Args:
-        read: gives the samples of rows.
-        labels: class numbers, shape (n,).
-        units: the track or block of each sample, shape (n,).
-        rows: of the parts, at least train and test, ascending.
-        class_weight: scikit-learn's.
+    Labels are class numbers, units each sample's track or block, shape (n,) both; the parts' rows ascend.
     """
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
@@ -137,12 +132,7 @@ def build(baseline: str, class_weight: str | None, n: int):
 
 
 def columns(baseline: str, x: np.ndarray) -> np.ndarray:
-    """Return samples as rows: for logistic regression all their numbers, else mean and deviation over any time axis.
-
-    Args:
-        baseline: one of BASELINE_NAMES.
-        x: shape (n, columns) or (n, time, ...).
-    """
+    """Return samples, shape (n, ...), as rows: all numbers for logistic regression, else time's mean and deviation."""
     if baseline != "logistic_regression" and x.ndim > 2:
         x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
     return x.reshape(len(x), -1)

@@ -14,7 +14,7 @@ reliability.json and models.json.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,13 +49,7 @@ from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
 from stages.models.songs import Songs, Verdict, judge_songs, verdicts_by_name, write_verdicts
 
-
-class Judged(NamedTuple):
-    """What is found of a model."""
-
-    judgement: Judgement
-    answers: Answers
-    ranges: dict[str, float | list[float]]  # of its scores
+Judged = tuple[Judgement, Answers, dict[str, float | list[float]]]  # a model's judgement, answers, scores' intervals
 
 
 def main() -> None:
@@ -72,8 +66,7 @@ def main() -> None:
         raise UserError(mixed(SELECTED))
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder, replacing_folder(VERDICTS) as verdicts:
-        for name, result in judge_each(description, selection, histories, baselines):
-            judged[name], answers, ranges = result
+        for name, (judged[name], answers, ranges) in judge_each(description, selection, histories, baselines):
             write_confusion(folder / f"{name}.csv", answers)
             write_verdicts(verdicts / f"{name}.csv", answers.classes, verdicts_on(answers))
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
@@ -116,7 +109,7 @@ def judge_calibrated(raw: Answers, temperature: float, unit: str, others: dict[s
     answers = raw._replace(logits=raw.logits / temperature)
     others = others | {"temperature": temperature, "uncalibrated": calibration(raw)}
     ranges = ranges_of(answers)
-    return Judged(judge(answers, ranges, unit, others), answers, ranges)
+    return judge(answers, ranges, unit, others), answers, ranges
 
 
 def songs_of(data: dict[str, torch.Tensor], unit: str) -> np.ndarray | None:

@@ -148,9 +148,7 @@ def dealt(
 ) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
     """Yield, for each block and part, the part's name, how many of its samples came before, the block, its rows there.
 
-    Args:
-        blocks: of all samples, in order, each behind the number of its first sample.
-        parts: the place in PARTS of each sample's part, shape (n,).
+    Blocks are of all samples, in order, each with the number of its first; parts are places in PARTS, shape (n,).
     """
     before = dict.fromkeys(PARTS, 0)
     for start, block in blocks:

@@ -50,13 +50,7 @@ def main() -> None:
 
 
 def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
-    """Train every representation and run.
-
-    Args:
-        device: "cpu" or "gpu".
-        params: the parameters.
-        started: when the stage started, seconds since 1970.
-    """
+    """Train every representation and run; the stage started at `started`, seconds since 1970."""
     description, used = read_description(), params.model_dump(mode="json", include=set(TRAINING))
     jobs, learns = jobs_of(params, description, device), of_training(description.fingerprint, used)
     networks = {job.name: job.network for job in jobs}

@@ -15,14 +15,9 @@ TILE = 4 * 2**20  # bytes of float64 that are computed with at once; one row at 
 
 
 def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Check every number of a representation, in one pass, and return what standardizes its columns.
+    """Check every number of a representation, in one pass; return the training set's `Columns.standardization`.
 
-    Args:
-        X: the files, each of which goes on where the one before it ends.
-        train: whether each sample of all of them is in the training set, shape (n,).
-
-    Returns:
-        As `Columns.standardization` of the training set.
+    Each file continues the one before it; `train`, shape (n,), says which of all samples are in the training set.
     """
     columns, before = Columns(X[0].shape[1:]), 0
     for file in X:

@@ -66,13 +66,8 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     parts = None
     if given:
         parts = np.repeat(np.arange(len(PARTS), dtype=np.int8), [len(file) for file in representations[names[0]].X])
-    files = [
-        file
-        for i in range(len(places))
-        for arrays in representations.values()
-        for kind in arrays
-        for file in (kind or [])[i : i + 1]
-    ]
+    kinds = [kind for arrays in representations.values() for kind in arrays if kind]
+    files = [kind[i] for i in range(len(places)) for kind in kinds]
     return Dataset(representations, parts, files)
 
 

@@ -135,11 +135,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def stream_array(path: Path, dtype: np.dtype, shape: tuple[int, ...], pieces: Iterable[bytes]) -> None:
-    """Write a .npy file whose numbers come in pieces, whole or not at all.
-
-    Raises:
-        ValueError: if they do not add up to the shape.
-    """
+    """Write a .npy file whose numbers come in pieces, whole or not at all; ValueError if they do not fill the shape."""
     dtype = np.dtype(dtype)
     with replacing(path) as temporary, temporary.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}

@@ -24,18 +24,9 @@ def draw_parts(
     Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
     allow the exact shares, each part ends as near to its share as whole groups allow.
 
-    Args:
-        n_classes: the number of classes.
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, numbered from 0, shape (n,), or None: each sample is its own group.
-        split: the shares of train, val and test, in any unit.
-        seed: draws the split.
-
-    Returns:
-        The part of each sample by its place in PARTS, shape (n,) int8.
-
-    Raises:
-        TooFewError: if a class has too few groups for three parts.
+    Labels are class numbers, groups each sample's track, numbered from 0, shape (n,) both; without groups each sample
+    is its own. Returns the place in PARTS of each sample's part, shape (n,) int8. Raises TooFewError if a class has
+    fewer groups than there are parts.
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
     if groups is None:
@@ -58,12 +49,9 @@ def draw_parts(
 
 
 def shared_group(labels: np.ndarray, groups: np.ndarray, number: int) -> tuple[int, int] | None:
-    """Return a row of a class whose group counts for another, and that one's number; None if there is no such row.
+    """Return a row of class `number` whose group counts for another class, and that class, or None if there is none.
 
-    Args:
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, numbered from 0, shape (n,).
-        number: of the class.
+    Labels and groups as in `draw_parts`.
     """
     rows = np.flatnonzero(labels == number)
     counts_for = class_of_units(groups, labels)[groups[rows]]
@@ -90,12 +78,7 @@ def kinds_of(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.
 
 
 def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
-    """Check that there are two classes at least and that every one is in every part.
-
-    Args:
-        classes: their names.
-        counts: how many samples of each class each part has, shape (classes,).
-    """
+    """Check that there are two classes or more and that each is in every part, given each part's counts, (classes,)."""
     if len(classes) < 2:
         raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two; add another")
     for part, of_class in counts.items():
@@ -145,13 +128,8 @@ def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
 def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Draw whole units of at most so many samples, but one of each class at least; return their rows, ascending.
 
-    Every class gives the same share of its units, as near as whole units allow.
-
-    Args:
-        labels: class numbers, shape (n,).
-        units: the unit of each sample, numbered from 0, shape (n,); some numbers may be missing.
-        most: how many samples to draw if there are more.
-        seed: draws the units.
+    Every class gives the same share of its units, as nearly as whole units allow. Labels are class numbers, units are
+    numbered from 0, shape (n,) both; some units' numbers may be missing.
     """
     number = (np.cumsum(np.bincount(units) > 0) - 1)[units]
     sizes, rng = np.bincount(number), np.random.default_rng(seed)
@@ -168,12 +146,8 @@ def blocks_of_neighbours(labels: np.ndarray, parts: np.ndarray | None, n_classes
     """Number the units that a bootstrap resamples where tracks are unknown, shape (n,) int32.
 
     Seconds of one track are alike, so single samples would make every interval too narrow: 30 neighbouring samples of
-    a class are taken for a track. Arrays come track by track, and the usual collections' clips are 30 s long.
-
-    Args:
-        labels: class numbers, shape (n,).
-        parts: of each sample as `draw_parts` has them, or None: no block reaches from one part into another.
-        n_classes: the number of classes.
+    a class are taken for a track. Arrays come track by track, and the usual collections' clips are 30 s long. Labels
+    are class numbers, shape (n,); given parts, as `draw_parts` returns them, no block reaches from one into another.
     """
     kinds, n_kinds = (labels, n_classes) if parts is None else kinds_of(parts, labels, n_classes)
     counts = np.bincount(kinds, minlength=n_kinds)

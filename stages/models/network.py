@@ -17,11 +17,7 @@ AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much a
 
 
 def check_network(network: str, shape: tuple[int, ...]) -> None:
-    """Check that a network can take samples of a shape.
-
-    Raises:
-        ValueError: if they are no pictures of time x bands, or too small, and the network is the CNN.
-    """
+    """Raise a ValueError if a network cannot take samples of a shape: a CNN needs (time, bands), not too small."""
     if CHANNELS[network] and (len(shape) != 2 or shape[0] < SMALLEST[0] or shape[1] < SMALLEST[1]):
         raise ValueError(
             f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least {SMALLEST}: it convolves "
@@ -34,13 +30,9 @@ def build_network(
 ) -> "torch.nn.Sequential":
     """Build a network on the CPU with the initial weights that `seed` draws, the same whatever device trains it.
 
-    Args:
-        network: "mlp" (the hidden layers given, ReLU between them) or "cnn" (four convolutions, each with batch norm,
-            ReLU and pooling; of what is left the mean and the maximum over time; one linear layer).
-        shape: one sample's shape.
-        hidden: units of each hidden layer of the MLP.
-        n_classes: number of logits.
-        seed: draws the initial weights: torch's default, uniform within 1 / sqrt(inputs).
+    An "mlp" has the hidden layers given, with ReLU between them; a "cnn" four convolutions, each with batch norm, ReLU
+    and pooling, then the mean and the maximum over time and one linear layer. The weights are torch's default, uniform
+    within 1 / sqrt(inputs).
     """
     import torch
 

@@ -53,9 +53,8 @@ def _load(card: Card, weights: Path, members: int, vectors: int) -> "torch.nn.Mo
         raise UserError(f"{weights}: the model's card says {card.network}, {error}; run `dvc repro`") from None
     found = read_tensors(weights, "pt", card.fingerprint)
     with torch.device("meta"):  # takes no memory, whatever the card claims
-        networks = [
-            build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0) for _ in range(members)
-        ]
+        about = (card.network, card.shape, card.hidden, len(card.classes))
+        networks = [build_network(*about, seed=0) for _ in range(members)]
         machine = [Svm(vectors, card.shape, len(card.classes))] if vectors else []
         model = together([*([together(networks)] if networks else []), *machine])
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}

@@ -39,12 +39,9 @@ class Verdict(NamedTuple):
 
 
 def judge_songs(probabilities: np.ndarray, actual: np.ndarray, songs: np.ndarray) -> Songs:
-    """Return the verdicts on songs.
+    """Return the verdicts on songs, given each second's probabilities, shape (n, classes), class and song, shape (n,).
 
-    Args:
-        probabilities: of each second, shape (n, classes).
-        actual: the seconds' class numbers, shape (n,); a song is of one class.
-        songs: the number of each second's song, shape (n,); some numbers may be missing.
+    A song is of one class; some songs' numbers may be missing.
     """
     numbers, song = np.unique(songs, return_inverse=True)
     shape = (len(numbers), probabilities.shape[1])
@@ -60,15 +57,9 @@ def score_songs(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> Tr
 
 
 def score_votes(actual: np.ndarray, predicted: np.ndarray, songs: np.ndarray, n_classes: int) -> Tracks:
-    """Return the scores of songs if each is taken for what most of its seconds are, ties going to the first class.
+    """Return the scores of songs for models without probabilities: a song is what most of its seconds are.
 
-    For models without probabilities.
-
-    Args:
-        actual: the seconds' class numbers, shape (n,).
-        predicted: likewise.
-        songs: the number of each second's song, shape (n,); some numbers may be missing.
-        n_classes: the number of classes.
+    Ties go to the first class. Class numbers and songs are each second's, shape (n,); songs' numbers may be missing.
     """
     song = np.unique(songs, return_inverse=True)[1]
     return score_songs(class_of_units(song, actual), class_of_units(song, predicted), n_classes)

@@ -9,7 +9,7 @@ from stages.common.files import MODEL, few_of, timing_path
 from stages.common.records import UNITS, Card, few_songs
 from stages.common.results import Judgement, Timing
 from stages.models.about import DEMO, LICENCE, describe_split, not_intended, origin
-from stages.reporting.tables import listed, table, text, track_f1, with_interval
+from stages.reporting.tables import cells_of, listed, table, text
 
 
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
@@ -78,7 +78,7 @@ def made_of(card: Card) -> str:
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     """Return the cells of a model's line."""
-    runs = result.runs
+    f1, accuracy, track = cells_of(result, result)
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
     network = [f"mlp {sizes}" if card.network == "mlp" else card.network] if card.members else []
     machine = [f"svm of {card.vectors} vectors"] if card.vectors else []
@@ -87,14 +87,14 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
         f"{' x '.join(map(str, card.shape))} numbers a second",
         " + ".join([*network, *machine]),
         origin(card.chosen, len(card.members), card.vectors),
-        with_interval(result, "f1_macro", result),
-        with_interval(result, "accuracy", result),
-        f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",
-        track_f1(result),
+        f1,
+        accuracy,
+        f"{result.runs.f1_macro_mean:.3f} ± {result.runs.f1_macro_std:.3f}",
+        track,
     ]
 
 
 def joint_row(name: str, result: Judgement) -> list[str]:
     """Return the cells of the joint model's line."""
-    scored = [with_interval(result, "f1_macro", result), with_interval(result, "accuracy", result)]
-    return [text(name), "all of these", "", "mean of the others", *scored, "", track_f1(result)]
+    f1, accuracy, track = cells_of(result, result)
+    return [text(name), "all of these", "", "mean of the others", f1, accuracy, "", track]

@@ -91,8 +91,7 @@ def environment() -> dict[str, str]:
 def by_seed(commits: list[dict[str, Any]]) -> dict[int, str]:
     """Return the revision of the newest experiment of each split, by seed.
 
-    Args:
-        commits: what `dvc exp show --json` prints: the workspace, then the current commit with its experiments.
+    `dvc exp show --json` prints the commits: the workspace, then the current commit with its experiments.
     """
     workspace, *commits = commits
     wanted, found, data_of, newest = params_of(workspace["data"]), {}, {}, None
