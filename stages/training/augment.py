@@ -19,14 +19,7 @@ from stages.training.job import Recipe
 
 
 def augment(x: torch.Tensor, y: torch.Tensor, recipe: Recipe, draw: np.random.Generator) -> None:
-    """Change a batch in place.
-
-    Args:
-        x: samples, shape (B, ...).
-        y: with mixup each class's share in them, shape (B, classes).
-        recipe: how to train.
-        draw: the run's own.
-    """
+    """Change a batch in place: samples x, shape (B, ...), and with mixup the classes' shares y, shape (B, classes)."""
     if recipe.mixup:
         mix([x, y], recipe.mixup, draw)
     if recipe.input_noise:

@@ -105,12 +105,8 @@ def class_weights(recipe: Recipe, y: "torch.Tensor", n_classes: int) -> "torch.T
     Their mean over the n samples is 1. A batch's loss is the plain mean of its samples' weighted losses, as in
     scikit-learn: its expectation is the mean of the classes' mean losses. Divided by the sum of the batch's weights, as
     PyTorch does, it would not be, and in a batch of one class the weights would cancel out. King and Zeng, Logistic
-    Regression in Rare Events Data (2001).
-
-    Args:
-        recipe: how to train.
-        y: class numbers, shape (n,); a class that is not among them has an infinite weight, which nobody asks for.
-        n_classes: the number of classes.
+    Regression in Rare Events Data (2001). A class that is not in y, shape (n,), has an infinite weight, which nobody
+    asks for.
     """
     match recipe.class_weights:
         case "none":
