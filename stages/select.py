@@ -39,7 +39,7 @@ from stages.models.calibration import fit_temperature
 from stages.models.ensemble import log_mean_probability
 from stages.models.judging import answer
 from stages.models.scoring import count, scores
-from stages.models.snapshots import best_choice, best_of_runs, has_machine, load_chosen, members_of
+from stages.models.snapshots import best_of_runs, has_machine, load_chosen, members_of
 
 SEED = 0  # of the samples drawn where there are more
 
@@ -85,9 +85,9 @@ def report(cards: dict[str, Card | Joint], description: Description) -> None:
 
 
 def choose(histories: dict[str, History], representation: str) -> Choice:
-    """Return a representation's best snapshot: the best of every run's best."""
-    by_device = (best_of_runs(device, each, representation) for device, each in histories.items())
-    return best_choice([choice for choices in by_device for choice in choices])
+    """Return a representation's best snapshot; ties go to the first."""
+    choices = [each for device, history in histories.items() for each in best_of_runs(device, history, representation)]
+    return max(choices, key=lambda choice: choice.val_f1_macro)
 
 
 def learn(representation: str, description: Description, class_weights: str) -> svm.Svm:

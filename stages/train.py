@@ -153,9 +153,9 @@ def times(done: dict[str, list[Trained]], n_train: int, started: float) -> Timin
 
 def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     """Return the network of a representation; `network` is one for all, or one for each representation."""
-    if isinstance(params.network, dict) and name not in params.network:
+    network = params.network.get(name) if isinstance(params.network, dict) else params.network
+    if network is None:
         raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
-    network = params.network[name] if isinstance(params.network, dict) else params.network
     first = prod(shape) * params.hidden[0]
     if network == "mlp" and first > MOST_WEIGHTS:
         raise UserError(

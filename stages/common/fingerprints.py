@@ -69,9 +69,10 @@ def read_histories(description: Description) -> dict[str, History]:
 
 def read_cards() -> dict[str, Card]:
     """Return the cards of the chosen models by representation; none where there are no models."""
-    paths = sorted(path for path in MODEL.iterdir() if path.suffix == ".json") if MODEL.is_dir() else []
-    cards = {path.stem: Card.read(path) for path in paths}
-    for path, (name, card) in zip(paths, cards.items(), strict=True):
-        if card.representation != name:
-            raise UserError(mixed(path))
+    cards = {}
+    for path in sorted(MODEL.iterdir()) if MODEL.is_dir() else ():
+        if path.suffix == ".json":
+            cards[path.stem] = Card.read(path)
+            if cards[path.stem].representation != path.stem:
+                raise UserError(mixed(path))
     return cards

@@ -93,11 +93,6 @@ def best_of_runs(device: str, history: History, representation: str) -> list[Cho
     ]
 
 
-def best_choice(choices: list[Choice]) -> Choice:
-    """Return the one with the highest validation macro F1; ties go to the first."""
-    return max(choices, key=lambda choice: choice.val_f1_macro)
-
-
 def members_of(model: str, choice: Choice, history: History, representation: str) -> list[Choice]:
     """Return a model's networks: best, the choice alone; ensemble and all, the best of each run on its device."""
     each = best_of_runs(choice.device, history, representation)

@@ -94,18 +94,14 @@ def by_seed(commits: list[dict[str, Any]]) -> dict[int, str]:
     `dvc exp show --json` prints the commits: the workspace, then the current commit with its experiments.
     """
     workspace, *commits = commits
+    experiments = [each for commit in commits for each in commit["experiments"] or []]
     wanted, found, data_of, newest = params_of(workspace["data"]), {}, {}, None
-    for data in sorted(filter(None, map(finished, experiments_of(commits))), key=lambda data: data["timestamp"]):
+    for data in sorted(filter(None, map(finished, experiments)), key=lambda data: data["timestamp"]):
         params = params_of(data)
         if params | {"split_seed": wanted["split_seed"]} == wanted:
             newest = data["deps"].get(wanted["dataset"], {}).get("hash")
             found[params["split_seed"]], data_of[params["split_seed"]] = data["rev"], newest
     return {seed: rev for seed, rev in found.items() if data_of[seed] == newest}
-
-
-def experiments_of(commits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the experiments on commits."""
-    return [each for commit in commits for each in commit["experiments"] or []]
 
 
 def finished(experiment: dict[str, Any]) -> dict[str, Any] | None:

@@ -34,12 +34,7 @@ class Batch(NamedTuple):
     masks: torch.Tensor  # of dropout, shape (networks, B, inputs of all layers that have it)
 
 
-class Step(NamedTuple):
-    """A step on batches of one size."""
-
-    batch: Batch
-    own: list[Batch]  # each network's part of it
-    find: graphs.Work  # finds the gradients
+Step = tuple[Batch, list[Batch], graphs.Work]  # a batch, each network's part of it, what finds the gradients
 
 
 def trainer(
@@ -105,7 +100,7 @@ def new_step(
     batch = Batch(*(each.new_zeros(len(gradients), size, *each.shape[1:]) for each in whole))
     own = [Batch(*each) for each in zip(*batch, strict=True)]
     works = [partial(gradient, each) for gradient, each in zip(gradients, own, strict=True)]
-    return Step(batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state))
+    return batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state)
 
 
 def fetch(whole: Batch, rows: torch.Tensor, batch: Batch) -> None:
