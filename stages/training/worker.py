@@ -152,8 +152,9 @@ def train_runs(
                 elif weights:
                     do(partial(save, weights))
             tick(epochs)
-        with clock.part("snapshot"):
-            save(dict(last.values()))
+        if last:
+            with clock.part("snapshot"):
+                save(dict(last.values()))
     clock.seconds["total"] = perf_counter() - start
     return epochs
 
