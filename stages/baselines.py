@@ -4,10 +4,10 @@ The majority class, logistic regression, the nearest five neighbours and a suppo
 (scikit-learn's defaults, inputs standardized, for the latter two mel-spectrograms as mean and deviation over time)
 learn the training set and are judged on the test set, with the intervals that `evaluate` gives the network. Where songs
 are known, each song is taken for what most of its seconds are; and where groups are, each baseline is also judged on a
-split at random of the same samples: the difference is what leakage, seconds of one song in training and test, would
-flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
-tracks or blocks, one of each class at least; no others are read. Classes weigh as `class_weights` says, as they do for
-the network, but for the neighbours, who have no weights. Writes data/baselines.json.
+random split of the same samples: the difference is how much leakage, seconds of one song in training and test, would
+flatter. Of more than 10,000 samples, they learn from 10,000 drawn at random, and are judged on 10,000 in whole tracks
+or blocks, at least one of each class; no others are read. Classes are weighted as `class_weights` says, as for
+the network; nearest neighbours have no weights. Writes data/baselines.json.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""compare: the CPU against the GPU, in seconds and in what they learnt; nothing depends on it.
+"""compare: the CPU against the GPU, in seconds and in what they learnt; only the report depends on it.
 
 Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by part and of all runs, as records to
 plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.

@@ -2,10 +2,10 @@
 
 Over devices, runs and epochs (or the runs' last epochs, if only those are kept); ties go to the CPU, then to the
 earliest run, then to the earliest epoch. With `model: best` it is the model; `ensemble` takes the best snapshot of
-every run on that device, `svm` a support vector machine, which learns the training set here (of more than 10,000
-samples so many, drawn at random), `all` the mean of that ensemble's probabilities and the machine's.
-data/model/REPRESENTATION.safetensors holds the weights, each tensor's name behind the number of its model where there
-are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
+every run on that device, `svm` a support vector machine, which learns the training set here (10,000 samples drawn at
+random if there are more), `all` the mean of that ensemble's probabilities and the machine's.
+data/model/REPRESENTATION.safetensors holds the weights, each tensor's name prefixed with the number of its model where
+there are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
 (stages/common/joint.py) is the mean of the probabilities of theirs.
 
 The validation set also gives a model its temperature (stages/models/calibration.py), unless it has too few songs to fit
@@ -124,7 +124,7 @@ def write_weights(
 
 
 def numbered(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return several models' tensors as one's, names behind the model's number; those of a single one as they are."""
+    """Return several models' tensors as one's, each name prefixed by its model's number; a single one's as they are."""
     if len(states) == 1:
         return states[0]
     return {f"{number}.{name}": tensor for number, state in enumerate(states) for name, tensor in state.items()}

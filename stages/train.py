@@ -115,14 +115,14 @@ def carry_out(jobs: list[Job], setting: Setting, params: Params, hear: Callable[
 
 
 def work(setting: Setting, job: Job) -> Trained:
-    """Do a job; here, where no torch is imported before a worker does."""
+    """Do a job; only the worker imports torch."""
     from stages.training.worker import train_job
 
     return train_job(setting, job)
 
 
 def teller(progress: tqdm, show: Callable[[str, Latest], None]) -> Callable[[list], None]:
-    """Return what moves bar and curves as jobs report; one that a dying worker began is reported again."""
+    """Return a function that updates bar and curves as jobs report; one that a dying worker began reports again."""
     so_far: dict[tuple[str, int], int] = {}
 
     def tell(said: list) -> None:

@@ -1,7 +1,7 @@
 """Songs and groups of them: which of them each sample is of, what they are called, and which part each song is in.
 
 `tracks.npy` says which song a sample is of, `groups.npy` what no split cuts in two. Where there is one of them alone, a
-group is a song; people who know better say so in audio.json.
+group is a song, unless audio.json says otherwise.
 """
 
 import csv
@@ -30,7 +30,7 @@ class Units(NamedTuple):
     """What belongs together: no split cuts it in two, and a bootstrap draws it."""
 
     kind: str  # a key of UNITS
-    numbers: np.ndarray | None  # each sample's, shape (n,); None of blocks, which go by the split
+    numbers: np.ndarray | None  # each sample's, shape (n,); None of blocks, which depend on the split
     songs: Songs | None  # if known
 
     @property

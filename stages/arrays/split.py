@@ -8,7 +8,7 @@ from stages.common.units import class_of_units, members_of
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
-    """Return how many of n samples each part gets that has so large a share, in any unit: counts, say, or fractions."""
+    """Return how many of n samples each part gets, given the parts' shares in any unit: counts, say, or fractions."""
     return dict(zip(split, _share_out(n, np.array(list(split.values()), float)).tolist(), strict=True))
 
 
@@ -19,10 +19,10 @@ class TooFewError(ValueError):
 def draw_parts(
     n_classes: int, labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
 ) -> np.ndarray:
-    """Draw a split stratified by label in which no group stands in two parts.
+    """Draw a split stratified by label in which no group is in two parts.
 
     Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
-    allow the exact shares, each part ends as near to its share as whole groups allow.
+    allow the exact shares, each part gets as near to its share as whole groups allow.
 
     Labels are class numbers, groups each sample's track, numbered from 0, shape (n,) both; without groups each sample
     is its own. Returns the place in PARTS of each sample's part, shape (n,) int8. Raises TooFewError if a class has
@@ -91,9 +91,9 @@ def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
 
 
 def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
-    """Return behind how many groups of these sizes to cut, so that the parts come near to their targets.
+    """Return after how many groups of these sizes to cut, so that the parts come near to their targets.
 
-    A cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
+    A cut falls after the group whose end is nearest to the target; every part keeps at least one group.
     """
     ends = np.cumsum(sizes)
     first, second = (_nearest(ends, target) + 1 for target in np.cumsum(targets)[:-1])
@@ -117,7 +117,7 @@ def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
-    """Share `total` out in whole numbers by the method of largest remainders; the first wins a tie."""
+    """Share `total` out in whole numbers by the method of largest remainders; ties go to the first."""
     exact = total * shares / (shares.sum() or 1)
     whole = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(whole - exact, kind="stable")
@@ -126,7 +126,7 @@ def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
 
 
 def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Draw whole units of at most so many samples, but one of each class at least; return their rows, ascending.
+    """Draw whole units of at most `most` samples, but at least one of each class; return their rows, ascending.
 
     Every class gives the same share of its units, as nearly as whole units allow. Labels are class numbers, units are
     numbered from 0, shape (n,) both; some units' numbers may be missing.

@@ -3,7 +3,7 @@
 Its folders say it, data/audio/CLASS/**/TRACK; or, in folders of any kind, the table data/audio/tracks.csv with the
 columns `file` (below data/audio) and `class` and, if wanted,
 
-- `group`: what must not stand in two parts of the split, such as the artist or the album: their sound would be learnt
+- `group`: what must not be in two parts of the split, such as the artist or the album: their sound would be learnt
   instead of the genre's (A. Flexer, A closer look on artist filters for musical genre classification, ISMIR 2007);
 - `part`: train, val or test; the split is then given.
 """
@@ -133,7 +133,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return a table's head, and the cells of each row behind its line."""
+    """Return a table's head, and each row's line number and cells."""
     try:
         with open_regular(path) as file:
             text = file.read().decode("utf-8-sig")

@@ -15,7 +15,7 @@ FEW = 10  # entries of a list that the data make long, in a line
 TEMPORARY = Path("data/tmp")  # songs worked out so far, and the lock; git does not see it
 AUDIO = Path("data/audio")  # songs, as people put them there
 FEATURES = Path("data/features")
-TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and what was heard of them in data/features
+TABLE = "tracks.csv"  # of songs: in data/audio what people say about them, in data/features what was found in them too
 SOUND = "audio.json"  # of a data set
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
@@ -155,13 +155,13 @@ def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[l
 
 
 def shown(content: Any, most: int = 200) -> str:
-    """Return something as text for one line: what cannot be printed as an escape, not more than so many characters."""
+    """Return something as one line of text, of at most so many characters; unprintable ones are escaped."""
     text = str(content)
     line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: most + 1])
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def few_of(entries: Collection, between: str = ", ", most: int = FEW) -> str:
-    """Return entries for one line, each as `shown` has it: of many the first, and how many more there are."""
+    """Return entries as one line, each as `shown` formats it; of many, the first ones and how many more there are."""
     more = [f"and {len(entries) - most} more"] if len(entries) > most else []
     return between.join([*(shown(each, 400) for each in islice(entries, most)), *more])

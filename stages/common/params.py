@@ -22,7 +22,7 @@ TRAINING = (
     "snapshots",
 )
 MOST_COMPLAINTS = 20
-MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds for as many
+MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds to read that many
 MOST_WEIGHTS = 2**30  # between hidden layers: 4 GiB
 
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -33,7 +33,7 @@ Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
 class Split(BaseModel, extra="forbid"):
-    """The proportion in which the parts share the samples: counts or fractions alike."""
+    """The proportion in which the parts share the samples, as counts or fractions."""
 
     train: Share
     val: Share
@@ -123,7 +123,7 @@ KEYS = {*Params.model_fields, *Split.model_fields, *SpecAugment.model_fields, *A
 
 
 def _number(value: Any) -> Any:
-    """Return what a text says if it is a number, 1e-06 say."""
+    """Return text as a number if it is one, such as 1e-06."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -131,7 +131,7 @@ def _number(value: Any) -> Any:
 
 
 class Loader(yaml.SafeLoader):
-    """YAML without aliases, a few lines of which can stand for more than fits into memory, and with every key once."""
+    """YAML without duplicate keys, and without aliases: a few lines of those can expand to more than memory holds."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
         """Refuse an alias."""
@@ -141,7 +141,7 @@ class Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
-        """Refuse a key that is given twice: the second would win in silence."""
+        """Refuse a key that is given twice: the second would silently win."""
         for key, n in Counter(str(key.value) for key, _ in node.value).items():
             if n > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"found the key {key} twice", node.start_mark)
@@ -176,7 +176,7 @@ def asks_for(params: Params, folder: Path) -> bool:
 def _complaints(path: Path, error: ValidationError) -> list[str]:
     expected, found = {}, {}
     for problem in error.errors(include_url=False):
-        # pydantic adds the tried alternative of a union to the location; the user knows the key alone.
+        # pydantic adds the tried alternative of a union to the location; the user knows only the key.
         unknown = problem["type"] == "extra_forbidden"
         known = [str(part) for part in problem["loc"] if part in KEYS or unknown]
         key = ".".join(known or map(str, problem["loc"])) or "the file"
@@ -207,7 +207,7 @@ def _in_words(problem: Mapping[str, Any]) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return the name that was most likely meant, as the end of a sentence; "" if none is like it."""
+    """Return the name that was most likely meant, as the end of a sentence; "" if none is similar."""
     from difflib import get_close_matches
 
     by_lower = {each.lower(): each for each in known}

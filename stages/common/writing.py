@@ -1,7 +1,7 @@
 """Writing: files and folders whole or not at all, each format in one way.
 
-What is being written lies beside its place under a hidden name, `.NAME.tmp-PROCESS-NUMBER`, which git and DVC ignore. A
-process that is killed leaves it there; the next stage clears it away.
+A file is written under a hidden name beside its place, `.NAME.tmp-PROCESS-NUMBER`, which git and DVC ignore, and then
+renamed. A process that is killed leaves it there; the next stage removes it.
 """
 
 import csv
@@ -21,14 +21,14 @@ from typing import Any
 from stages.common.files import METRICS, TEMPORARY, UserError, kind
 
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
-STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:
+STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell opened under one of these names:
 DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 NUMBERS = count()
 
 
 @contextmanager
 def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
-    """Give a temporary path to write a file at, which then replaces `path`, or nothing does.
+    """Give a temporary path to write a file at; it replaces `path` if the block succeeds.
 
     If the block raises, the temporary is removed and `path` stays as it was. A link is followed: what it leads to is
     replaced. A device or a pipe, say /dev/stdout, is written to. OSErrors (disk full, no permission) name `path`.
@@ -63,7 +63,7 @@ def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does; errors as `replacing`."""
+    """Give a temporary, empty folder, which replaces `path` as a whole if the block succeeds; errors as `replacing`."""
     with replacing(path, "folder") as temporary:
         temporary.mkdir()
         yield temporary
@@ -80,12 +80,12 @@ def remove(path: Path) -> None:
     """Remove a file or a folder with all that is in it, if there is one."""
     if path.is_dir():
         shutil.rmtree(path)
-    elif path.exists():  # to remove nothing where nothing may be written is an error of its own
+    elif path.exists():  # in a read-only place, removing nothing would be an error too
         path.unlink(missing_ok=True)
 
 
 def clear() -> None:
-    """Remove what killed stages left, where only stages write; whoever calls this runs alone."""
+    """Remove what killed stages left where only stages write; only the one running stage may call this."""
     for leftover in [*TEMPORARY.parent.glob(".*.tmp-*"), *METRICS.rglob(".*.tmp-*")]:
         remove(leftover)
 
@@ -100,7 +100,7 @@ def spreadsheet_safe(name: str) -> str:
 
 
 def write_nothing(folder: Path) -> None:
-    """Write a folder for a data set that is not asked for. It holds a note: DVC warns of an empty one."""
+    """Write the folder of a data set that `dataset` does not name, with a note in it: DVC warns about empty folders."""
     with replacing_folder(folder) as temporary:
         (temporary / "nothing.txt").write_text("`dataset` in params.yaml is another one.\n", encoding="utf-8")
 
@@ -125,7 +125,7 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence]) -> None
 
 @contextmanager
 def csv_writer(path: Path, head: Sequence[str]) -> Iterator[Callable[[Sequence], Any]]:
-    """Give what adds a row to a CSV: text in quotes, so that a name may hold any character, also one not in UTF-8."""
+    """Give a function that adds a row to a CSV; text is quoted, so that a name may hold any character or byte."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,

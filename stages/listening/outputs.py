@@ -1,7 +1,7 @@
-"""songs: what is written of songs, one after the other as they are heard: tables, JSON, playlists, pictures.
+"""outputs: what is written about songs, one by one as they are analysed: tables, JSON, playlists, pictures.
 
 Each of these gives a function that takes a song, and keeps no seconds: files are written to a temporary as the songs
-come, and replace what was there, whole, when all songs have come.
+come, and replace what was there when all songs have been written.
 """
 
 import json

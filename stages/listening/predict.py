@@ -84,7 +84,7 @@ def find_songs(places: list[Path]) -> list[Path]:
 
 
 def wanted(arguments: argparse.Namespace, paths: list[Path], listener: Listener) -> Iterator[AbstractContextManager]:
-    """Yield what writes the songs as the command line asks; what is in its way it tells before any song is heard."""
+    """Yield the writers that the command line asks for; each checks its place before any song is analysed."""
     if arguments.csv:
         yield outputs.song_table(arguments.csv, listener.card.classes)
     if arguments.seconds_csv:

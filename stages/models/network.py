@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# What goes in and out of each network's convolutions; an MLP has none.
+# The channels into and out of each network's convolutions; an MLP has none.
 CHANNELS = {"mlp": (), "cnn": (1, 8, 16, 32, 64)}
 KERNEL = 3  # of convolutions, in frames and bands
-POOLS = ((1, 2), (2, 2), (2, 2), (2, 2))  # frames and bands of which each convolution's largest number goes on
-SMALLEST = tuple(map(prod, zip(*POOLS, strict=True)))  # picture of which something is left
+POOLS = ((1, 2), (2, 2), (2, 2), (2, 2))  # frames and bands over which each convolution's output is pooled
+SMALLEST = tuple(map(prod, zip(*POOLS, strict=True)))  # picture that the pooling leaves something of
 AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
@@ -28,7 +28,7 @@ def check_network(network: str, shape: tuple[int, ...]) -> None:
 def build_network(
     network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int, seed: int
 ) -> "torch.nn.Sequential":
-    """Build a network on the CPU with the initial weights that `seed` draws, the same whatever device trains it.
+    """Build a network on the CPU with the initial weights that `seed` draws, the same for every device.
 
     An "mlp" has the hidden layers given, with ReLU between them; a "cnn" four convolutions, each with batch norm, ReLU
     and pooling, then the mean and the maximum over time and one linear layer. The weights are torch's default, uniform
@@ -42,7 +42,7 @@ def build_network(
 
 
 def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> int:
-    """Count the multiplications of one sample's way through the linear and convolutional layers; needs no torch."""
+    """Count the multiplications that one sample takes in linear and convolutional layers; needs no torch."""
     convolutions = sum(
         KERNEL**2 * inputs * outputs * time * bands
         for (inputs, outputs), (time, bands) in zip(pairwise(CHANNELS[network]), _pictures(shape), strict=False)

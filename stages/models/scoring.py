@@ -13,7 +13,7 @@ from stages.common.units import class_of_units, members_of
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)  # 95 %
 BINS = 10  # of confidence, in a reliability diagram and in the calibration error
-LEAST = 1e-30  # of a probability, before its logarithm
+LEAST = 1e-30  # of a probability, before its logarithm is taken
 AT_ONCE = 2**18  # numbers of a bootstrap in memory at once: 2 MiB, which caches hold
 
 
@@ -53,7 +53,7 @@ def intervals(
     """Return 95 % confidence intervals of accuracy, macro F1 and each class's F1, as `..._low` and `..._high`.
 
     The percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13) over units, not
-    samples: the seconds of one track are not independent, so whole tracks are drawn, with replacement, as often as
+    samples: the seconds of one track are not independent, so whole tracks are drawn, with replacement, as many as
     there are. They are drawn class by class, as the split deals them out; a class of one track has nothing to vary.
     Class numbers and units have shape (n,).
     """

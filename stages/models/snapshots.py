@@ -100,7 +100,7 @@ def members_of(model: str, choice: Choice, history: History, representation: str
 
 
 def has_machine(model: str) -> bool:
-    """Return whether a model has a support vector machine, be it alone or beside networks."""
+    """Return whether a model has a support vector machine, alone or beside networks."""
     return {"best": False, "ensemble": False, "svm": True, "all": True}[model]
 
 

@@ -1,6 +1,6 @@
 """Songs: what a model says of whole songs, from what it says of their seconds: verdicts, scores, a table.
 
-The table has the mistakes first, the surest in front, then the songs that were named rightly, the surest in front.
+The table has the mistakes first, then the right verdicts; within each, the surest come first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,7 +74,7 @@ def verdicts_by_name(songs: Songs, classes: list[str], names: Mapping[int, str])
 
 
 def columns(classes: list[str]) -> dict[str, Callable[[str], Any]]:
-    """Return the columns of a table on disk, and what makes something of each one's text."""
+    """Return the columns of a table on disk, with the function that converts each one's text."""
     return {"song": str, "class": str, "verdict": str, "probability": float} | {
         f"seconds: {name}": int for name in classes
     }

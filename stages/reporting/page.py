@@ -37,7 +37,7 @@ COLUMNS = {  # of what is drawn
 
 
 def draw(judged: dict[str, Judgement]) -> None:
-    """Draw every picture of the report, once all that they show has been read."""
+    """Draw every picture of the report, after reading all that they show."""
     devices = [device for device, timing in read_timings().items() if not isinstance(timing, Skipped)]
     description = Description.read(DESCRIPTION)
     samples = {name: description.counts["test"][name] for name in description.classes}

@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.common.drawing import COLOURS, drawing, label
 
-# Dashed, since the one lies on the other if all is well.
+# Dashed, since one line covers the other if all is well.
 DEVICE_LINES = {"cpu": {"color": COLOURS[0]}, "gpu": {"color": COLOURS[5], "linestyle": "--"}}
 PART_COLOURS = {
     "warmup": COLOURS[4],

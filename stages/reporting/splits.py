@@ -46,7 +46,7 @@ def wait_for(command: list[str]) -> int:
 
 
 def out_of_sight() -> list[Path]:
-    """Return what the pipeline starts from and neither git nor DVC tracks: a copy of the repository is without it."""
+    """Return what the pipeline starts from and neither git nor DVC tracks: a copy of the repository lacks it."""
     params = load_params()
     if asks_for(params, Path(DEMO)):
         return []

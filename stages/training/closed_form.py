@@ -10,7 +10,7 @@ in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
     W_l        <- W_l - lr/B delta_l^T a_l
 
 (Rumelhart, Hinton and Williams, Nature 323, 1986). Every delta is linear in the last one: where the learning rate
-changes from step to step, or a class has a weight, delta_last is multiplied by what is left of it, and by that.
+changes from step to step, or a class has a weight, delta_last is multiplied by the factor of either.
 
 Several networks of one shape train at once: every tensor then has one more dimension in front, (networks, ...).
 """

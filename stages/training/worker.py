@@ -1,4 +1,4 @@
-"""What one process of a training does: a job, that is, some runs side by side, their snapshots, and how they go.
+"""What one process of a training does: a job, that is, some runs side by side, their snapshots and reports.
 
 One run is one seed, which fixes the initial weights and the order of the batches.
 """
@@ -161,9 +161,9 @@ def train_runs(
 
 @contextmanager
 def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Give what saves snapshots, or does any work: at once on a CPU, on a thread of its own while a GPU trains on.
+    """Give a function that does work, such as saving: at once on a CPU, in a thread while a GPU goes on training.
 
-    The next work waits for the last, so that no more than two epochs' weights lie about, and raises what it raised.
+    The next work waits for the last, so that at most two epochs' weights are in memory, and raises its errors.
     """
     if clock.device.type != "cuda":
         yield lambda work: work()
