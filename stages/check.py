@@ -119,7 +119,7 @@ def check_dataset(params: Params) -> None:
     if Path(params.dataset).is_dir():
         return
     wanted = Path(os.path.normpath(Path.cwd() / params.dataset))
-    if not any(overlap(out, wanted) for out in made_by_dvc()):
+    if not any(out.is_relative_to(wanted) or wanted.is_relative_to(out) for out in made_by_dvc()):
         raise UserError(
             f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
             "or one that a stage makes, say data/demo"
@@ -135,11 +135,6 @@ def made_by_dvc() -> list[Path]:
         return [Path(out.fs_path) for out in Repo().index.outs]
     except DvcException as error:
         raise UserError(f"dvc: {' '.join(str(error).split())}") from None
-
-
-def overlap(one: Path, other: Path) -> bool:
-    """Return whether two paths are the same, or one is in the other."""
-    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 if __name__ == "__main__":

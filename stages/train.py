@@ -188,7 +188,7 @@ def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
     """Return how the runs went and which of them diverged, as lines."""
     runs = [epochs for group in groups for epochs in group.epochs]
     lines = [
-        f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots stand"
+        f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots are kept"
         for run, epochs in enumerate(runs)
         if len(epochs) < params.epochs
     ]

@@ -46,11 +46,7 @@ class Library(NamedTuple):
 
 
 def find_songs(folder: Path) -> Library:
-    """Find the songs in a folder, by its table if it has one.
-
-    Raises:
-        PermissionError: naming a folder that may not be read.
-    """
+    """Find the songs in a folder, by its table if it has one; PermissionError names a folder that may not be read."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/SONG, say SONG.mp3")
     table = folder / TABLE
@@ -78,14 +74,9 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
 
 
 def copies_of(folder: Path, songs: list[Song], sounds: dict[str, str]) -> dict[str, str]:
-    """Return which files hold the same sound as an earlier one, and that one.
+    """Return which files hold the same sound as an earlier one, and that one, given each decoded file's hash of it.
 
     A recording in two classes, or in two parts of a split, is refused.
-
-    Args:
-        folder: where the songs are.
-        songs: in their order.
-        sounds: a hash of the sound of each file, if it could be decoded.
     """
     first: dict[str, Song] = {}
     copies = {}
@@ -102,12 +93,9 @@ def copies_of(folder: Path, songs: list[Song], sounds: dict[str, str]) -> dict[s
 
 
 def read_table(path: Path, files: list[str]) -> list[Song]:
-    """Read what a table says the songs are.
+    """Read what a table says the songs are, given the files below its folder.
 
-    Args:
-        path: of the table.
-        files: those below its folder. An umlaut may be one character in the table and two on the disk, or the reverse;
-            what the disk has counts.
+    An umlaut may be one character in the table and two on the disk, or the reverse; what the disk has counts.
     """
     head, rows = _read_rows(path)
     known = {normalize("NFC", file): file for file in files} | {file: file for file in files}
@@ -153,11 +141,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _song(head: list[str], cells: list[str], known: dict[str, str]) -> Song:
-    """Return what a row says.
-
-    Raises:
-        ValueError: if it says what no row may.
-    """
+    """Return what a row says; ValueError if it is wrong."""
     if len(cells) != len(head):
         raise ValueError(f"found {len(cells)} cells, expected {len(head)}: {', '.join(head)}")
     row = {name: normalize("NFC", cell.strip()) for name, cell in zip(head, cells, strict=True)}

@@ -85,7 +85,7 @@ class Listener:
         if unknown and UNKNOWN in map(str.casefold, self.card.classes):
             raise UserError(
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
-                "from its own; rename the class, or do without"
+                "apart from its own; rename the class, or leave the threshold out"
             )
         self.parts = [
             (FRONT_ENDS[each.representation], *standardization_of(each, place), load_chosen(each, place))
@@ -109,12 +109,7 @@ class Listener:
             raise UserError(f"{path}: {why_unusable(error)}") from None
 
     def hear(self, samples: np.ndarray, sample_rate: int) -> Song:
-        """Analyse an array as if it came from a file.
-
-        Args:
-            samples: floating point in [-1, 1] or int16, shape (n,) or (n, channels).
-            sample_rate: in Hz.
-        """
+        """Analyse an array as if it came from a file: floating point in [-1, 1] or int16, (n,) or (n, channels)."""
         samples = np.asarray(samples)
         if not (samples.dtype.kind == "f" or (samples.dtype.kind == "i" and samples.dtype.itemsize == 2)):
             raise UserError(f"samples: found {samples.dtype}, expected floating point in [-1, 1] or int16")

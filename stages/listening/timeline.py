@@ -10,14 +10,10 @@ TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds bet
 
 
 def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
-    """Draw the classes' probabilities over a song's time, stacked.
+    """Draw the classes' probabilities over a song's time, stacked, as a PNG.
 
-    Args:
-        path: the PNG to write.
-        title: what it says above.
-        starts: where each window of a second starts, in seconds, shape (windows,).
-        probabilities: shape (windows, classes); where they are NaN the picture stays blank.
-        classes: their names.
+    Each window of a second has its start in seconds, shape (windows,), and probabilities, shape (windows, classes);
+    where they are NaN the picture stays blank.
     """
     edges = np.append(starts, starts[-1] + 1)
     sides = np.repeat(edges, 2)[1:-1]  # of each window the left and the right: one alone between blanks has a width
