@@ -19,7 +19,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
     versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
-    head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
+    head = ["model", "input", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     rows = [model_row(name, each, judged[name]) for name, each in cards.items()]
     rows += [joint_row(name, result) for name, result in judged.items() if name not in cards]
     lines += table(head, rows)
@@ -45,10 +45,10 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += ["", "## Training", "", f"- {listed(card.params)}", f"- versions: {listed(versions)}"]
     lines += ["", "## Limits", ""]
     if rates:
-        lines += [f"- Sound is heard at {' and '.join(map(str, rates))} Hz: nothing above half of that, and no stereo."]
+        lines += [f"- Audio is analysed at {' and '.join(map(str, rates))} Hz: mono, and nothing above half of that."]
     few = few_songs(data)
     if few:
-        lines += [f"- Behind this are {text(few)}. Scores on so few depend on luck."]
+        lines += [f"- This is based on {text(few)}. Scores on so few depend on luck."]
     lines += [f"- One second at a time; {len(card.classes)} classes ({classes})."]
     lines += [
         "- A probability is not a measure of how typical a song is; its calibration is in [the report](report.md)."
@@ -56,13 +56,13 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# What is said of a model of no, one and several networks.
+# For a model of no, one and several networks.
 NETWORKS_OF = (
     [],
     ["a single network: the snapshot with the best macro F1 on the validation set"],
     ["an ensemble: the mean of the probabilities of every run's best snapshot"],
 )
-# What is said of the demo corpus, True, and of any other data set, False.
+# For the demo corpus, True, and for any other data set, False.
 FOR = {
     True: ["- To try the commands without any data of one's own."],
     False: ["- To name the genre of recordings like those of the training set."],

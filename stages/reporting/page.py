@@ -78,7 +78,7 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
     tables[MISTAKES] = mistakes_table(judged, description.classes)
     lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source)]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
-    lines += ["", "To hear songs in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
+    lines += ["", "To try the models in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
         lines += ["", f"## {title}", *(["", f"![{title}](pictures/{picture})"] if picture else []), "", text]
         lines += ["", *tables[title]] if title in tables else []
@@ -89,14 +89,14 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
 
 
 MISTAKES = "The surest mistakes"
-SECTIONS = {  # title, picture if any, what is said of it
+SECTIONS = {  # title, picture if any, text
     "The network against baselines": (
         "models.png",
         "Ensemble: the mean of the probabilities of every run's best snapshot. Baselines take a track for what most of "
         "its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at "
-        "random, where seconds of one track stand in training and test: what leakage would flatter. From parts of more "
-        f"than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole tracks, or "
-        "groups of them, or blocks to be judged on.",
+        "random, where seconds of one track are in training and test: how much leakage would flatter it. From parts "
+        f"of more than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole "
+        "tracks, or groups of them, or blocks to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",
@@ -113,12 +113,12 @@ SECTIONS = {  # title, picture if any, what is said of it
     "F1 of each class": ("f1.png", "Bars: 95 % intervals."),
     "Reliability": (
         "reliability.png",
-        "Right as often as sure: the dashed line. Below it a model is too sure of itself, above it too modest. The "
+        "The dashed line: right as often as sure. Below it a model is too sure of itself, above it too modest. The "
         "larger a mark, the more samples have that confidence.",
     ),
     "CPU against GPU": (
         "seconds.png",
-        "One run: the seconds from its start to its end, whoever trains beside it; of each part the median over the "
+        "One run: the seconds from its start to its end, whatever trains beside it; of each part the median over the "
         "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
         "start to the last one's end, as many at once as the bars say; the devices are compared by that. A device's "
         "own start (importing torch, the GPU's context, first kernels) is not part of either.",
@@ -136,7 +136,7 @@ def how_sure(judged: dict[str, Judgement], source: Source) -> str:
         few = units if unit == "block" else f"{UNITS[unit]}s of a class"
         sure = (
             f"No intervals: with fewer than {ENOUGH} {few} in the test set they would look narrow and mean nothing; "
-            "[several splits](../docs/experiments.md#small-libraries) tell more."
+            "[several splits](../docs/experiments.md#small-libraries) say more."
         )
     return (
         f"{sure} "
