@@ -86,7 +86,7 @@ def on_processes(
         queue = context.SimpleQueue()
     except OSError as error:  # which names no file
         raise UserError(f"/dev/shm: {error.strerror}; expected a place where processes can share locks") from None
-    # After a failure the listener is not told to end: a worker that was killed as it reported keeps the queue locked.
+    # After a failure the listener is not stopped: a worker that was killed as it reported keeps the queue locked.
     listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)), daemon=True)
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()
