@@ -4,10 +4,10 @@ The majority class, logistic regression, the nearest five neighbours and a suppo
 (scikit-learn's defaults, inputs standardized, for the latter two mel-spectrograms as mean and deviation over time)
 learn the training set and are judged on the test set, with the intervals that `evaluate` gives the network. Where songs
 are known, each song is taken for what most of its seconds are; and where groups are, each baseline is also judged on a
-split at random of the same samples: the difference is what leakage, seconds of one song in training and test, would
-flatter. Of more than 10,000 samples they learn from so many, drawn at random, and are judged on so many, in whole
-tracks or blocks, one of each class at least; no others are read. Classes weigh as `class_weights` says, as they do for
-the network, but for the neighbours, who have no weights. Writes data/baselines.json.
+random split of the same samples: the difference is how much leakage, seconds of one song in training and test, would
+flatter. Of more than 10,000 samples, they learn from 10,000 drawn at random, and are judged on 10,000 in whole tracks
+or blocks, at least one of each class; no others are read. Classes are weighted as `class_weights` says, as for
+the network; nearest neighbours have no weights. Writes data/baselines.json.
 """
 
 import warnings
@@ -83,14 +83,9 @@ def answers(
     rows: dict[str, np.ndarray],
     class_weight: str | None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Fit every baseline to training rows; return which test rows were asked of it, and its answers to them.
+    """Fit every baseline to training rows; return the test rows that it was asked about, and its answers to them.
 
-    Args:
-        read: gives the samples of rows.
-        labels: class numbers, shape (n,).
-        units: the track or block of each sample, shape (n,).
-        rows: of the parts, at least train and test, ascending.
-        class_weight: scikit-learn's.
+    Labels are class numbers, units each sample's track or block, shape (n,) both; the parts' rows ascend.
     """
     train, test = rows["train"], rows["test"]
     if len(train) > MOST_SAMPLES:
@@ -137,12 +132,7 @@ def build(baseline: str, class_weight: str | None, n: int):
 
 
 def columns(baseline: str, x: np.ndarray) -> np.ndarray:
-    """Return samples as rows: for logistic regression all their numbers, else mean and deviation over any time axis.
-
-    Args:
-        baseline: one of BASELINE_NAMES.
-        x: shape (n, columns) or (n, time, ...).
-    """
+    """Return samples, shape (n, ...), as rows: all numbers for logistic regression, else time's mean and deviation."""
     if baseline != "logistic_regression" and x.ndim > 2:
         x = np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1)
     return x.reshape(len(x), -1)

@@ -17,7 +17,7 @@ from stages.common.writing import write_json
 CHECKED = Path("data/checked.json")
 STAYS = "; the value stays in params.yaml: correct it there, or take it back with git checkout params.yaml"
 
-# Known to be first-order optimizers of torch.optim: to name one without arguments needs no look at torch, which takes a
+# First-order optimizers of torch.optim: one of these without arguments needs no check against torch, which takes a
 # second to import.
 COMMON_OPTIMIZERS = [
     "ASGD",
@@ -50,8 +50,8 @@ def main() -> None:
 def show_to_git(path: Path) -> None:
     """Make a file a second newer than anything git knows of it.
 
-    With the size and the second of the one that it replaced, as `-S` may leave it, git would take it for that one, and
-    `git checkout` would not take it back.
+    If it has the size and the second of the one that it replaced, as `-S` may leave it, git takes it for unchanged, and
+    `git checkout` would not restore it.
     """
     with suppress(OSError):  # not there, or somebody else's
         about = path.stat()
@@ -114,12 +114,12 @@ def take_steps(params: Params) -> None:
 def check_dataset(params: Params) -> None:
     """Check that the data set's folder is there, or that a stage can make it.
 
-    Only if it is not there, DVC is asked what its stages make: to import and ask it takes 0.4 s.
+    DVC is asked what its stages make only if the folder is missing: to import and ask it takes 0.4 s.
     """
     if Path(params.dataset).is_dir():
         return
     wanted = Path(os.path.normpath(Path.cwd() / params.dataset))
-    if not any(overlap(out, wanted) for out in made_by_dvc()):
+    if not any(out.is_relative_to(wanted) or wanted.is_relative_to(out) for out in made_by_dvc()):
         raise UserError(
             f"params.yaml: dataset: found {params.dataset}, where there is no folder; expected a folder of arrays, "
             "or one that a stage makes, say data/demo"
@@ -127,7 +127,7 @@ def check_dataset(params: Params) -> None:
 
 
 def made_by_dvc() -> list[Path]:
-    """Return every absolute path that DVC can make, whatever its files say it in."""
+    """Return the absolute path of every output that DVC's files name."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -135,11 +135,6 @@ def made_by_dvc() -> list[Path]:
         return [Path(out.fs_path) for out in Repo().index.outs]
     except DvcException as error:
         raise UserError(f"dvc: {' '.join(str(error).split())}") from None
-
-
-def overlap(one: Path, other: Path) -> bool:
-    """Return whether two paths are the same, or one is in the other."""
-    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 if __name__ == "__main__":

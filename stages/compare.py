@@ -1,4 +1,4 @@
-"""compare: the CPU against the GPU, in seconds and in what they learnt; nothing depends on it.
+"""compare: the CPU against the GPU, in seconds and in what they learnt; only the report depends on it.
 
 Writes metrics/compare.json, metrics/plots/seconds.json (the seconds of a run by part and of all runs, as records to
 plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
@@ -37,17 +37,14 @@ def compare(representation: str, histories: dict[str, History], timings: dict[st
     `..._seconds` are those of the median run from its start to its end, `..._all_runs_seconds` the wall clock of all
     runs: the CPU trains a run a core, the GPU side by side what gains by it. The speed-up is that of all runs.
     """
-    timed = {device: timing.representations[representation] for device, timing in timings.items()}
-    one = {device: timed[device].seconds["total"].median if device in timed else None for device in DEVICES}
-    every = {device: timed[device].all_runs_seconds if device in timed else None for device in DEVICES}
-    both = all(device in histories for device in DEVICES)
+    cpu, gpu = (timings[each].representations[representation] if each in timings else None for each in DEVICES)
     return Comparison(
-        cpu_seconds=one["cpu"],
-        gpu_seconds=one["gpu"],
-        cpu_all_runs_seconds=every["cpu"],
-        gpu_all_runs_seconds=every["gpu"],
-        gpu_speedup=every["cpu"] / every["gpu"] if every["gpu"] else None,
-        max_val_f1_difference=drift(representation, histories) if both else None,
+        cpu_seconds=cpu.seconds["total"].median,
+        gpu_seconds=gpu and gpu.seconds["total"].median,
+        cpu_all_runs_seconds=cpu.all_runs_seconds,
+        gpu_all_runs_seconds=gpu and gpu.all_runs_seconds,
+        gpu_speedup=gpu and cpu.all_runs_seconds / gpu.all_runs_seconds,
+        max_val_f1_difference=gpu and drift(representation, histories),
     )
 
 

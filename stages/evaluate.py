@@ -1,4 +1,4 @@
-"""evaluate: judge each chosen model on the test set, which had no say in its training or choice.
+"""evaluate: judge each chosen model on the test set, which played no part in its training or choice.
 
 One chosen seed may be lucky, and one test set too. `runs` says how each run's own best snapshot does on the same
 samples, `ensemble` how the mean of their probabilities does. The 95 % intervals come from a bootstrap over tracks (or
@@ -6,15 +6,15 @@ groups of them), or, where those are unknown, over blocks of 30 neighbouring sam
 one track are not independent. `track` judges whole tracks, where they are known, by the verdict over their seconds; the
 baselines of data/baselines.json stand beside the network.
 
-Writes metrics/evaluate.json, of which metrics/scores/REPRESENTATION.json has what `dvc metrics show` tells;
-data/verdicts/REPRESENTATION.csv with one line a song of the test set; and, to be drawn,
-metrics/confusion/REPRESENTATION.csv with one line a pair of classes, and records in metrics/plots/f1.json,
+Writes metrics/evaluate.json; metrics/scores/REPRESENTATION.json, the part of it that `dvc metrics show` prints;
+data/verdicts/REPRESENTATION.csv with one line for each song of the test set; and, to be drawn,
+metrics/confusion/REPRESENTATION.csv with one line for each pair of classes, and records in metrics/plots/f1.json,
 reliability.json and models.json.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from stages.common.files import (
     VERDICTS,
     UserError,
     card_path,
-    csv_rows,
+    read_csv,
     shown,
     snapshot_path,
 )
@@ -49,13 +49,7 @@ from stages.models.scoring import reliability
 from stages.models.snapshots import best_of_runs, check_chosen, load_chosen, load_model
 from stages.models.songs import Songs, Verdict, judge_songs, verdicts_by_name, write_verdicts
 
-
-class Judged(NamedTuple):
-    """What is found of a model."""
-
-    judgement: Judgement
-    answers: Answers
-    ranges: dict[str, float | list[float]]  # of its scores
+Judged = tuple[Judgement, Answers, dict[str, float | list[float]]]  # a model's judgement, answers, scores' intervals
 
 
 def main() -> None:
@@ -72,8 +66,7 @@ def main() -> None:
         raise UserError(mixed(SELECTED))
     judged, drawn = {}, {F1: [], MODELS: [], RELIABILITY: []}
     with replacing_folder(CONFUSION) as folder, replacing_folder(VERDICTS) as verdicts:
-        for name, result in judge_each(description, selection, histories, baselines):
-            judged[name], answers, ranges = result
+        for name, (judged[name], answers, ranges) in judge_each(description, selection, histories, baselines):
             write_confusion(folder / f"{name}.csv", answers)
             write_verdicts(verdicts / f"{name}.csv", answers.classes, verdicts_on(answers))
             drawn[F1] += [{"representation": name, **record} for record in f1_records(judged[name], ranges)]
@@ -116,7 +109,7 @@ def judge_calibrated(raw: Answers, temperature: float, unit: str, others: dict[s
     answers = raw._replace(logits=raw.logits / temperature)
     others = others | {"temperature": temperature, "uncalibrated": calibration(raw)}
     ranges = ranges_of(answers)
-    return Judged(judge(answers, ranges, unit, others), answers, ranges)
+    return judge(answers, ranges, unit, others), answers, ranges
 
 
 def songs_of(data: dict[str, torch.Tensor], unit: str) -> np.ndarray | None:
@@ -144,7 +137,7 @@ def in_short(judged: Judgement) -> str:
 def write_confusion(path: Path, answers: Answers) -> None:
     """Write how many samples of one class were taken for another, a line for each pair that occurs.
 
-    A class and itself always make a pair, if with a count of 0: every class then stands on both axes of the plot.
+    Each class is paired with itself even if the count is 0, so that every class is on both axes of the plot.
     """
     classes, n_classes = answers.classes, len(answers.classes)
     cells = answers.actual * n_classes + answers.predicted
@@ -163,26 +156,26 @@ def verdicts_on(answers: Answers) -> Iterable[Verdict]:
 
 
 def names_of(songs: Songs, classes: list[str]) -> dict[int, str]:
-    """Return the names of the test set's songs by number, from songs.csv, which has to tell of the same songs."""
-    lines = enumerate(csv_rows(SONGS, SONG))
+    """Return the names of the test set's songs by number, from songs.csv, which has to list the same songs."""
+    lines = enumerate(read_csv(SONGS, SONG))
     listed = {number: (song, label, n) for number, (song, label, part, n) in lines if part == "test"}
     labels = [classes[number] for number in songs.actual]
-    heard = dict(zip(songs.numbers.tolist(), zip(labels, songs.seconds.sum(axis=1).tolist(), strict=True), strict=True))
-    if heard != {number: (label, n) for number, (_, label, n) in listed.items()}:
+    found = dict(zip(songs.numbers.tolist(), zip(labels, songs.seconds.sum(axis=1).tolist(), strict=True), strict=True))
+    if found != {number: (label, n) for number, (_, label, n) in listed.items()}:
         raise UserError(mixed(SONGS))
     return {number: song for number, (song, *_) in listed.items()}
 
 
 def f1_records(judged: Judgement, ranges: dict[str, float | list[float]]) -> list[dict[str, Any]]:
-    """Return each class's F1 with its interval, if that is told."""
+    """Return each class's F1 with its interval, unless it rests on too few units."""
     rows = zip(judged.f1, judged.f1.values(), ranges["f1_low"], ranges["f1_high"], strict=True)
-    told = {"low": None, "high": None} if judged.rests_on else {}
-    return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) | told for row in rows]
+    hidden = {"low": None, "high": None} if judged.rests_on else {}
+    return [dict(zip(("class", "f1", "low", "high"), row, strict=True)) | hidden for row in rows]
 
 
 def model_records(judged: Judgement) -> list[dict[str, Any]]:
-    """Return the macro F1 of each model with its interval, if that is told, and on a split at random if known."""
-    told = {"low": None, "high": None} if judged.rests_on else {}
+    """Return each model's macro F1 with its interval, as `f1_records`, and on a split at random if known."""
+    hidden = {"low": None, "high": None} if judged.rests_on else {}
     return [
         {
             "model": model.replace("_", " "),
@@ -191,7 +184,7 @@ def model_records(judged: Judgement) -> list[dict[str, Any]]:
             "high": scored.f1_macro_high,
             # in every record: DVC plots nothing otherwise
             "split_at_random": getattr(scored, "f1_macro_split_at_random", None),
-            **told,
+            **hidden,
         }
         for model, scored in judged.models.items()
     ]

@@ -7,9 +7,9 @@ split; tracks.csv; and audio.json, which has the sampling rate. A sample's track
 seconds (stages/audio/silence.py) and its last part shorter than a second are dropped. Neither a track nor the data set
 need fit into memory.
 
-Every header is read before any song. What is then worked out stays in data/tmp/features, a few tracks a piece, until
-the data set stands: a stage that was killed, or failed for a song, goes on where it stopped. Classes, groups and parts
-are none of it.
+Every header is read before any song. Results then stay in data/tmp/features, a few tracks a piece, until the data set
+is complete: a stage that was killed, or failed because of a song, resumes where it stopped. Classes, groups and parts
+are not among them.
 """
 
 import os
@@ -52,8 +52,8 @@ def main() -> None:
         return
     names = asked_for(params)
     library = find_songs(AUDIO)
-    for told in library.left_out():
-        print(f"features: left out: {told}")
+    for phrase in library.left_out():
+        print(f"features: left out: {phrase}")
     check_classes(AUDIO, library.songs)
     headers = read_headers([song.file for song in library.songs])
     refuse([track for track in headers if track.problem], len(headers), params)
@@ -106,7 +106,7 @@ def refuse(unusable: list[Track], n: int, params: Params) -> None:
 
 
 def pieces_of(files: list[str], sample_rate: int, names: tuple[str, ...]) -> list[Piece]:
-    """Cut the tracks into pieces; one track more or less changes no other piece than its own.
+    """Cut the tracks into pieces; a track added or removed changes only its own piece.
 
     A piece is named by a fingerprint of its tracks' names, sizes and times and of the front end's settings.
     """
@@ -145,7 +145,7 @@ def tracks_of(piece: Piece) -> list[Track]:
 
 
 def analyse_all(pieces: list[Piece], seconds: dict[str, float], scheduler: str | None) -> None:
-    """Analyse the pieces that do not stand yet; `seconds` says how long each track is.
+    """Analyse the pieces that are not complete yet; `seconds` says how long each track is.
 
     A cluster's workers read the songs and write the pieces at the same paths.
     """
@@ -171,7 +171,7 @@ def carry_out(todo: list[Piece], address: str | None) -> Iterator[list[str]]:
 
 
 def recordings_of(tracks: list[Track]) -> dict[str, str]:
-    """Return what names the recording of each track that can be used: the hash of its first copy's sound."""
+    """Return what identifies the recording of each usable track: the hash of its first copy's sound."""
     usable = [track for track in tracks if track.clips]
     alike = find_alike([np.frombuffer(bytes.fromhex(track.words), np.uint16) for track in usable])
     return {track.file: usable[alike.get(number, number)].sound for number, track in enumerate(usable)}
@@ -218,7 +218,7 @@ def assemble(songs: list[Song], groups: list[int], tracks: list[Track], pieces: 
 
 
 def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], representation: str) -> Iterator[bytes]:
-    """Yield the samples, raw, of the tracks of which some count."""
+    """Yield the raw samples of the tracks whose count is not 0."""
     following = zip(tracks, counts, strict=True)
     for piece in pieces:
         with piece.numbers(representation).open("rb") as file:
@@ -229,7 +229,7 @@ def samples_of(pieces: list[Piece], tracks: list[Track], counts: list[int], repr
 
 
 def lines(library: Library, tracks: list[Track], copies: dict[str, str]) -> Iterator[tuple]:
-    """Yield the lines of tracks.csv: the tracks, then the files that are none."""
+    """Yield the lines of tracks.csv: the tracks, then the files that were left out."""
     for song, track in zip(library.songs, tracks, strict=True):
         yield *song, copies.get(song.file, ""), round(track.seconds, 3), *(getattr(track, name) for name in HEARD[1:])
     for path in library.unlisted:

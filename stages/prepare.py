@@ -93,7 +93,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
         parts = draw_split(params, classes, labels, units, files)
         if units.numbers is None:
             print(
-                f"warning: {folder} has no groups.npy, so seconds of one track may stand in two parts of the split, "
+                f"warning: {folder} has no groups.npy, so seconds of one track may be in two parts of the split, "
                 "which inflates every score; see 'your own arrays' in the README"
             )
     else:
@@ -148,9 +148,7 @@ def dealt(
 ) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
     """Yield, for each block and part, the part's name, how many of its samples came before, the block, its rows there.
 
-    Args:
-        blocks: of all samples, in order, each behind the number of its first sample.
-        parts: the place in PARTS of each sample's part, shape (n,).
+    Blocks are of all samples, in order, each with the number of its first; parts are places in PARTS, shape (n,).
     """
     before = dict.fromkeys(PARTS, 0)
     for start, block in blocks:
@@ -232,7 +230,7 @@ def by_class(classes: list[str], counted: dict[str, np.ndarray]) -> dict[str, di
 
 
 def read_audio(dataset: Path, params: Params) -> tuple[int | None, str]:
-    """Return what audio.json tells of the sound behind the arrays: its sampling rate (Hz), and what a group is.
+    """Return what audio.json says about the sound behind the arrays: its sampling rate (Hz), and what a group is.
 
     Without it, the rate is None and a group a track.
     """

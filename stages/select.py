@@ -2,10 +2,10 @@
 
 Over devices, runs and epochs (or the runs' last epochs, if only those are kept); ties go to the CPU, then to the
 earliest run, then to the earliest epoch. With `model: best` it is the model; `ensemble` takes the best snapshot of
-every run on that device, `svm` a support vector machine, which learns the training set here (of more than 10,000
-samples so many, drawn at random), `all` the mean of that ensemble's probabilities and the machine's.
-data/model/REPRESENTATION.safetensors holds the weights, each tensor's name behind the number of its model where there
-are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
+every run on that device, `svm` a support vector machine, which learns the training set here (10,000 samples drawn at
+random if there are more), `all` the mean of that ensemble's probabilities and the machine's.
+data/model/REPRESENTATION.safetensors holds the weights, each tensor's name prefixed with the number of its model where
+there are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
 (stages/common/joint.py) is the mean of the probabilities of theirs.
 
 The validation set also gives a model its temperature (stages/models/calibration.py), unless it has too few songs to fit
@@ -39,7 +39,7 @@ from stages.models.calibration import fit_temperature
 from stages.models.ensemble import log_mean_probability
 from stages.models.judging import answer
 from stages.models.scoring import count, scores
-from stages.models.snapshots import best_choice, best_of_runs, has_machine, load_chosen, members_of
+from stages.models.snapshots import best_of_runs, has_machine, load_chosen, members_of
 
 SEED = 0  # of the samples drawn where there are more
 
@@ -85,9 +85,9 @@ def report(cards: dict[str, Card | Joint], description: Description) -> None:
 
 
 def choose(histories: dict[str, History], representation: str) -> Choice:
-    """Return a representation's best snapshot: the best of every run's best."""
-    by_device = (best_of_runs(device, each, representation) for device, each in histories.items())
-    return best_choice([choice for choices in by_device for choice in choices])
+    """Return a representation's best snapshot; ties go to the first."""
+    choices = [each for device, history in histories.items() for each in best_of_runs(device, history, representation)]
+    return max(choices, key=lambda choice: choice.val_f1_macro)
 
 
 def learn(representation: str, description: Description, class_weights: str) -> svm.Svm:
@@ -124,7 +124,7 @@ def write_weights(
 
 
 def numbered(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return several models' tensors as one's, names behind the model's number; those of a single one as they are."""
+    """Return several models' tensors as one's, each name prefixed by its model's number; a single one's as they are."""
     if len(states) == 1:
         return states[0]
     return {f"{number}.{name}": tensor for number, state in enumerate(states) for name, tensor in state.items()}

@@ -50,13 +50,7 @@ def main() -> None:
 
 
 def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
-    """Train every representation and run.
-
-    Args:
-        device: "cpu" or "gpu".
-        params: the parameters.
-        started: when the stage started, seconds since 1970.
-    """
+    """Train every representation and run; the stage started at `started`, seconds since 1970."""
     description, used = read_description(), params.model_dump(mode="json", include=set(TRAINING))
     jobs, learns = jobs_of(params, description, device), of_training(description.fingerprint, used)
     networks = {job.name: job.network for job in jobs}
@@ -121,14 +115,14 @@ def carry_out(jobs: list[Job], setting: Setting, params: Params, hear: Callable[
 
 
 def work(setting: Setting, job: Job) -> Trained:
-    """Do a job; here, where no torch is imported before a worker does."""
+    """Do a job; only the worker imports torch."""
     from stages.training.worker import train_job
 
     return train_job(setting, job)
 
 
 def teller(progress: tqdm, show: Callable[[str, Latest], None]) -> Callable[[list], None]:
-    """Return what moves bar and curves as jobs report; one that a dying worker began is reported again."""
+    """Return a function that updates bar and curves as jobs report; one that a dying worker began reports again."""
     so_far: dict[tuple[str, int], int] = {}
 
     def tell(said: list) -> None:
@@ -159,9 +153,9 @@ def times(done: dict[str, list[Trained]], n_train: int, started: float) -> Timin
 
 def network_of(params: Params, name: str, shape: tuple[int, ...]) -> str:
     """Return the network of a representation; `network` is one for all, or one for each representation."""
-    if isinstance(params.network, dict) and name not in params.network:
+    network = params.network.get(name) if isinstance(params.network, dict) else params.network
+    if network is None:
         raise UserError(f"params.yaml: network: found {params.network}, expected an entry for {name} too")
-    network = params.network[name] if isinstance(params.network, dict) else params.network
     first = prod(shape) * params.hidden[0]
     if network == "mlp" and first > MOST_WEIGHTS:
         raise UserError(
@@ -194,7 +188,7 @@ def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
     """Return how the runs went and which of them diverged, as lines."""
     runs = [epochs for group in groups for epochs in group.epochs]
     lines = [
-        f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots stand"
+        f"{what} run {run} diverged in epoch {len(epochs)}: its loss is not finite; its earlier snapshots are kept"
         for run, epochs in enumerate(runs)
         if len(epochs) < params.epochs
     ]

@@ -133,7 +133,10 @@ READERS = {
     "songs": (songs, lambda path: read_table(path, ["folk/ä.mp3", "b.wav"])),
 }
 READERS["tensors"] = (READERS["tensors"][0], lambda path: read_tensors(path, "np", "f"))
-READERS["table"] = (READERS["table"][0], lambda path: read_csv(path, {"actual": str, "predicted": str, "count": int}))
+READERS["table"] = (
+    READERS["table"][0],
+    lambda path: list(read_csv(path, {"actual": str, "predicted": str, "count": int})),
+)
 SOUNDS = (
     "a.wav",
     "a.flac",

@@ -479,7 +479,7 @@ def test_songs_of_artists_are_known_apart(workplace):
         prepare.main()
         tensors, about = load_file(PREPARED / "mfccs.safetensors"), read_json(PREPARED / "dataset.json")
         assert about["source"]["unit"] == "group"
-        found = read_csv(SONGS, SONG)
+        found = list(read_csv(SONGS, SONG))
         assert [row[0] for row in found] == [str(name) for name in names]
         assert [row[3] for row in found] == [4] * 90
         for part in PARTS:
@@ -506,7 +506,7 @@ def test_where_each_group_is_a_song_a_unit_is_one(workplace, groups):
     assert about["source"]["unit"] == "track"
     assert "songs" not in about["source"]
     assert not [key for key in tensors if key.endswith("_track")]
-    found = read_csv(SONGS, SONG)
+    found = list(read_csv(SONGS, SONG))
     for part in PARTS:
         assert set(tensors[f"{part}_unit"].tolist()) == {line for line, row in enumerate(found) if row[2] == part}
 
@@ -514,14 +514,14 @@ def test_where_each_group_is_a_song_a_unit_is_one(workplace, groups):
 def test_groups_alone_are_songs_unless_somebody_says_otherwise(workplace):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
-    found = read_csv(SONGS, SONG)
+    found = list(read_csv(SONGS, SONG))
     assert [row[0] for row in found] == [str(number) for number in range(30)]
     assert Counter((label, part) for _, label, part, _ in found) == {
         (label, part): n for label in ("blues", "pop", "rock") for part, n in zip(PARTS, (6, 2, 2), strict=True)
     }
     (workplace / "data" / "mine" / "audio.json").write_text('{"sample_rate": 8000, "unit": "group"}')
     prepare.main()
-    assert read_csv(SONGS, SONG) == []
+    assert list(read_csv(SONGS, SONG)) == []
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,9 @@ TILE = 4 * 2**20  # bytes of float64 that are computed with at once; one row at 
 
 
 def survey(X: list[ArrayFile], train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Check every number of a representation, in one pass, and return what standardizes its columns.
+    """Check every number of a representation, in one pass; return the training set's `Columns.standardization`.
 
-    Args:
-        X: the files, each of which goes on where the one before it ends.
-        train: whether each sample of all of them is in the training set, shape (n,).
-
-    Returns:
-        As `Columns.standardization` of the training set.
+    Each file continues the one before it; `train`, shape (n,), says which of all samples are in the training set.
     """
     columns, before = Columns(X[0].shape[1:]), 0
     for file in X:
@@ -51,14 +46,14 @@ def _fits(X: np.ndarray) -> np.ndarray:
 
 
 def tiles(rows: np.ndarray, numbers: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield rows of so many numbers each, as many at once as TILE holds, behind how many of them came before."""
+    """Yield rows of so many numbers each, as many at once as TILE holds, after the number of rows before them."""
     height = max(1, TILE // (8 * numbers))
     for start in range(0, len(rows), height):
         yield start, rows[start : start + height]
 
 
 class Columns:
-    """What is known of the columns of samples of a shape."""
+    """Mean, deviation and constancy of the columns of samples of a shape, which come block by block."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         """Start without any sample."""
@@ -80,7 +75,7 @@ class Columns:
     def _sum(self, block: np.ndarray, rows: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
         """Return the sum of the rows, or, given their mean, of the squares of what they deviate from it.
 
-        Tile by tile, the sum so far before the rows: row is added to row, as NumPy does with all of them at once.
+        Tile by tile, with the sum so far in front: rows are added one by one, as NumPy does with all of them at once.
         """
         total = np.zeros_like(self.mean)
         for _, some in tiles(rows, total.size):

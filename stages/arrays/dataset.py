@@ -1,7 +1,7 @@
 """A data set on disk: finding its representations, reading and checking their arrays.
 
 A representation is a folder with `X.npy` (samples first), `labels.npy` and, if known, `tracks.npy` (the song that each
-sample was cut from) and `groups.npy` (what must not be split, an artist say). Four layouts; which one it is shows in
+sample was cut from) and `groups.npy` (what must not be split, an artist say). There are four layouts, told apart by
 what is there:
 
 - `DATASET/REPRESENTATION/{X,labels}.npy`, split here;
@@ -25,7 +25,7 @@ from stages.common.units import heads_of
 class Arrays(NamedTuple):
     """One representation: X (n, ...) of numbers, labels (n,), groups (n,) and tracks (n,) or None.
 
-    Each as files, of which one goes on where the one before it ends: a file for each part if the data set came split.
+    Each is files that continue one another: one file for each part if the data set came split.
     """
 
     X: list[ArrayFile]
@@ -45,7 +45,7 @@ class Dataset(NamedTuple):
 def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     """Find the wanted representations ("all", or a list of names) of a data set in any of the four layouts.
 
-    Everything is checked but the numbers in X, which stages/arrays/columns.py goes through.
+    Everything is checked except the numbers in X, which stages/arrays/columns.py checks.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected a data set")
@@ -66,13 +66,8 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     parts = None
     if given:
         parts = np.repeat(np.arange(len(PARTS), dtype=np.int8), [len(file) for file in representations[names[0]].X])
-    files = [
-        file
-        for i in range(len(places))
-        for arrays in representations.values()
-        for kind in arrays
-        for file in (kind or [])[i : i + 1]
-    ]
+    kinds = [kind for arrays in representations.values() for kind in arrays if kind]
+    files = [kind[i] for i in range(len(places)) for kind in kinds]
     return Dataset(representations, parts, files)
 
 
@@ -216,16 +211,16 @@ def _numbered(entries: Iterable[np.ndarray]) -> tuple[list, np.ndarray]:
     order = sorted(known)
     rank = np.empty(len(known), _kind(known))
     rank[[known[name] for name in order]] = np.arange(len(known))
-    for i, block in enumerate(numbers):  # in place: each is let go as the next is made
+    for i, block in enumerate(numbers):  # in place: each is freed as the next is made
         numbers[i] = rank[block]
     return order, np.concatenate(numbers)
 
 
 def _kind(known: Collection) -> np.dtype:
-    """Return the smallest type that numbers so many."""
+    """Return the smallest type that can number them."""
     return np.min_scalar_type(-len(known))
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a name is one: with no half of a pair of surrogates, as one of a folder that is not UTF-8 has."""
+    """Return whether a name is text: a folder's name that is not UTF-8 has single surrogates."""
     return bool(name) and (name.isascii() or not any("\ud800" <= each <= "\udfff" for each in name))

@@ -16,7 +16,7 @@ from stages.common.writing import replacing, write_bytes
 
 MAGIC = b"\x93NUMPY"
 BLOCK = 64 * 2**20  # bytes of an array that are in memory at once; one row at least
-LEAST_ROW = 64  # bytes that a row counts for at least: whoever numbers the rows needs memory for that too
+LEAST_ROW = 64  # bytes that a row counts for at least: to number rows takes memory too
 MOST_AXES = 64  # NumPy has no more
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 HEADERS[3, 0] = HEADERS[2, 0]  # in UTF-8, of which only names of fields make use, and no array here has fields
@@ -25,7 +25,7 @@ HEADERS[3, 0] = HEADERS[2, 0]  # in UTF-8, of which only names of fields make us
 class ArrayFile:
     """A .npy file whose header has been checked; its rows are read block by block, however large it is.
 
-    They are read, not mapped into memory: a map of a file that is cut short meanwhile would end the process.
+    They are read, not mapped into memory: if a mapped file is cut short while it is read, the process dies.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,14 +45,14 @@ class ArrayFile:
         return self.shape[0]
 
     def blocks(self, rows: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield all rows in order, so many at once (as many as BLOCK holds), behind the number of the first of them."""
+        """Yield all rows in order, so many at once (as many as BLOCK holds), after the number of the first of them."""
         rows = rows or self.rows_at_once
         with open_regular(self.path) as file:
             for first in range(0, len(self), rows):
                 yield first, self._read(file, first, min(rows, len(self) - first))
 
     def check_unchanged(self) -> None:
-        """Check that the file is still the one whose header was read: what was read meanwhile then belongs together."""
+        """Check that the file is unchanged since its header was read, so that all that was read belongs together."""
         with open_regular(self.path) as file:
             if _stamp(file) != self.stamp:
                 raise UserError(f"{self.path}: was changed while it was read; run this again")
@@ -77,7 +77,7 @@ class ArrayFile:
 
 
 def blocks_of(files: Iterable[ArrayFile]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the blocks of files of which each goes on where the one before it ends; errors as theirs."""
+    """Yield the blocks of files that continue one another; errors as theirs."""
     before = 0
     for file in files:
         for first, block in file.blocks():
@@ -86,7 +86,7 @@ def blocks_of(files: Iterable[ArrayFile]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def entry_at(files: Iterable[ArrayFile], row: int) -> np.ndarray:
-    """Return a row of files of which each goes on where the one before it ends; errors as theirs."""
+    """Return a row of files that continue one another; errors as theirs."""
     return next(block[row - first] for first, block in blocks_of(files) if row < first + len(block))
 
 
@@ -97,12 +97,12 @@ def _stamp(file: BinaryIO) -> tuple[int, int, int]:
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return a .npy file's shape, whether it is in Fortran order, and its type; what it claims has to be there."""
+    """Return a .npy file's shape, whether it is in Fortran order, and its type; check its length."""
     try:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it does not start as one")
         file.seek(0)
-        with warnings.catch_warnings(action="ignore"):  # of how odd the header is
+        with warnings.catch_warnings(action="ignore"):  # about odd headers
             version = np.lib.format.read_magic(file)
             if version not in HEADERS:
                 raise ValueError("found version {}.{}, expected 1.0 to 3.0".format(*version))
@@ -135,11 +135,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def stream_array(path: Path, dtype: np.dtype, shape: tuple[int, ...], pieces: Iterable[bytes]) -> None:
-    """Write a .npy file whose numbers come in pieces, whole or not at all.
-
-    Raises:
-        ValueError: if they do not add up to the shape.
-    """
+    """Write a .npy file whose numbers come in pieces, whole or not at all; ValueError if they do not fill the shape."""
     dtype = np.dtype(dtype)
     with replacing(path) as temporary, temporary.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}

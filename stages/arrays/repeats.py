@@ -1,4 +1,4 @@
-"""Repeats: samples that stand in two parts of a split that was given, number for number."""
+"""Repeats: samples that are in two parts of a given split, number for number."""
 
 from itertools import combinations
 from pathlib import Path
@@ -10,12 +10,12 @@ from stages.arrays.npy import ArrayFile
 from stages.common.files import UserError
 from stages.common.records import PARTS
 
-MOST = 2**22  # samples that are compared, of more a share: 8 bytes for each are in memory
+MOST = 2**22  # samples that are compared, of more a share: each takes 8 bytes of memory
 TOLERATED = 0.01  # of a part's samples: a second of two songs may be one by chance
 
 
 def check_repeats(folder: Path, X: list[ArrayFile]) -> None:
-    """Report samples of one part that stand in another too, and refuse them if they are many; X has a file a part."""
+    """Report samples that are in two parts, and refuse them if they are many; X has one file for each part."""
     share = -(-sum(map(len, X)) // MOST)
     keys = {part: keys_of(file, share) for part, file in zip(PARTS, X, strict=True)}
     for one, another in combinations(PARTS, 2):
@@ -31,7 +31,7 @@ def check_repeats(folder: Path, X: list[ArrayFile]) -> None:
 
 
 def keys_of(file: ArrayFile, share: int) -> np.ndarray:
-    """Return a number for each different sample, or for one of so many, the same ones in every file; ascending."""
+    """Return a number for each different sample, or for one in `share`, the same ones in every file; ascending."""
     found = [np.empty(0, np.int64)]
     for _, block in file.blocks():
         rows = (row.tobytes() for row in block.astype(np.float64))

@@ -1,7 +1,7 @@
 """Songs and groups of them: which of them each sample is of, what they are called, and which part each song is in.
 
 `tracks.npy` says which song a sample is of, `groups.npy` what no split cuts in two. Where there is one of them alone, a
-group is a song; people who know better say so in audio.json.
+group is a song, unless audio.json says otherwise.
 """
 
 import csv
@@ -30,7 +30,7 @@ class Units(NamedTuple):
     """What belongs together: no split cuts it in two, and a bootstrap draws it."""
 
     kind: str  # a key of UNITS
-    numbers: np.ndarray | None  # each sample's, shape (n,); None of blocks, which go by the split
+    numbers: np.ndarray | None  # each sample's, shape (n,); None of blocks, which depend on the split
     songs: Songs | None  # if known
 
     @property
@@ -40,13 +40,10 @@ class Units(NamedTuple):
 
 
 def read_units(arrays: Arrays, unit: str, classes: list[str], labels: np.ndarray) -> Units:
-    """Return what samples belong together. A song of two classes or in two groups is refused.
+    """Return what samples belong together, given any representation's arrays and the class numbers, shape (n,).
 
-    Args:
-        arrays: of any representation.
-        unit: "track" or "group", what groups.npy numbers if it is alone.
-        classes: their names.
-        labels: class numbers, shape (n,).
+    `unit`, "track" or "group", is what groups.npy numbers if there is no tracks.npy. A song in two classes or groups is
+    refused.
     """
     if not arrays.tracks:
         known = Songs(*numbered(arrays.groups)) if arrays.groups else None
@@ -90,14 +87,9 @@ def check_apart(folder: Path, units: Units, parts: np.ndarray, files: list[Array
 def lines_of_songs(
     dataset: Path, classes: list[str], labels: np.ndarray, parts: np.ndarray, units: Units
 ) -> Iterable[tuple[str, str, str, int]]:
-    """Return each song's name, class, part and how many samples are of it, in order; none if songs are unknown.
+    """Return each song's name, class, part and number of samples, in order; none if songs are unknown.
 
-    Args:
-        dataset: the folder, which may have a table of the songs.
-        classes: their names.
-        labels: class numbers, shape (n,).
-        parts: the place in PARTS of the part that each sample is in, shape (n,).
-        units: what the samples are of.
+    Labels are class numbers and parts places in PARTS, shape (n,) each.
     """
     songs = units.songs
     if songs is None:

@@ -8,7 +8,7 @@ from stages.common.units import class_of_units, members_of
 
 
 def part_counts(n: int, split: dict[str, int | float]) -> dict[str, int]:
-    """Return how many of n samples each part gets that has so large a share, in any unit: counts, say, or fractions."""
+    """Return how many of n samples each part gets, given the parts' shares in any unit: counts, say, or fractions."""
     return dict(zip(split, _share_out(n, np.array(list(split.values()), float)).tolist(), strict=True))
 
 
@@ -19,23 +19,14 @@ class TooFewError(ValueError):
 def draw_parts(
     n_classes: int, labels: np.ndarray, groups: np.ndarray | None, split: dict[str, int | float], seed: int
 ) -> np.ndarray:
-    """Draw a split stratified by label in which no group stands in two parts.
+    """Draw a split stratified by label in which no group is in two parts.
 
     Whole groups are dealt out class by class (a group counts for its most frequent class); where their sizes do not
-    allow the exact shares, each part ends as near to its share as whole groups allow.
+    allow the exact shares, each part gets as near to its share as whole groups allow.
 
-    Args:
-        n_classes: the number of classes.
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, numbered from 0, shape (n,), or None: each sample is its own group.
-        split: the shares of train, val and test, in any unit.
-        seed: draws the split.
-
-    Returns:
-        The part of each sample by its place in PARTS, shape (n,) int8.
-
-    Raises:
-        TooFewError: if a class has too few groups for three parts.
+    Labels are class numbers, groups each sample's track, numbered from 0, shape (n,) both; without groups each sample
+    is its own. Returns the place in PARTS of each sample's part, shape (n,) int8. Raises TooFewError if a class has
+    fewer groups than there are parts.
     """
     counts = np.array(list(part_counts(len(labels), split).values()))
     if groups is None:
@@ -58,12 +49,9 @@ def draw_parts(
 
 
 def shared_group(labels: np.ndarray, groups: np.ndarray, number: int) -> tuple[int, int] | None:
-    """Return a row of a class whose group counts for another, and that one's number; None if there is no such row.
+    """Return a row of class `number` whose group counts for another class, and that class, or None if there is none.
 
-    Args:
-        labels: class numbers, shape (n,).
-        groups: the track of each sample, numbered from 0, shape (n,).
-        number: of the class.
+    Labels and groups as in `draw_parts`.
     """
     rows = np.flatnonzero(labels == number)
     counts_for = class_of_units(groups, labels)[groups[rows]]
@@ -90,12 +78,7 @@ def kinds_of(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.
 
 
 def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
-    """Check that there are two classes at least and that every one is in every part.
-
-    Args:
-        classes: their names.
-        counts: how many samples of each class each part has, shape (classes,).
-    """
+    """Check that there are two classes or more and that each is in every part, given each part's counts, (classes,)."""
     if len(classes) < 2:
         raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two; add another")
     for part, of_class in counts.items():
@@ -108,9 +91,9 @@ def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
 
 
 def _cuts(sizes: np.ndarray, targets: np.ndarray) -> list[int]:
-    """Return behind how many groups of these sizes to cut, so that the parts come near to their targets.
+    """Return after how many groups of these sizes to cut, so that the parts come near to their targets.
 
-    A cut falls behind the group whose end is nearest to the target; every part keeps at least one group.
+    A cut falls after the group whose end is nearest to the target; every part keeps at least one group.
     """
     ends = np.cumsum(sizes)
     first, second = (_nearest(ends, target) + 1 for target in np.cumsum(targets)[:-1])
@@ -134,7 +117,7 @@ def _targets(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
-    """Share `total` out in whole numbers by the method of largest remainders; the first wins a tie."""
+    """Share `total` out in whole numbers by the method of largest remainders; ties go to the first."""
     exact = total * shares / (shares.sum() or 1)
     whole = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(whole - exact, kind="stable")
@@ -143,15 +126,10 @@ def _share_out(total: int, shares: np.ndarray) -> np.ndarray:
 
 
 def whole_units(labels: np.ndarray, units: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Draw whole units of at most so many samples, but one of each class at least; return their rows, ascending.
+    """Draw whole units of at most `most` samples, but at least one of each class; return their rows, ascending.
 
-    Every class gives the same share of its units, as near as whole units allow.
-
-    Args:
-        labels: class numbers, shape (n,).
-        units: the unit of each sample, numbered from 0, shape (n,); some numbers may be missing.
-        most: how many samples to draw if there are more.
-        seed: draws the units.
+    Every class gives the same share of its units, as nearly as whole units allow. Labels are class numbers, units are
+    numbered from 0, shape (n,) both; some units' numbers may be missing.
     """
     number = (np.cumsum(np.bincount(units) > 0) - 1)[units]
     sizes, rng = np.bincount(number), np.random.default_rng(seed)
@@ -168,12 +146,8 @@ def blocks_of_neighbours(labels: np.ndarray, parts: np.ndarray | None, n_classes
     """Number the units that a bootstrap resamples where tracks are unknown, shape (n,) int32.
 
     Seconds of one track are alike, so single samples would make every interval too narrow: 30 neighbouring samples of
-    a class are taken for a track. Arrays come track by track, and the usual collections' clips are 30 s long.
-
-    Args:
-        labels: class numbers, shape (n,).
-        parts: of each sample as `draw_parts` has them, or None: no block reaches from one part into another.
-        n_classes: the number of classes.
+    a class are taken for a track. Arrays come track by track, and the usual collections' clips are 30 s long. Labels
+    are class numbers, shape (n,); given parts, as `draw_parts` returns them, no block reaches from one into another.
     """
     kinds, n_kinds = (labels, n_classes) if parts is None else kinds_of(parts, labels, n_classes)
     counts = np.bincount(kinds, minlength=n_kinds)

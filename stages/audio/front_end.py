@@ -1,9 +1,9 @@
 """The front end: one second of audio becomes 26 MFCC statistics, a mel-spectrogram of 21 x 128, or its timbre.
 
 Conventions: a clip is one second of mono audio, so its length is its sampling rate: 8000 floating-point samples in
-[-1, 1] for the course's. Clips come first, `(n, sample_rate)`. A frame is 50 ms, rounded down to whole samples: at
-22,050 Hz 1102 samples. Everything is computed in the dtype of the clips: float64 agrees with the libraries named below
-to 1e-9 (MFCC) and 1e-3 dB (mel), float32 runs twice as fast.
+[-1, 1] for the course's. Clips come first, `(n, sample_rate)`; anything else is a ValueError. A frame is 50 ms,
+rounded down to whole samples: at 22,050 Hz 1102 samples. Everything is computed and returned in the dtype of the clips:
+float64 agrees with the libraries named below to 1e-9 (MFCC) and 1e-3 dB (mel), float32 runs twice as fast.
 
 `mfccs` and `melgrams` are defined by the two libraries that made the course's arrays, so that a network trained on
 those arrays gets a new song in the same form:
@@ -30,47 +30,17 @@ BLOCK = 32  # clips of 8000 samples worked on at a time: their spectra stay in t
 
 
 def mfccs(clips: np.ndarray) -> np.ndarray:
-    """Return the mean and the standard deviation over 20 frames of 13 MFCCs.
-
-    Args:
-        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
-
-    Returns:
-        Shape (n, 26), dtype of `clips`: 13 means, then 13 population standard deviations.
-
-    Raises:
-        ValueError: if `clips` is not a floating-point array of that shape.
-    """
+    """Return the means, then the population standard deviations, of 13 MFCCs over 20 frames, shape (n, 26)."""
     return _in_blocks("mfccs", _mfcc_block, clips)
 
 
 def melgrams(clips: np.ndarray) -> np.ndarray:
-    """Return mel-spectrograms in dB below each clip's maximum, time first.
-
-    Args:
-        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
-
-    Returns:
-        Shape (n, 21, 128), dtype of `clips`, from -80 to 0 dB.
-
-    Raises:
-        ValueError: if `clips` is not a floating-point array of that shape.
-    """
+    """Return mel-spectrograms in dB below each clip's maximum, from -80 to 0, shape (n, 21, 128): time first."""
     return _in_blocks("melgrams", _melgram_block, clips)
 
 
 def timbre(clips: np.ndarray) -> np.ndarray:
-    """Return the timbre of clips, as stages/audio/timbre.py defines it.
-
-    Args:
-        clips: floating-point samples in [-1, 1], shape (n, sample_rate).
-
-    Returns:
-        Shape (n, columns), dtype of `clips`; 100 columns at 22,050 Hz.
-
-    Raises:
-        ValueError: if `clips` is not a floating-point array of that shape.
-    """
+    """Return the timbre of clips, as stages/audio/timbre.py defines it, shape (n, columns): 100 at 22,050 Hz."""
     return _in_blocks("timbre", timbre_block, clips)
 
 
@@ -85,7 +55,7 @@ def shape_of(representation: str, sample_rate: int) -> tuple[int, ...]:
 
 
 def settings(representation: str, shape: tuple[int, ...], sample_rate: int) -> dict | None:
-    """Return what a model's card says of the front end that it was trained behind.
+    """Return what a model's card says about the front end that it was trained with.
 
     None if there is no front end here that gives samples of that name and shape at that rate.
     """

@@ -3,7 +3,7 @@
 Its folders say it, data/audio/CLASS/**/TRACK; or, in folders of any kind, the table data/audio/tracks.csv with the
 columns `file` (below data/audio) and `class` and, if wanted,
 
-- `group`: what must not stand in two parts of the split, such as the artist or the album: their sound would be learnt
+- `group`: what must not be in two parts of the split, such as the artist or the album: their sound would be learnt
   instead of the genre's (A. Flexer, A closer look on artist filters for musical genre classification, ISMIR 2007);
 - `part`: train, val or test; the split is then given.
 """
@@ -46,11 +46,7 @@ class Library(NamedTuple):
 
 
 def find_songs(folder: Path) -> Library:
-    """Find the songs in a folder, by its table if it has one.
-
-    Raises:
-        PermissionError: naming a folder that may not be read.
-    """
+    """Find the songs in a folder, by its table if it has one; PermissionError names a folder that may not be read."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {folder}/CLASS/SONG, say SONG.mp3")
     table = folder / TABLE
@@ -78,14 +74,9 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
 
 
 def copies_of(folder: Path, songs: list[Song], sounds: dict[str, str]) -> dict[str, str]:
-    """Return which files hold the same sound as an earlier one, and that one.
+    """Return which files hold the same sound as an earlier one, and that one, given each decoded file's hash of it.
 
     A recording in two classes, or in two parts of a split, is refused.
-
-    Args:
-        folder: where the songs are.
-        songs: in their order.
-        sounds: a hash of the sound of each file, if it could be decoded.
     """
     first: dict[str, Song] = {}
     copies = {}
@@ -102,12 +93,9 @@ def copies_of(folder: Path, songs: list[Song], sounds: dict[str, str]) -> dict[s
 
 
 def read_table(path: Path, files: list[str]) -> list[Song]:
-    """Read what a table says the songs are.
+    """Read what a table says the songs are, given the files below its folder.
 
-    Args:
-        path: of the table.
-        files: those below its folder. An umlaut may be one character in the table and two on the disk, or the reverse;
-            what the disk has counts.
+    An umlaut may be one character in the table and two on the disk, or the reverse; what the disk has counts.
     """
     head, rows = _read_rows(path)
     known = {normalize("NFC", file): file for file in files} | {file: file for file in files}
@@ -133,7 +121,7 @@ def read_table(path: Path, files: list[str]) -> list[Song]:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return a table's head, and the cells of each row behind its line."""
+    """Return a table's head, and each row's line number and cells."""
     try:
         with open_regular(path) as file:
             text = file.read().decode("utf-8-sig")
@@ -153,11 +141,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _song(head: list[str], cells: list[str], known: dict[str, str]) -> Song:
-    """Return what a row says.
-
-    Raises:
-        ValueError: if it says what no row may.
-    """
+    """Return what a row says; ValueError if it is wrong."""
     if len(cells) != len(head):
         raise ValueError(f"found {len(cells)} cells, expected {len(head)}: {', '.join(head)}")
     row = {name: normalize("NFC", cell.strip()) for name, cell in zip(head, cells, strict=True)}

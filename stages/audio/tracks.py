@@ -54,13 +54,13 @@ class Piece(NamedTuple):
 
 
 def read_header(place: tuple[Path, str]) -> Track:
-    """Return what a track's header tells of it, given the folder of all and the track's name."""
+    """Return what a track's header says about it, given the folder of all and the track's name."""
     folder, name = place
     rate, seconds, problem = 0, 0.0, ""
     try:
         with open_sound(folder / name) as sound:
             rate, seconds = sound.rate, sound.seconds
-    except Exception as error:  # whatever is wrong with one track, the others go on
+    except Exception as error:  # one track's error does not stop the others
         problem = why_unusable(error)
     return Track(name, seconds, 0, 0, rate, "", "", problem)
 
@@ -107,7 +107,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
             problem = sound.problem()
     except NotWrittenError as error:  # a full disk is no problem of the track's
         raise error.__cause__ from None
-    except Exception as error:  # whatever is wrong with one track, the others go on
+    except Exception as error:  # one track's error does not stop the others
         problem, clips = why_unusable(error), 0
     if not clips:
         problem = problem or ("is silent throughout" if silent else "is shorter than a second")

@@ -14,6 +14,6 @@ def curves_path(representation: str, device: str, folder: Path = CURVES) -> Path
 
 
 def write_curves(path: Path, epochs: Iterable[tuple[int, int, Epoch]]) -> None:
-    """Write epochs, each behind its run and its number, which count from 0."""
+    """Write epochs, each after its run and its number, which count from 0."""
     rows = [[run, number, *epoch.model_dump().values()] for run, number, epoch in epochs]
     write_csv(path, ["run", "epoch", *Epoch.model_fields], rows)

@@ -15,7 +15,7 @@ FEW = 10  # entries of a list that the data make long, in a line
 TEMPORARY = Path("data/tmp")  # songs worked out so far, and the lock; git does not see it
 AUDIO = Path("data/audio")  # songs, as people put them there
 FEATURES = Path("data/features")
-TABLE = "tracks.csv"  # of songs: what people say of them in data/audio, and what was heard of them in data/features
+TABLE = "tracks.csv"  # of songs: in data/audio what people say about them, in data/features what was found in them too
 SOUND = "audio.json"  # of a data set
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
@@ -85,11 +85,7 @@ KINDS = {
 
 
 def kind(path: Path) -> str | None:
-    """Return what is at `path` or where its links lead: "file", "folder", "pipe", ...; None if nothing.
-
-    Raises:
-        OSError: naming `path`, if its links lead in a circle.
-    """
+    """Return what is at `path`, links followed: "file", "folder", "pipe", ...; None if nothing; OSError in a circle."""
     try:
         return KINDS[stat.S_IFMT(path.stat().st_mode)]
     except (FileNotFoundError, NotADirectoryError):
@@ -97,11 +93,7 @@ def kind(path: Path) -> str | None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is anything at `path`, also a link that leads nowhere: whoever reads that is told.
-
-    Raises:
-        OSError: naming `path`, if its folder may not be read.
-    """
+    """Return whether anything is at `path`, even a broken link; OSError if its folder cannot be read."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -110,11 +102,7 @@ def is_there(path: Path) -> bool:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, but nothing that might never end: no pipe, no device, and where links lead to neither.
-
-    Raises:
-        OSError: naming `path` and what it is.
-    """
+    """Open a file for reading; OSError if `path` is, or links to, anything else: a pipe or a device may never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for somebody to write
     found = KINDS[stat.S_IFMT(os.fstat(descriptor).st_mode)]
     if found != "file":
@@ -124,11 +112,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file of an earlier stage.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """Read a file of an earlier stage; OSError as `open_regular`."""
     try:
         with open_regular(path) as file:
             return file.read()
@@ -154,13 +138,8 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> list[list]:
-    """Read the rows of a CSV that holds these columns, given what makes something of each one's text."""
-    return list(csv_rows(path, columns))
-
-
-def csv_rows(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[list]:
-    """Yield the rows of a CSV as `read_csv`, one after the other."""
+def read_csv(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[list]:
+    """Yield the rows of a CSV that has these columns, given the function that converts each one's text."""
     try:
         with open_regular(path) as file:
             rows = csv.reader(TextIOWrapper(file, "utf-8", "surrogateescape", newline=""), strict=True)
@@ -176,13 +155,13 @@ def csv_rows(path: Path, columns: dict[str, Callable[[str], Any]]) -> Iterator[l
 
 
 def shown(content: Any, most: int = 200) -> str:
-    """Return something as text for one line: what cannot be printed as an escape, not more than so many characters."""
+    """Return something as one line of text, of at most so many characters; unprintable ones are escaped."""
     text = str(content)
     line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: most + 1])
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def few_of(entries: Collection, between: str = ", ", most: int = FEW) -> str:
-    """Return entries for one line, each as `shown` has it: of many the first, and how many more there are."""
+    """Return entries as one line, each as `shown` formats it; of many, the first ones and how many more there are."""
     more = [f"and {len(entries) - most} more"] if len(entries) > most else []
     return between.join([*(shown(each, 400) for each in islice(entries, most)), *more])

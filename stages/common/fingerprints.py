@@ -1,7 +1,7 @@
 """Fingerprints: what was made from what, so that no figure ever comes from mixed inputs.
 
 dataset.json, history.json and the model's card each say what they were made from. A stage that reads two of them, or
-one beside params.yaml, holds them against each other: a killed `dvc` may leave a stage behind that writes later.
+one and params.yaml, compares them: a killed `dvc` may leave a stage running, which writes later.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from stages.common.tensors import mixed
 
 
 def fingerprint(*inputs: Any) -> str:
-    """Return a hash of anything that JSON holds: the same for the same, in 32 hexadecimal digits."""
+    """Return a hash of any JSON content, as 32 hexadecimal digits."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def check_card(card: Card, description: Description, histories: dict[str, History]) -> None:
-    """Check that a chosen model is of these data and of what was learnt from them."""
+    """Check that a chosen model was trained on these data, in a run of these histories."""
     history = histories.get(card.chosen.device)
     trained = history and history.fingerprint == card.fingerprint
     about = description.representations.get(card.representation)
@@ -45,14 +45,14 @@ def check_params(path: Path, made_with: dict[str, Any], keys: tuple[str, ...]) -
 
 
 def read_description() -> Description:
-    """Return what dataset.json says of the data that params.yaml asks for."""
+    """Read dataset.json, and check that it is of the data that params.yaml asks for."""
     description = Description.read(DESCRIPTION)
     check_params(DESCRIPTION, description.params, PREPARING)
     return description
 
 
 def read_histories(description: Description) -> dict[str, History]:
-    """Return what each device learnt from these data with params.yaml, leaving out a device that was skipped."""
+    """Read each device's history, but for a skipped one, and check that it is of these data and of params.yaml."""
     histories = {"cpu": History.read(history_path("cpu")), "gpu": read_or_skipped(History, history_path("gpu"))}
     learnt = {device: history for device, history in histories.items() if isinstance(history, History)}
     for device, history in learnt.items():
@@ -69,9 +69,10 @@ def read_histories(description: Description) -> dict[str, History]:
 
 def read_cards() -> dict[str, Card]:
     """Return the cards of the chosen models by representation; none where there are no models."""
-    paths = sorted(path for path in MODEL.iterdir() if path.suffix == ".json") if MODEL.is_dir() else []
-    cards = {path.stem: Card.read(path) for path in paths}
-    for path, (name, card) in zip(paths, cards.items(), strict=True):
-        if card.representation != name:
-            raise UserError(mixed(path))
+    cards = {}
+    for path in sorted(MODEL.iterdir()) if MODEL.is_dir() else ():
+        if path.suffix == ".json":
+            cards[path.stem] = Card.read(path)
+            if cards[path.stem].representation != path.stem:
+                raise UserError(mixed(path))
     return cards

@@ -1,7 +1,7 @@
 """The joint model: the mean of the probabilities of several representations' models, with `model: all`.
 
-Its card, data/model/all/card.json, names the models that it averages; each has its own card and weights. It is called
-by all their names together: longer than any of them, so that no representation is called the same.
+Its card, data/model/all/card.json, names the models that it averages; each has its own card and weights. Its name joins
+all of theirs: it is longer than any of them, so that no representation has the same.
 """
 
 from collections.abc import Collection
@@ -16,14 +16,14 @@ JOINT = MODEL / "all" / "card.json"
 
 
 class Joint(Record):
-    """What says which models to average. What it has in common with a Card is called as there."""
+    """Says which models to average. Fields that a Card has too have the same names."""
 
     representation: str  # all names
     representations: list[Name]
     weights: Fingerprint  # of all models' weights
     classes: Classes
     front_end: FrontEnd | None  # the first one's; None if one of them is None
-    temperature: float  # of the mean, in which the models' own have no part
+    temperature: float  # of the mean, for which the models' own are not used
     val_f1_macro: float
     data: CardData
 

@@ -8,7 +8,7 @@ from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator
 
 from stages.common.files import UserError, few_of, open_regular, shown
 from stages.common.records import MODELS, NETWORKS
@@ -22,7 +22,7 @@ TRAINING = (
     "snapshots",
 )
 MOST_COMPLAINTS = 20
-MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds for as many
+MOST_BYTES = 2**20  # of params.yaml: PyYAML takes seconds to read that many
 MOST_WEIGHTS = 2**30  # between hidden layers: 4 GiB
 
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -32,38 +32,30 @@ Share = Annotated[int | float, Field(gt=0, le=10**12)]
 Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
-class Split(BaseModel):
-    """The proportion in which the parts share the samples: counts or fractions alike."""
-
-    model_config = ConfigDict(extra="forbid")
+class Split(BaseModel, extra="forbid"):
+    """The proportion in which the parts share the samples, as counts or fractions."""
 
     train: Share
     val: Share
     test: Share
 
 
-class SpecAugment(BaseModel):
+class SpecAugment(BaseModel, extra="forbid"):
     """How many neighbouring bands and frames of a picture are masked at most."""
-
-    model_config = ConfigDict(extra="forbid")
 
     bands: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=0, le=10**9)]
 
 
-class Audio(BaseModel):
+class Audio(BaseModel, extra="forbid"):
     """How data/audio becomes data/features."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 
-class Params(BaseModel):
+class Params(BaseModel, extra="forbid"):
     """All parameters; what is not here is not a parameter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: Name
     representations: Literal["all"] | Annotated[list[Name], Field(min_length=1)]
@@ -131,7 +123,7 @@ KEYS = {*Params.model_fields, *Split.model_fields, *SpecAugment.model_fields, *A
 
 
 def _number(value: Any) -> Any:
-    """Return what a text says if it is a number, 1e-06 say."""
+    """Return text as a number if it is one, such as 1e-06."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -139,7 +131,7 @@ def _number(value: Any) -> Any:
 
 
 class Loader(yaml.SafeLoader):
-    """YAML without aliases, a few lines of which can stand for more than fits into memory, and with every key once."""
+    """YAML without duplicate keys, and without aliases: a few lines of those can expand to more than memory holds."""
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
         """Refuse an alias."""
@@ -149,7 +141,7 @@ class Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
-        """Refuse a key that is given twice: the second would win in silence."""
+        """Refuse a key that is given twice: the second would silently win."""
         for key, n in Counter(str(key.value) for key, _ in node.value).items():
             if n > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"found the key {key} twice", node.start_mark)
@@ -161,14 +153,13 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         with open_regular(path) as file:
             text = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run this from the repository's root") from None
+    try:
         if len(text) > MOST_BYTES:
             raise ValueError(f"found more than {MOST_BYTES:,} bytes")
         content = yaml.load(text.decode("utf-8"), Loader)
         repr(content)  # refuses a number of more digits than Python prints
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run this from the repository's root") from None
-    except OSError:
-        raise
     except Exception as error:  # PyYAML ends in many ways: a date of the 31st of February is a ValueError
         raise UserError(f"{path}: not YAML: {shown(' '.join(str(error).split()), 1000)}") from None
     try:
@@ -185,7 +176,7 @@ def asks_for(params: Params, folder: Path) -> bool:
 def _complaints(path: Path, error: ValidationError) -> list[str]:
     expected, found = {}, {}
     for problem in error.errors(include_url=False):
-        # pydantic adds the tried alternative of a union to the location; the user knows the key alone.
+        # pydantic adds the tried alternative of a union to the location; the user knows only the key.
         unknown = problem["type"] == "extra_forbidden"
         known = [str(part) for part in problem["loc"] if part in KEYS or unknown]
         key = ".".join(known or map(str, problem["loc"])) or "the file"
@@ -203,10 +194,8 @@ def _complaints(path: Path, error: ValidationError) -> list[str]:
 
 def _in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, and what to write where that can be guessed."""
-    message, value = (
-        problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected"),
-        problem["input"],
-    )
+    value, message = problem["input"], problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "expected")
     message = message[0].lower() + message[1:]
     if problem["type"] == "extra_forbidden":
         return f"no such parameter{did_you_mean(str(problem['loc'][-1]), KEYS)}"
@@ -218,7 +207,7 @@ def _in_words(problem: Mapping[str, Any]) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return the name that was most likely meant, as the end of a sentence; "" if none is like it."""
+    """Return the name that was most likely meant, as the end of a sentence; "" if none is similar."""
     from difflib import get_close_matches
 
     by_lower = {each.lower(): each for each in known}

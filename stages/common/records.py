@@ -1,7 +1,7 @@
 """Records: what stages leave in data/ for each other, as types; the only place where JSON is read, checked and written.
 
 What is in metrics/ is in stages/common/results.py.
-Names that people give (of representations, classes) never share a level of a record with keys of our own.
+Names that people give (of representations, classes) are never on one level of a record with keys of this program.
 """
 
 from math import prod
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -35,10 +34,10 @@ Name = Annotated[str, Field(min_length=1)]  # in Unicode
 Classes = Annotated[list[Name], Field(min_length=2)]
 ByClass = Annotated[dict[Name, Size], Field(min_length=2)]
 Counts = Annotated[dict[Literal[PARTS], ByClass], Field(min_length=len(PARTS))]  # by part and class
-BLOCK = 30  # neighbouring samples of a class that are taken for one track where tracks are unknown
+BLOCK = 30  # neighbouring samples of a class that count as one track where tracks are unknown
 SONG = {"song": str, "class": str, "part": str, "samples": int}  # the columns of data/songs.csv
 ENOUGH = 5  # songs (or groups) of a class: fewer vary too little for an interval, which then looks narrow and is not
-UNITS = {  # what samples that belong together are, and what it is called
+UNITS = {  # kinds of units, that is, of samples that belong together, and what messages call them
     "track": "song",
     "group": "group",  # of songs: an artist's, an album's
     "block": "block",  # of neighbouring samples of a class, where tracks are unknown
@@ -55,10 +54,8 @@ def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
 Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one sample's axes
 
 
-class Record(BaseModel):
-    """Something that one stage writes and others read; once made it does not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Record(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Something that one stage writes and others read; it never changes."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -66,12 +63,12 @@ class Record(BaseModel):
         return checked(TypeAdapter(cls), path)
 
     def write(self, path: Path) -> None:
-        """Write it whole or not at all, without the keys that were never given."""
+        """Write it whole or not at all, without the keys that were not set."""
         write_json(path, self.model_dump(exclude_unset=True))
 
 
 def checked(kind: TypeAdapter, path: Path) -> Any:
-    """Read JSON of a kind; a UserError names the file and the key if it is missing, damaged or of another make."""
+    """Read JSON of a kind; a UserError names the file and the key if it is missing, damaged or of another version."""
     try:
         return kind.validate_python(read_json(path))
     except ValidationError as error:
@@ -156,7 +153,7 @@ class History(Record):
 
 
 class Skipped(Record):
-    """What stands in place of a history or a timing where there was no such device."""
+    """What replaces a history or a timing if there was no such device."""
 
     skipped: str  # why
 
@@ -177,10 +174,8 @@ class CardData(Source):
     counts: dict[Literal[PARTS], dict[Name, Size]]
 
 
-class FrontEnd(Record):
-    """Settings of the front end, whatever it has beside these."""
-
-    model_config = ConfigDict(extra="allow")
+class FrontEnd(Record, extra="allow"):
+    """Settings of the front end: these, and any others that it has."""
 
     definition: str
     sample_rate: Rate
@@ -198,7 +193,7 @@ class Card(Record):
     classes: Classes
     mean: list  # of the training set's columns, nested as `shape` says; std likewise
     std: list
-    front_end: FrontEnd | None  # None if sound cannot be brought into this form here
+    front_end: FrontEnd | None  # None if the representation cannot be computed from audio here
     params: dict[str, Any]
     chosen: Choice  # the best snapshot
     members: list[Choice]  # it alone, or of an ensemble each run's best; none of a support vector machine alone
@@ -215,11 +210,11 @@ class Card(Record):
 
 
 def few_songs(source: Source, parts: tuple[str, ...] = PARTS) -> str:
-    """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none is known."""
+    """Return which classes have fewer songs than ENOUGH in which of these parts, as a phrase; "" if none are known."""
     counted = {part: source.groups[part] for part in parts if source.groups}
     few = {part: [f"{n} of {name}" for name, n in own.items() if n < ENOUGH] for part, own in counted.items()}
-    told = "; ".join(f"{part} has {few_of(classes)}" for part, classes in few.items() if classes)
-    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {told}" if told else ""
+    phrase = "; ".join(f"{part} has {few_of(classes)}" for part, classes in few.items() if classes)
+    return f"fewer than {ENOUGH} {UNITS[source.unit]}s of a class: {phrase}" if phrase else ""
 
 
 def read_by_name(kind: type[Record], path: Path) -> dict[str, Any]:

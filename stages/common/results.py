@@ -7,7 +7,7 @@ from pydantic import Field
 
 from stages.common.records import ENOUGH, MODELS, UNITS, ByClass, Choice, Fingerprint, Record
 
-MOST_SAMPLES = 10_000  # baselines learn from, and judge: a support vector machine's time grows with their product
+MOST_SAMPLES = 10_000  # that baselines learn from and are judged on: an SVM's time grows with the product
 PARTS_OF_TIME = ("warmup", "transfer", "train", "validate", "snapshot", "total")  # the total: from start to end
 
 
@@ -22,7 +22,7 @@ class Spread(Record):
 class Timed(Record):
     """How long training on one representation took."""
 
-    seconds: Annotated[  # of one run, whoever ran beside it
+    seconds: Annotated[  # of one run, whatever ran at the same time
         dict[Literal[PARTS_OF_TIME], Spread], Field(min_length=len(PARTS_OF_TIME))
     ]
     runs_at_once: int
@@ -138,7 +138,7 @@ class Judgement(Judged):
     baselines: Annotated[dict[str, Baseline], Field(min_length=1)] | None = None
     groups: ByClass | None = None  # songs of the test set, or groups of them, where they are known
     songs: ByClass | None = None  # those in the groups, where both are known and are not the same
-    blocks: ByClass | None = None  # what stands for songs and groups where neither is known
+    blocks: ByClass | None = None  # used instead of songs and groups where neither is known
 
     @property
     def models(self) -> dict[str, Scored]:
@@ -151,7 +151,7 @@ class Judgement(Judged):
 
     @property
     def rests_on(self) -> str | None:
-        """What is told in place of every interval where a class has too little: "rests on 2 songs of pop", say."""
+        """What replaces all intervals if a class has too few units, such as "rests on 2 songs of pop"."""
         unit = "block" if self.blocks else "track" if self.track and not self.songs else "group"
         name, n = min((self.groups or self.blocks or {}).items(), key=itemgetter(1), default=(None, ENOUGH))
         return f"rests on {n} {UNITS[unit]}{'s' * (n > 1)} of {name}" if n < ENOUGH else None

@@ -16,12 +16,12 @@ NO_MEMORY = (
     *("can't allocate memory", "not enough memory", "failed to map segment", "cannot allocate memory"),
     "can't start new thread",
 )
-LEAST = 2**31  # bytes that may be asked for: with less, libraries wait for ever, or end in a traceback
-atexit.register(gc.freeze)  # else Python, at its end, goes through all of torch's objects once more: 0.3 s
+LEAST = 2**31  # bytes of address space: with less, libraries hang or end in a traceback
+atexit.register(gc.freeze)  # else Python goes through all of torch's objects once more as it exits: 0.3 s
 
 
 def run_stage(stage: Callable[[], None], *choices: str) -> None:
-    """Run a stage as the only one of this project, and on steady parameters; the rest as `run_script` says."""
+    """Run a stage, one at a time in this project, and check that its parameters stay the same; else as `run_script`."""
 
     def alone() -> None:
         if knows_words(stage, choices):
@@ -34,27 +34,26 @@ def run_stage(stage: Callable[[], None], *choices: str) -> None:
 
 
 def run_script(script: Callable[[], None], *choices: str) -> None:
-    """Run what `python -m` names, with one of the choices behind it if there are any; errors as `run_command`."""
+    """Run what `python -m` names, followed by one of the choices if there are any; errors as `run_command`."""
     run_command(lambda: script() if knows_words(script, choices) else None)
 
 
 def knows_words(script: Callable[[], None], choices: tuple[str, ...]) -> bool:
-    """Return whether the command line asks for the script's work; answer --help with the text at its module's head."""
+    """Return whether the command line asks for the script's work; for --help, print its module's docstring instead."""
     words, module = sys.argv[1:], script.__globals__
     if {"-h", "--help"} & set(words):
         print(module["__doc__"].strip())
         return False
     if words not in ([[choice] for choice in choices] or [[]]):
         usage = " ".join(filter(None, ("python -m", module["__spec__"].name, "|".join(choices))))
-        raise UserError(f"usage: {usage}, found {shown(' '.join(words)) or 'nothing'} behind it; see --help")
+        raise UserError(f"usage: {usage}, found {shown(' '.join(words)) or 'nothing'} after it; see --help")
     return True
 
 
 def run_command(command: Callable[[], None]) -> None:
     """Run a command; an error that the user can fix becomes one line on stderr and exit code 1."""
     if sys.stdout:
-        # Line by line, so that messages and the progress bar come in order; a name that the terminal has no letters
-        # for is shown by escapes.
+        # Line by line, so that messages and the progress bar come in order; what the terminal cannot show is escaped.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         check_limit()
@@ -83,7 +82,7 @@ def check_limit() -> None:
 
 
 def _fixable(error: Exception) -> str:
-    """Return what an error that the machine is to blame for means; raise any other again."""
+    """Return the message for an error that the machine caused; raise any other again."""
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
         return "not enough memory; close other programs, or give this one more (ulimit -v, a container's limit)"
     if not isinstance(error, OSError):
@@ -99,7 +98,7 @@ def _fixable(error: Exception) -> str:
 
 @contextmanager
 def sole_stage() -> Iterator[None]:
-    """Wait until no other stage of this project runs, say one that a killed `dvc` left; then clear up after it."""
+    """Wait until no other stage of this project runs, such as one that a killed `dvc` left; then clean up after it."""
     from filelock import FileLock, Timeout
 
     if not TEMPORARY.parent.is_dir():

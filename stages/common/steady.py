@@ -1,7 +1,7 @@
 """Steady: a stage that DVC runs computes with the params.yaml that `check` saw, and DVC records no other for it.
 
-Somebody may change params.yaml meanwhile, in an editor or by `dvc exp run -S` in another terminal. DVC would read it
-again at the stage's end, and keep what was made with the old values as that of the new ones.
+params.yaml may change while a stage runs, in an editor or by `dvc exp run -S` in another terminal. DVC reads it again
+when the stage ends, and would keep the results of the old values as those of the new ones.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ LOCK_FILE = Path("dvc.lock")  # holds the MD5 of the params.yaml that `check` sa
 
 @contextmanager
 def steady_params() -> Iterator[None]:
-    """Check that the parameters of a stage that DVC runs are those that were checked, and stay until it ends."""
+    """Check that the parameters of a stage that DVC runs are those that were checked, and that they stay so."""
     stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]  # "" by hand
     names = declared_by(stage) if stage else set()
     if not names:

@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stages.common.files import UserError
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
-
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
-AHEAD = 256  # results of threads that wait to be read at most
+AHEAD = 256  # results of threads that may wait to be read
 START = "forkserver" if sys.platform == "linux" else "spawn"  # macOS's own libraries may not survive a fork
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and of time
 
@@ -51,9 +48,9 @@ def in_this_process(task: Task, items: Iterable[Any], hear: Hear | None = None) 
 
 
 def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
-    """Yield the results of `task` in the items' order, from a thread a core: for work that lets go of Python's lock.
+    """Yield the results of `task` in the items' order, from one thread per core: for work that releases Python's lock.
 
-    No more than AHEAD of them wait for whoever reads them.
+    At most AHEAD results wait to be read.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -70,29 +67,16 @@ def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
             raise
 
 
-def submitted(pool: "Executor", task: Task, items: Iterable[Any]) -> list["Future"]:
-    """Return what `task` is going to give."""
-    return [pool.submit(task, item) for item in items]
-
-
-def as_they_come(futures: list["Future"]) -> Iterator[Any]:
-    """Yield results as they come."""
-    from concurrent.futures import as_completed
-
-    for future in as_completed(futures):
-        yield future.result()
-
-
 def on_processes(
     task: Task, items: Iterable[Any], workers: int, preload: list[str], hear: Hear | None = None
 ) -> Iterator[Any]:
-    """Yield the results of `task` as they come, from so many processes, which take the items in order.
+    """Yield the results of `task` as they come, from several processes, which take the items in order.
 
-    They end with this process, however it ends. On Linux they are forked from one that has imported `preload`, modules,
-    once for all; elsewhere each imports it. `hear` is called in a thread of its own.
+    They end with this process, however it ends. On Linux they are forked from one that has imported the modules
+    `preload`; elsewhere each process imports them. `hear` is called in a separate thread.
     """
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from threading import Thread
 
@@ -102,14 +86,14 @@ def on_processes(
         queue = context.SimpleQueue()
     except OSError as error:  # which names no file
         raise UserError(f"/dev/shm: {error.strerror}; expected a place where processes can share locks") from None
-    # If it fails, nobody tells the listener to end: a worker that was ended amid a report keeps the queue locked.
+    # After a failure the listener is not stopped: a worker that was killed as it reported keeps the queue locked.
     listener = Thread(target=_listen, args=(queue, hear or (lambda said: None)), daemon=True)
     with ProcessPoolExecutor(workers, context, _start_worker, (queue,)) as pool:
         listener.start()
         try:
             with interrupts_held():
-                futures = submitted(pool, task, items)
-            yield from as_they_come(futures)
+                futures = [pool.submit(task, item) for item in items]
+            yield from (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps because memory ran out; run this again") from None
         except BaseException:
@@ -122,9 +106,9 @@ def on_processes(
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while workers start; what they are forked from ignores it, as each of them does later.
+    """Hold Ctrl-C back while workers start; the process that they are forked from ignores it, as they do later.
 
-    Else it would meet them amid an import, and each would end in a traceback of its own.
+    Otherwise it would interrupt their imports, and each would print a traceback.
     """
     import signal
     from multiprocessing import forkserver
@@ -165,30 +149,33 @@ def _end_with_the_parent() -> None:
 
 
 def report(said: Any) -> None:
-    """Let whoever handed out this task know how it goes; from a cluster nothing is heard until the task is done."""
+    """Report progress to the process that started this task; a cluster's workers report only when they are done."""
     if _hear:
         _hear(said)
 
 
 def on_cluster(task: Task, items: Iterable[Any], address: str) -> Iterator[Any]:
-    """Yield the results of `task` as they come, from a Dask cluster; what a dying worker had to do another does again.
+    """Yield the results of `task` as they come, from a Dask cluster; if a worker dies, another repeats its work.
 
     The address is that of the scheduler; with tls:// Dask's own settings say which certificates to use.
     """
+    from concurrent.futures import as_completed
+
     try:
         from distributed import Client, KilledWorker
     except ImportError:
         raise UserError("a Dask cluster needs the package distributed: pip install distributed") from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:  # the middle two: amiss TLS settings
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # the middle two: wrong TLS settings
         raise UserError(
             f"{address}: found no Dask scheduler ({error}); start one with: dask scheduler, and the same TLS settings"
         ) from None
     with client, client.get_executor(retries=3, pure=False) as pool:
         print(f"{len(client.scheduler_info()['workers'])} workers at {address}")
         try:
-            yield from as_they_come(submitted(pool, task, items))
+            futures = [pool.submit(task, item) for item in items]
+            yield from (future.result() for future in as_completed(futures))
         except (ImportError, KilledWorker, RuntimeError) as error:
             raise UserError(
                 f"{address}: the cluster could not run the tasks ({' '.join(str(error).split())}); start its scheduler "

@@ -17,14 +17,7 @@ TYPES = {"int64": "I64", "float32": "F32"}  # of tensors, as safetensors calls t
 def read_tensors(
     path: Path, framework: Literal["np", "pt"], fingerprint: str, names: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Read safetensors, mapped into memory, as arrays of NumPy or of PyTorch.
-
-    Args:
-        path: the file.
-        framework: whose arrays.
-        fingerprint: what the file must say that it was made from.
-        names: of the tensors to read; None for all.
-    """
+    """Read a file's tensors, or those named, mapped into memory; it must say that it was made from `fingerprint`."""
     from safetensors import safe_open
 
     try:
@@ -47,7 +40,7 @@ class TensorFile:
     """A safetensors file that is written piece by piece: the same bytes as `safetensors.numpy.save` gives in one.
 
     The format: 8 bytes with the header's length, the header (JSON, padded), the tensors. As in the library, int64 comes
-    before float32, so that each tensor is aligned, and then goes by name.
+    before float32, so that each tensor is aligned; within a type, tensors are in order of their names.
     https://github.com/huggingface/safetensors#format
     """
 
@@ -71,7 +64,7 @@ class TensorFile:
 
 
 def mixed(path: Path) -> str:
-    """Return what to say of a file that was made from something else than what lies beside it."""
+    """Return the message for a file that was made from other inputs than the files beside it."""
     return (
         f"{path}: was made from other data or parameters than the rest, as an interrupted run can leave it; run "
         "`dvc repro`"
@@ -110,7 +103,7 @@ def _not_as_described(path: Path) -> str:
 
 
 def _are_usual(numbers: Any, name: str, description: Description) -> bool:
-    """Return whether a prepared tensor holds what one of its name may hold."""
+    """Return whether the numbers of a prepared tensor are valid for its name."""
     least, most = float(numbers.min()), float(numbers.max())  # NaN if there is any
     if name.endswith("_y"):
         return least >= 0 and most < len(description.classes)
@@ -118,12 +111,9 @@ def _are_usual(numbers: Any, name: str, description: Description) -> bool:
 
 
 def read_rows(representation: str, description: Description, rows: np.ndarray) -> np.ndarray:
-    """Return some rows of a representation's prepared samples, shape (len(rows), ...) float32, and read no others.
+    """Read some rows, ascending, of a representation's prepared samples and no others, shape (len(rows), ...) float32.
 
-    Args:
-        representation: its name.
-        description: of the prepared data.
-        rows: ascending; they count from the first of the training set to the last of the test set.
+    Rows count from the first of the training set to the last of the test set.
     """
     from safetensors import safe_open
 

@@ -1,7 +1,7 @@
 """Units: samples that belong together, such as the seconds of a track; a split deals them out, a bootstrap draws them.
 
-Conventions: units are numbered from 0, each number occurs, and `units` says whose each sample is, shape (n,). What is
-counted are pairs that occur: a table of all units and classes, or a mask for each, would outgrow the samples.
+Conventions: units are numbered from 0, each number occurs, and `units` has each sample's, shape (n,). Only pairs that
+occur are counted: a table of all units and classes, or a mask for each, would be larger than the samples.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ AT_ONCE = 2**20  # samples: to index by all at once would take 8 bytes for each
 
 
 def heads_of(*columns: np.ndarray) -> np.ndarray:
-    """Return where runs of equal samples begin, ascending; columns have shape (n,). Most are like their neighbours."""
+    """Return where runs of equal samples begin, ascending; columns have shape (n,). Most equal their neighbours."""
     changed = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return np.concatenate([[0], 1 + np.flatnonzero(changed)])
 
@@ -42,18 +42,13 @@ def torn(units: np.ndarray, column: np.ndarray, n: int) -> tuple[int, int] | Non
 
 
 def members_of(classes: np.ndarray, n_classes: int) -> list[np.ndarray]:
-    """Return, for each class, where in `classes` (class numbers, shape (n,)) it stands, ascending."""
+    """Return the places of each class in `classes` (class numbers, shape (n,)), ascending."""
     ends = np.cumsum(np.bincount(classes, minlength=n_classes))
     return np.split(np.argsort(classes, kind="stable"), ends[:-1])
 
 
 def class_of_units(units: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each unit's most frequent class, shape (units,); ties go to the first.
-
-    Args:
-        units: the unit of each sample, shape (n,).
-        labels: class numbers, shape (n,).
-    """
+    """Return each unit's most frequent class, shape (units,), given class numbers, shape (n,); ties go to the first."""
     unit, label, counts = _pairs(units, labels)
     order = np.lexsort((-counts, unit))  # stable: of a tie the first class stays in front
     return label[order[np.diff(unit, prepend=-1) > 0]]

@@ -1,7 +1,7 @@
 """Writing: files and folders whole or not at all, each format in one way.
 
-What is being written lies beside its place under a hidden name, `.NAME.tmp-PROCESS-NUMBER`, which git and DVC ignore. A
-process that is killed leaves it there; the next stage clears it away.
+A file is written under a hidden name beside its place, `.NAME.tmp-PROCESS-NUMBER`, which git and DVC ignore, and then
+renamed. A process that is killed leaves it there; the next stage removes it.
 """
 
 import csv
@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -22,21 +21,17 @@ from typing import Any
 from stages.common.files import METRICS, TEMPORARY, UserError, kind
 
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
-STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell put behind one of these:
+STREAMS = ("pipe", "device")  # are written to, not replaced; so is a file that a shell opened under one of these names:
 DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 NUMBERS = count()
-LONGEST = 60  # characters of a name that somebody gave; in UTF-8 up to four bytes each, and a disk holds 255
 
 
 @contextmanager
 def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
-    """Give a temporary path to write a file at, which then replaces `path`, or nothing does.
+    """Give a temporary path to write a file at; it replaces `path` if the block succeeds.
 
     If the block raises, the temporary is removed and `path` stays as it was. A link is followed: what it leads to is
-    replaced. A device or a pipe, say /dev/stdout, is written to.
-
-    Raises:
-        OSError: naming `path`, if the temporary cannot be written (disk full, no permission).
+    replaced. A device or a pipe, say /dev/stdout, is written to. OSErrors (disk full, no permission) name `path`.
     """
     check_replaceable(path, wanted)
     stream = kind(path) in STREAMS or DESCRIPTOR.fullmatch(str(path.absolute()))
@@ -68,7 +63,7 @@ def replacing(path: Path, wanted: str = "file") -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary, empty folder, which then replaces `path` as a whole, or nothing does; errors as `replacing`."""
+    """Give a temporary, empty folder, which replaces `path` as a whole if the block succeeds; errors as `replacing`."""
     with replacing(path, "folder") as temporary:
         temporary.mkdir()
         yield temporary
@@ -85,36 +80,14 @@ def remove(path: Path) -> None:
     """Remove a file or a folder with all that is in it, if there is one."""
     if path.is_dir():
         shutil.rmtree(path)
-    elif path.exists():  # to remove nothing where nothing may be written is an error of its own
+    elif path.exists():  # in a read-only place, removing nothing would be an error too
         path.unlink(missing_ok=True)
 
 
 def clear() -> None:
-    """Remove what killed stages left, where only stages write; whoever calls this runs alone."""
-    for place in (TEMPORARY.parent.glob(".*.tmp-*"), METRICS.rglob(".*.tmp-*")):
-        for leftover in list(place):
-            remove(leftover)
-
-
-def safe_names(names: Iterable[str]) -> list[str]:
-    """Return a name of a file for each name that people gave, on any system, all of them different in one folder.
-
-    What a file's name cannot hold becomes _, of a long name the end stays, and a number tells two alike apart.
-    """
-    taken: set[str] = set()
-    safe = []
-    for name in names:
-        plain = "".join("_" if each in '<>:"/\\|?*' or not each.isprintable() else each for each in name)
-        stem = plain[-LONGEST:].strip(". ") or "_"
-        numbered = (stem if number == 1 else f"{stem} ({number})" for number in count(1))
-        safe.append(next(each for each in numbered if folded(each) not in taken))
-        taken.add(folded(safe[-1]))
-    return safe
-
-
-def folded(name: str) -> str:
-    """Return what is the same for names that some file systems do not tell apart."""
-    return unicodedata.normalize("NFC", name.casefold())
+    """Remove what killed stages left where only stages write; only the one running stage may call this."""
+    for leftover in [*TEMPORARY.parent.glob(".*.tmp-*"), *METRICS.rglob(".*.tmp-*")]:
+        remove(leftover)
 
 
 def spreadsheet_safe(name: str) -> str:
@@ -127,7 +100,7 @@ def spreadsheet_safe(name: str) -> str:
 
 
 def write_nothing(folder: Path) -> None:
-    """Write a folder for a data set that is not asked for. It holds a note: DVC warns of an empty one."""
+    """Write the folder of a data set that `dataset` does not name, with a note in it: DVC warns about empty folders."""
     with replacing_folder(folder) as temporary:
         (temporary / "nothing.txt").write_text("`dataset` in params.yaml is another one.\n", encoding="utf-8")
 
@@ -152,7 +125,7 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence]) -> None
 
 @contextmanager
 def csv_writer(path: Path, head: Sequence[str]) -> Iterator[Callable[[Sequence], Any]]:
-    """Give what adds a row to a CSV: text in quotes, so that a name may hold any character, also one not in UTF-8."""
+    """Give a function that adds a row to a CSV; text is quoted, so that a name may hold any character or byte."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,

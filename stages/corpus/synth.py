@@ -85,7 +85,7 @@ def _equaliser(n: int, production: dict[str, float]) -> np.ndarray:
 
 @cache
 def _room(n: int) -> np.ndarray:
-    """Return the spectrum of a room's answer: 0.8 s of decaying noise."""
+    """Return the spectrum of a room's impulse response: 0.8 s of decaying noise."""
     t = np.arange(int(0.8 * RATE)) / RATE
     answer = (np.random.default_rng(1).random(len(t)) - 0.5) * np.exp(-6 * t)
     return rfft(answer / np.sqrt(np.sum(answer**2)), n)

@@ -4,8 +4,8 @@
     song = listener("song.mp3")
     song = listener.hear(samples, sample_rate)
 
-A song's verdict is the mean of its seconds' log-probabilities, made to add up to 1 again (stages/models/scoring.py);
-silent ones (stages/audio/silence.py) have no vote. Smoothing changes what is said of the seconds, not the verdict.
+A song's verdict is the mean of its seconds' log-probabilities, scaled to add up to 1 again (stages/models/scoring.py);
+silent ones (stages/audio/silence.py) have no vote. Smoothing changes the seconds, not the verdict.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ UNKNOWN = "unknown"  # the genre of a song whose likeliest class is not likely e
 
 
 class Song(NamedTuple):
-    """What a model makes of a song."""
+    """A model's result for a song."""
 
     path: Path | None  # None if it was an array
     genre: str  # the likeliest class, or UNKNOWN
@@ -52,7 +52,7 @@ class Song(NamedTuple):
 
 
 class Listener:
-    """A chosen model, which gets songs in the form of its training data; several threads may use one."""
+    """A chosen model, which gets songs in the form of its training data; several threads may share one."""
 
     def __init__(
         self,
@@ -70,8 +70,7 @@ class Listener:
             unknown: the probability below which a song's genre is UNKNOWN.
             smooth: seconds; a window's probabilities become the mean, by their logarithms, of those that start at most
                 half of it before or after.
-            keep_rest: whether what is left at the end, of half a second or more, is a window too; in data sets it is
-                none.
+            keep_rest: whether the rest at the end, of half a second or more, is a window too; in data sets it is not.
         """
         path = Path(card)
         self.card, cards = read_model(path)
@@ -86,7 +85,7 @@ class Listener:
         if unknown and UNKNOWN in map(str.casefold, self.card.classes):
             raise UserError(
                 f"unknown: {path}: a class has this name, and songs of unknown genre could not be told "
-                "from its own; rename the class, or do without"
+                "apart from its own; rename the class, or leave the threshold out"
             )
         self.parts = [
             (FRONT_ENDS[each.representation], *standardization_of(each, place), load_chosen(each, place))
@@ -98,11 +97,11 @@ class Listener:
 
     @property
     def genres(self) -> list[str]:
-        """Every genre that a song may turn out to be of."""
+        """Every genre that a song may be given."""
         return [*self.card.classes, *([UNKNOWN] if self.unknown else [])]
 
     def __call__(self, path: str | Path) -> Song:
-        """Hear a sound file."""
+        """Analyse a sound file."""
         try:
             with open_sound(Path(path)) as sound:
                 return self._hear(sound.pieces(), Path(path))._replace(problem=sound.problem())
@@ -110,12 +109,7 @@ class Listener:
             raise UserError(f"{path}: {why_unusable(error)}") from None
 
     def hear(self, samples: np.ndarray, sample_rate: int) -> Song:
-        """Hear an array as if it came from a file.
-
-        Args:
-            samples: floating point in [-1, 1] or int16, shape (n,) or (n, channels).
-            sample_rate: in Hz.
-        """
+        """Analyse an array as if it came from a file: floating point in [-1, 1] or int16, (n,) or (n, channels)."""
         samples = np.asarray(samples)
         if not (samples.dtype.kind == "f" or (samples.dtype.kind == "i" and samples.dtype.itemsize == 2)):
             raise UserError(f"samples: found {samples.dtype}, expected floating point in [-1, 1] or int16")
@@ -200,9 +194,9 @@ def check_front_end(card: Card, path: Path) -> None:
 
 
 def listen_to_all(listen: Callable[[Path], Song], paths: list[Path]) -> Iterator[tuple[Path, Song | UserError]]:
-    """Yield each song, or why it cannot be heard, in the order of the paths.
+    """Yield each song, or why it cannot be analysed, in the order of the paths.
 
-    Songs are heard side by side, each by one thread: for batches this small several would only wait for each other.
+    Songs are analysed side by side, each by one thread: for batches this small, more would only wait for each other.
     """
     import torch
     from threadpoolctl import threadpool_limits
@@ -212,7 +206,7 @@ def listen_to_all(listen: Callable[[Path], Song], paths: list[Path]) -> Iterator
             return path, listen(path)
         except UserError as error:
             return path, error
-        except Exception as error:  # whatever is wrong with one song, the others go on
+        except Exception as error:  # one song's error does not stop the others
             return path, UserError(f"{path}: {why_unusable(error)}")
 
     torch.set_num_threads(1)

@@ -1,20 +1,22 @@
-"""songs: what is written of songs, one after the other as they are heard: tables, JSON, playlists, pictures.
+"""outputs: what is written about songs, one by one as they are analysed: tables, JSON, playlists, pictures.
 
 Each of these gives a function that takes a song, and keeps no seconds: files are written to a temporary as the songs
-come, and replace what was there, whole, when all songs have come.
+come, and replace what was there when all songs have been written.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
 from stages.common.drawing import label
 from stages.common.files import UserError, kind
-from stages.common.writing import check_replaceable, csv_writer, replacing, safe_names, spreadsheet_safe
+from stages.common.writing import check_replaceable, csv_writer, replacing, spreadsheet_safe
 from stages.listening.strip import verdict_of
 from stages.listening.timeline import timeline
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from stages.listening.listener import Song
 
     Take = Callable[[Song], None]
+
+LONGEST = 60  # characters of a file name; in UTF-8 up to four bytes each, and a disk holds 255
 
 
 @contextmanager
@@ -123,6 +127,27 @@ def pictures(place: Path, paths: list[Path]) -> Iterator["Take"]:
         check_replaceable(file, "file")
     of_song = dict(zip(paths, files, strict=True))
     yield lambda song: draw(of_song[song.path], song)
+
+
+def safe_names(names: Iterable[str]) -> list[str]:
+    """Return a file name for each name that people gave: valid on every system, all different in one folder.
+
+    Characters that a file name cannot hold become _, a long name keeps its end, and a number distinguishes duplicates.
+    """
+    taken: set[str] = set()
+    safe = []
+    for name in names:
+        plain = "".join("_" if each in '<>:"/\\|?*' or not each.isprintable() else each for each in name)
+        stem = plain[-LONGEST:].strip(". ") or "_"
+        numbered = (stem if number == 1 else f"{stem} ({number})" for number in count(1))
+        safe.append(next(each for each in numbered if folded(each) not in taken))
+        taken.add(folded(safe[-1]))
+    return safe
+
+
+def folded(name: str) -> str:
+    """Return a form that is the same for names that some file systems treat as one."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def draw(path: Path, song: "Song") -> None:

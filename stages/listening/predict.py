@@ -20,11 +20,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} songs{postfix} [
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Name the genres of songs.
-
-    Args:
-        arguments: as stages/cli.py reads them.
-    """
+    """Name the genres of songs, given the arguments as stages/cli.py reads them."""
     paths = find_songs(arguments.songs)
     chosen = choose_card(arguments.representation)
     listener = Listener(chosen, arguments.hop, arguments.unknown, arguments.smooth)
@@ -61,11 +57,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def find_songs(places: list[Path]) -> list[Path]:
-    """Return the files named, and the sound files in the folders named, in order.
-
-    Raises:
-        PermissionError: naming a folder that may not be read.
-    """
+    """Return the files named, and the sound files in the folders named, in order; PermissionError names a folder."""
     found = []
     for place in places:
         there = kind(place)
@@ -84,7 +76,7 @@ def find_songs(places: list[Path]) -> list[Path]:
 
 
 def wanted(arguments: argparse.Namespace, paths: list[Path], listener: Listener) -> Iterator[AbstractContextManager]:
-    """Yield what writes the songs as the command line asks; what is in its way it tells before any song is heard."""
+    """Yield the writers that the command line asks for; each checks its place before any song is analysed."""
     if arguments.csv:
         yield outputs.song_table(arguments.csv, listener.card.classes)
     if arguments.seconds_csv:

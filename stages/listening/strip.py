@@ -60,12 +60,10 @@ def initials(classes: list[str]) -> list[str]:
 
 
 def strip(seconds: np.ndarray, silent: np.ndarray, letters: list[str]) -> str:
-    """Return a letter for each window, or for equal stretches of a long song that are summed up like a song.
+    """Return a letter for each window, or for equal stretches of a long song, each judged like a song.
 
-    Args:
-        seconds: each window's probabilities, shape (n, classes).
-        silent: which windows have no vote, shape (n,); a stretch of nothing else is SILENT.
-        letters: of each class.
+    Seconds are each window's probabilities, shape (n, classes); silent windows, shape (n,), have no vote, and a stretch
+    of nothing else is SILENT.
     """
     stretches = np.array_split(np.arange(len(seconds)), min(LINE, len(seconds)))
     voting = [seconds[stretch[~silent[stretch]]] for stretch in stretches]

@@ -12,14 +12,10 @@ LINES = 14  # of the legend: so many classes stand in one of its columns
 
 
 def timeline(path: Path, title: str, starts: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
-    """Draw the classes' probabilities over a song's time, stacked.
+    """Draw the classes' probabilities over a song's time, stacked, as a PNG.
 
-    Args:
-        path: the PNG to write.
-        title: what it says above.
-        starts: where each window of a second starts, in seconds, shape (windows,).
-        probabilities: shape (windows, classes); where they are NaN the picture stays blank.
-        classes: their names.
+    Each window of a second has its start in seconds, shape (windows,), and probabilities, shape (windows, classes);
+    where they are NaN the picture stays blank.
     """
     edges = np.append(starts, starts[-1] + 1)
     sides = np.repeat(edges, 2)[1:-1]  # of each window the left and the right: one alone between blanks has a width

@@ -1,9 +1,9 @@
-"""What is said of a model on every page: what it is not for, whose its data are, how they were split."""
+"""What every page says about a model: what it is not for, where its data come from, how they were split."""
 
 from stages.common.records import UNITS, Card, CardData, Choice
 
 DEMO = "data/demo"
-# What is said of the demo corpus, True, and of any other data set, False.
+# For the demo corpus, True, and for any other data set, False.
 NOT_FOR = {
     True: "Real music: the demo corpus is synthetic and says nothing about it. Train on recordings first.",
     False: "Recordings unlike those of the training set, before it has been judged on some (genre judge FOLDER).",
@@ -25,7 +25,7 @@ def not_intended(card: Card) -> list[str]:
 
 
 def origin(choice: Choice, members: int, vectors: int) -> str:
-    """Return where a model of so many networks, of which the choice is the best, and support vectors comes from."""
+    """Return where a model comes from, given its best snapshot and how many networks and support vectors it has."""
     alone = f"{choice.device}, run {choice.run}, epoch {choice.epoch}"
     several = f"{choice.device}, ensemble of {members} runs"
     networks = {0: [], 1: [alone]}.get(members, [several])

@@ -25,11 +25,7 @@ def together(models: list[nn.Module]) -> nn.Module:
 
 
 def log_mean_probability(logits: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Return the logarithm of the mean of several models' probabilities, shape (n, classes).
-
-    Args:
-        logits: of each network, shape (n, classes); asked for one after the other.
-    """
+    """Return the logarithm of the mean of several models' probabilities, from logits taken one by one, (n, classes)."""
     total, members = torch.tensor(-torch.inf), 0
     for each in logits:
         total, members = torch.logaddexp(total, torch.log_softmax(each, dim=1)), members + 1

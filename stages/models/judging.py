@@ -113,10 +113,7 @@ def judge_runs(
 ) -> dict[str, OverRuns | OfEnsemble]:
     """Return what is reported of the runs' best snapshots, as `runs` each by itself, as `ensemble` all together.
 
-    Args:
-        best: the snapshots.
-        logits: of each, shape (n, classes); one is let go before the next is asked for.
-        answers: of any model to the same samples.
+    Each one's logits have shape (n, classes) and are freed before the next are taken; the answers are any model's.
     """
     epochs, f1 = [each.epoch for each in best], []
 

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# What goes in and out of each network's convolutions; an MLP has none.
+# The channels into and out of each network's convolutions; an MLP has none.
 CHANNELS = {"mlp": (), "cnn": (1, 8, 16, 32, 64)}
 KERNEL = 3  # of convolutions, in frames and bands
-POOLS = ((1, 2), (2, 2), (2, 2), (2, 2))  # frames and bands of which each convolution's largest number goes on
-SMALLEST = tuple(map(prod, zip(*POOLS, strict=True)))  # picture of which something is left
+POOLS = ((1, 2), (2, 2), (2, 2), (2, 2))  # frames and bands over which each convolution's output is pooled
+SMALLEST = tuple(map(prod, zip(*POOLS, strict=True)))  # picture that the pooling leaves something of
 AT_ONCE = 2**26  # numbers that a layer puts out at once: 256 MiB, and as much again of the layer before
 
 
 def check_network(network: str, shape: tuple[int, ...]) -> None:
-    """Check that a network can take samples of a shape.
-
-    Raises:
-        ValueError: if they are no pictures of time x bands, or too small, and the network is the CNN.
-    """
+    """Raise a ValueError if a network cannot take samples of a shape: a CNN needs (time, bands), not too small."""
     if CHANNELS[network] and (len(shape) != 2 or shape[0] < SMALLEST[0] or shape[1] < SMALLEST[1]):
         raise ValueError(
             f"whose samples have the shape {tuple(shape)}, expected (time, bands) of at least {SMALLEST}: it convolves "
@@ -32,15 +28,11 @@ def check_network(network: str, shape: tuple[int, ...]) -> None:
 def build_network(
     network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int, seed: int
 ) -> "torch.nn.Sequential":
-    """Build a network on the CPU with the initial weights that `seed` draws, the same whatever device trains it.
+    """Build a network on the CPU with the initial weights that `seed` draws, the same for every device.
 
-    Args:
-        network: "mlp" (the hidden layers given, ReLU between them) or "cnn" (four convolutions, each with batch norm,
-            ReLU and pooling; of what is left the mean and the maximum over time; one linear layer).
-        shape: one sample's shape.
-        hidden: units of each hidden layer of the MLP.
-        n_classes: number of logits.
-        seed: draws the initial weights: torch's default, uniform within 1 / sqrt(inputs).
+    An "mlp" has the hidden layers given, with ReLU between them; a "cnn" four convolutions, each with batch norm, ReLU
+    and pooling, then the mean and the maximum over time and one linear layer. The weights are torch's default, uniform
+    within 1 / sqrt(inputs).
     """
     import torch
 
@@ -50,7 +42,7 @@ def build_network(
 
 
 def multiply_adds(network: str, shape: tuple[int, ...], hidden: list[int], n_classes: int) -> int:
-    """Count the multiplications of one sample's way through the linear and convolutional layers; needs no torch."""
+    """Count the multiplications that one sample takes in linear and convolutional layers; needs no torch."""
     convolutions = sum(
         KERNEL**2 * inputs * outputs * time * bands
         for (inputs, outputs), (time, bands) in zip(pairwise(CHANNELS[network]), _pictures(shape), strict=False)

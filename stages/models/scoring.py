@@ -13,7 +13,7 @@ from stages.common.units import class_of_units, members_of
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)  # 95 %
 BINS = 10  # of confidence, in a reliability diagram and in the calibration error
-LEAST = 1e-30  # of a probability, before its logarithm
+LEAST = 1e-30  # of a probability, before its logarithm is taken
 AT_ONCE = 2**18  # numbers of a bootstrap in memory at once: 2 MiB, which caches hold
 
 
@@ -26,13 +26,7 @@ class Counts(NamedTuple):
 
 
 def count(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> Counts:
-    """Count hits, actual and predicted samples of each class, shape (classes,) each.
-
-    Args:
-        actual: class numbers 0..n_classes-1, shape (n,).
-        predicted: likewise.
-        n_classes: the number of classes.
-    """
+    """Count hits, actual and predicted samples of each class, shape (classes,), given class numbers, shape (n,)."""
     kinds = (actual[actual == predicted], actual, predicted)
     return Counts(*(np.bincount(numbers, minlength=n_classes) for numbers in kinds))
 
@@ -59,15 +53,9 @@ def intervals(
     """Return 95 % confidence intervals of accuracy, macro F1 and each class's F1, as `..._low` and `..._high`.
 
     The percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13) over units, not
-    samples: the seconds of one track are not independent, so whole tracks are drawn, with replacement, as often as
+    samples: the seconds of one track are not independent, so whole tracks are drawn, with replacement, as many as
     there are. They are drawn class by class, as the split deals them out; a class of one track has nothing to vary.
-
-    Args:
-        actual: class numbers, shape (n,).
-        predicted: likewise.
-        units: the unit that each sample belongs to, shape (n,).
-        n_classes: the number of classes.
-        seed: draws the units.
+    Class numbers and units have shape (n,).
     """
     counts = _resampled(actual, predicted, np.unique(units, return_inverse=True)[1], n_classes, seed)
     f1 = _f1(counts)
@@ -87,24 +75,17 @@ def verdict(probabilities: np.ndarray) -> np.ndarray:
 def verdicts(probabilities: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """Return the probabilities of whole tracks from those of their seconds, (n, classes) to (tracks, classes).
 
-    The mean of the seconds' log-probabilities, made to add up to 1 again: each second is a witness, and the product of
-    what they say, not their vote, decides.
-
-    Args:
-        probabilities: shape (n, classes).
-        tracks: the number of each second's track, from 0, shape (n,).
+    The mean of the seconds' log-probabilities, normalized to sum to 1: each second is a witness, and the product of
+    what they say, not their vote, decides. Tracks are numbered from 0, shape (n,).
     """
     sums = [np.bincount(tracks, np.log(np.maximum(column, LEAST))) for column in probabilities.T]
     return _as_probabilities(np.stack(sums, axis=1) / np.bincount(tracks)[:, None])
 
 
 def smoothed(probabilities: np.ndarray, silent: np.ndarray, reach: int) -> np.ndarray:
-    """Return each window's verdict together with its neighbours', `reach` of them on either side, as `verdicts` does.
+    """Return each window's verdict together with up to `reach` neighbours' on either side, as `verdicts` does.
 
-    Args:
-        probabilities: of a song's windows in their order, shape (n, classes).
-        silent: which of them have no vote, and get none, shape (n,): they become NaN.
-        reach: how many neighbours, where there are so many.
+    The windows are a song's, in order, shape (n, classes); silent ones, shape (n,), have no vote and become NaN.
     """
     reach = min(reach, len(probabilities))
     logs = np.where(silent[:, None], 0, np.log(np.maximum(probabilities, LEAST)))
@@ -119,11 +100,7 @@ def reliability(probabilities: np.ndarray, actual: np.ndarray) -> list[dict[str,
     """Return, for each bin of confidence that holds samples, its samples, their mean confidence and their accuracy.
 
     Confidence is the probability of the predicted class; the bins are of equal width. Guo et al., On Calibration of
-    Modern Neural Networks (2017), section 2.
-
-    Args:
-        probabilities: shape (n, classes).
-        actual: class numbers, shape (n,).
+    Modern Neural Networks (2017), section 2. Probabilities have shape (n, classes), class numbers (n,).
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == actual
     number = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
@@ -153,13 +130,10 @@ def _as_probabilities(logs: np.ndarray) -> np.ndarray:
 
 
 def _resampled(actual: np.ndarray, predicted: np.ndarray, units: np.ndarray, n_classes: int, seed: int) -> Counts:
-    """Draw units as `intervals` says, numbered from 0, and return the counts that each resample of them adds up to.
+    """Draw units as `intervals` says, numbered from 0, and return each resample's counts, shape (RESAMPLES, classes).
 
     Work and memory go by what the units hold, units times the classes that their samples are of or taken for, in blocks
     of resamples; units times classes would be many more.
-
-    Returns:
-        Shape (RESAMPLES, classes) each.
     """
     rng = np.random.default_rng(seed)
     sums = np.zeros((3 * n_classes, RESAMPLES), np.int64)

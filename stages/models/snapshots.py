@@ -53,9 +53,8 @@ def _load(card: Card, weights: Path, members: int, vectors: int) -> "torch.nn.Mo
         raise UserError(f"{weights}: the model's card says {card.network}, {error}; run `dvc repro`") from None
     found = read_tensors(weights, "pt", card.fingerprint)
     with torch.device("meta"):  # takes no memory, whatever the card claims
-        networks = [
-            build_network(card.network, card.shape, card.hidden, len(card.classes), seed=0) for _ in range(members)
-        ]
+        about = (card.network, card.shape, card.hidden, len(card.classes))
+        networks = [build_network(*about, seed=0) for _ in range(members)]
         machine = [Svm(vectors, card.shape, len(card.classes))] if vectors else []
         model = together([*([together(networks)] if networks else []), *machine])
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
@@ -94,11 +93,6 @@ def best_of_runs(device: str, history: History, representation: str) -> list[Cho
     ]
 
 
-def best_choice(choices: list[Choice]) -> Choice:
-    """Return the one with the highest validation macro F1; ties go to the first."""
-    return max(choices, key=lambda choice: choice.val_f1_macro)
-
-
 def members_of(model: str, choice: Choice, history: History, representation: str) -> list[Choice]:
     """Return a model's networks: best, the choice alone; ensemble and all, the best of each run on its device."""
     each = best_of_runs(choice.device, history, representation)
@@ -106,7 +100,7 @@ def members_of(model: str, choice: Choice, history: History, representation: str
 
 
 def has_machine(model: str) -> bool:
-    """Return whether a model has a support vector machine, be it alone or beside networks."""
+    """Return whether a model has a support vector machine, alone or beside networks."""
     return {"best": False, "ensemble": False, "svm": True, "all": True}[model]
 
 

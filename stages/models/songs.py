@@ -1,6 +1,6 @@
 """Songs: what a model says of whole songs, from what it says of their seconds: verdicts, scores, a table.
 
-The table has the mistakes first, the surest in front, then the songs that were named rightly, the surest in front.
+The table has the mistakes first, then the right verdicts; within each, the surest come first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.common.files import csv_rows
+from stages.common.files import read_csv
 from stages.common.results import Tracks
 from stages.common.units import class_of_units
 from stages.common.writing import write_csv
@@ -39,12 +39,9 @@ class Verdict(NamedTuple):
 
 
 def judge_songs(probabilities: np.ndarray, actual: np.ndarray, songs: np.ndarray) -> Songs:
-    """Return the verdicts on songs.
+    """Return the verdicts on songs, given each second's probabilities, shape (n, classes), class and song, shape (n,).
 
-    Args:
-        probabilities: of each second, shape (n, classes).
-        actual: the seconds' class numbers, shape (n,); a song is of one class.
-        songs: the number of each second's song, shape (n,); some numbers may be missing.
+    A song is of one class; some songs' numbers may be missing.
     """
     numbers, song = np.unique(songs, return_inverse=True)
     shape = (len(numbers), probabilities.shape[1])
@@ -60,15 +57,9 @@ def score_songs(actual: np.ndarray, predicted: np.ndarray, n_classes: int) -> Tr
 
 
 def score_votes(actual: np.ndarray, predicted: np.ndarray, songs: np.ndarray, n_classes: int) -> Tracks:
-    """Return the scores of songs if each is taken for what most of its seconds are, ties going to the first class.
+    """Return the scores of songs for models without probabilities: a song is what most of its seconds are.
 
-    For models without probabilities.
-
-    Args:
-        actual: the seconds' class numbers, shape (n,).
-        predicted: likewise.
-        songs: the number of each second's song, shape (n,); some numbers may be missing.
-        n_classes: the number of classes.
+    Ties go to the first class. Class numbers and songs are each second's, shape (n,); songs' numbers may be missing.
     """
     song = np.unique(songs, return_inverse=True)[1]
     return score_songs(class_of_units(song, actual), class_of_units(song, predicted), n_classes)
@@ -83,7 +74,7 @@ def verdicts_by_name(songs: Songs, classes: list[str], names: Mapping[int, str])
 
 
 def columns(classes: list[str]) -> dict[str, Callable[[str], Any]]:
-    """Return the columns of a table on disk, and what makes something of each one's text."""
+    """Return the columns of a table on disk, with the function that converts each one's text."""
     return {"song": str, "class": str, "verdict": str, "probability": float} | {
         f"seconds: {name}": int for name in classes
     }
@@ -96,7 +87,7 @@ def write_verdicts(path: Path, classes: list[str], table: Iterable[Verdict]) -> 
 
 def read_verdicts(path: Path, classes: list[str]) -> Iterator[Verdict]:
     """Yield the lines of a table."""
-    for song, actual, verdict, probability, *seconds in csv_rows(path, columns(classes)):
+    for song, actual, verdict, probability, *seconds in read_csv(path, columns(classes)):
         yield Verdict(song, actual, verdict, probability, seconds)
 
 

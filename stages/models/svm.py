@@ -1,7 +1,7 @@
 """The support vector machine as a network: from samples to logits by layers, kept as safetensors like any other.
 
-scikit-learn's SVC (an RBF kernel, one machine a pair of classes) learns it. A class's score is the mean of what its
-pairs say for it: unlike their vote it is a smooth function, and the same sum of kernels as each pair's, with other
+scikit-learn's SVC (an RBF kernel, one machine per pair of classes) learns it. A class's score is the mean of its pairs'
+decision values: unlike their vote it is a smooth function, and the same sum of kernels as each pair's, with other
 weights. Logits are scores divided by a temperature (stages/models/calibration.py), which is part of its last layer.
 """
 
@@ -34,7 +34,7 @@ class Kernels(nn.Module):
     """How near a row of d columns, standardized, is to each of m support vectors: exp(-gamma |row - vector|^2)."""
 
     def __init__(self, m: int, d: int) -> None:
-        """Make room for its numbers."""
+        """Allocate the parameters."""
         super().__init__()
         for name, shape in {"vectors": (m, d), "centre": (d,), "scale": (d,), "gamma": ()}.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape), requires_grad=False))
@@ -47,10 +47,10 @@ class Kernels(nn.Module):
 
 
 class Svm(nn.Sequential):
-    """A machine of so many support vectors, for samples of a shape."""
+    """A machine of `vectors` support vectors, for samples of a shape."""
 
     def __init__(self, vectors: int, shape: tuple[int, ...], n_classes: int) -> None:
-        """Make room for its numbers."""
+        """Allocate the parameters."""
         d = 2 * prod(shape[1:]) if len(shape) > 1 else shape[0]
         super().__init__(Columns(), Kernels(vectors, d), nn.Linear(vectors, n_classes))
         self.requires_grad_(False)
@@ -77,7 +77,7 @@ def fit(x: np.ndarray, y: np.ndarray, class_weight: str | None) -> Svm:
 def scores_of(learnt: "SVC") -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of the support vectors, shape (m, classes), and the bias, of the classes' scores.
 
-    libsvm keeps, for a vector of class i, its weight against class j in row j, or in row j - 1 if j is behind i.
+    libsvm keeps, for a vector of class i, its weight against class j in row j, or in row j - 1 if j > i.
     """
     n, ends = len(learnt.n_support_), np.cumsum(learnt.n_support_)
     own = [slice(end - size, end) for end, size in zip(ends, learnt.n_support_, strict=True)]

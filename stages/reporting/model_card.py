@@ -9,7 +9,7 @@ from stages.common.files import MODEL, few_of, timing_path
 from stages.common.records import UNITS, Card, few_songs
 from stages.common.results import Judgement, Timing
 from stages.models.about import DEMO, LICENCE, describe_split, not_intended, origin
-from stages.reporting.tables import listed, table, text, track_f1, with_interval
+from stages.reporting.tables import cells_of, listed, table, text
 
 
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
@@ -19,7 +19,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
     versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
-    head = ["model", "hears", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
+    head = ["model", "input", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
     rows = [model_row(name, each, judged[name]) for name, each in cards.items()]
     rows += [joint_row(name, result) for name, result in judged.items() if name not in cards]
     lines += table(head, rows)
@@ -45,10 +45,10 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     lines += ["", "## Training", "", f"- {listed(card.params)}", f"- versions: {listed(versions)}"]
     lines += ["", "## Limits", ""]
     if rates:
-        lines += [f"- Sound is heard at {' and '.join(map(str, rates))} Hz: nothing above half of that, and no stereo."]
+        lines += [f"- Audio is analysed at {' and '.join(map(str, rates))} Hz: mono, and nothing above half of that."]
     few = few_songs(data)
     if few:
-        lines += [f"- Behind this are {text(few)}. Scores on so few depend on luck."]
+        lines += [f"- This is based on {text(few)}. Scores on so few depend on luck."]
     lines += [f"- One second at a time; {len(card.classes)} classes ({classes})."]
     lines += [
         "- A probability is not a measure of how typical a song is; its calibration is in [the report](report.md)."
@@ -56,13 +56,13 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# What is said of a model of no, one and several networks.
+# For a model of no, one and several networks.
 NETWORKS_OF = (
     [],
     ["a single network: the snapshot with the best macro F1 on the validation set"],
     ["an ensemble: the mean of the probabilities of every run's best snapshot"],
 )
-# What is said of the demo corpus, True, and of any other data set, False.
+# For the demo corpus, True, and for any other data set, False.
 FOR = {
     True: ["- To try the commands without any data of one's own."],
     False: ["- To name the genre of recordings like those of the training set."],
@@ -78,7 +78,7 @@ def made_of(card: Card) -> str:
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     """Return the cells of a model's line."""
-    runs = result.runs
+    f1, accuracy, track = cells_of(result, result)
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
     network = [f"mlp {sizes}" if card.network == "mlp" else card.network] if card.members else []
     machine = [f"svm of {card.vectors} vectors"] if card.vectors else []
@@ -87,14 +87,14 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
         f"{' x '.join(map(str, card.shape))} numbers a second",
         " + ".join([*network, *machine]),
         origin(card.chosen, len(card.members), card.vectors),
-        with_interval(result, "f1_macro", result),
-        with_interval(result, "accuracy", result),
-        f"{runs.f1_macro_mean:.3f} ± {runs.f1_macro_std:.3f}",
-        track_f1(result),
+        f1,
+        accuracy,
+        f"{result.runs.f1_macro_mean:.3f} ± {result.runs.f1_macro_std:.3f}",
+        track,
     ]
 
 
 def joint_row(name: str, result: Judgement) -> list[str]:
     """Return the cells of the joint model's line."""
-    scored = [with_interval(result, "f1_macro", result), with_interval(result, "accuracy", result)]
-    return [text(name), "all of these", "", "mean of the others", *scored, "", track_f1(result)]
+    f1, accuracy, track = cells_of(result, result)
+    return [text(name), "all of these", "", "mean of the others", f1, accuracy, "", track]

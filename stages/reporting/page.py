@@ -18,7 +18,7 @@ from stages.common.files import (
     UserError,
     read_csv,
 )
-from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, few_songs, read_table
+from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, Source, few_songs, read_table
 from stages.common.results import MOST_SAMPLES, Judgement
 from stages.common.tensors import mixed
 from stages.models.songs import MOST_MISTAKES
@@ -37,7 +37,7 @@ COLUMNS = {  # of what is drawn
 
 
 def draw(judged: dict[str, Judgement]) -> None:
-    """Draw every picture of the report, once all that they show has been read."""
+    """Draw every picture of the report, after reading all that they show."""
     devices = [device for device, timing in read_timings().items() if not isinstance(timing, Skipped)]
     description = Description.read(DESCRIPTION)
     samples = {name: description.counts["test"][name] for name in description.classes}
@@ -72,34 +72,31 @@ def read_confusion(path: Path, samples: dict[str, int]) -> np.ndarray:
 
 def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
     """Return report.md, given the judgements and the parameters they rest on."""
-    skipped = [
-        f"`train_{device}`: {timing.skipped}"
-        for device, timing in read_timings().items()
-        if isinstance(timing, Skipped)
-    ]
+    timings, description = read_timings(), Description.read(DESCRIPTION)
+    skipped = [f"`train_{each}`: {timing.skipped}" for each, timing in timings.items() if isinstance(timing, Skipped)]
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
-    tables[MISTAKES] = mistakes_table(judged, Description.read(DESCRIPTION).classes)
-    lines = ["# Report", "", *headline(judged), "", how_sure(judged)]
+    tables[MISTAKES] = mistakes_table(judged, description.classes)
+    lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source)]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
-    lines += ["", "To hear songs in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
+    lines += ["", "To try the models in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
         lines += ["", f"## {title}", *(["", f"![{title}](pictures/{picture})"] if picture else []), "", text]
         lines += ["", *tables[title]] if title in tables else []
     lines += ["", "## Parameters", "", "```yaml", as_yaml(params), "```"]
-    lines += ["", "## Hardware and versions", "", *(f"- {line}" for line in hardware())]
+    lines += ["", "## Hardware and versions", "", *(f"- {line}" for line in hardware(timings))]
     lines += ["", "## What was skipped", "", *(f"- {line}" for line in skipped or ["nothing"])]
     return "\n".join(lines) + "\n"
 
 
 MISTAKES = "The surest mistakes"
-SECTIONS = {  # title, picture if any, what is said of it
+SECTIONS = {  # title, picture if any, text
     "The network against baselines": (
         "models.png",
         "Ensemble: the mean of the probabilities of every run's best snapshot. Baselines take a track for what most of "
         "its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at "
-        "random, where seconds of one track stand in training and test: what leakage would flatter. From parts of more "
-        f"than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole tracks, or "
-        "groups of them, or blocks to be judged on.",
+        "random, where seconds of one track are in training and test: how much leakage would flatter it. From parts "
+        f"of more than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole "
+        "tracks, or groups of them, or blocks to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",
@@ -116,12 +113,12 @@ SECTIONS = {  # title, picture if any, what is said of it
     "F1 of each class": ("f1.png", "Bars: 95 % intervals."),
     "Reliability": (
         "reliability.png",
-        "Right as often as sure: the dashed line. Below it a model is too sure of itself, above it too modest. The "
+        "The dashed line: right as often as sure. Below it a model is too sure of itself, above it too modest. The "
         "larger a mark, the more samples have that confidence.",
     ),
     "CPU against GPU": (
         "seconds.png",
-        "One run: the seconds from its start to its end, whoever trains beside it; of each part the median over the "
+        "One run: the seconds from its start to its end, whatever trains beside it; of each part the median over the "
         "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
         "start to the last one's end, as many at once as the bars say; the devices are compared by that. A device's "
         "own start (importing torch, the GPU's context, first kernels) is not part of either.",
@@ -129,9 +126,9 @@ SECTIONS = {  # title, picture if any, what is said of it
 }
 
 
-def how_sure(judged: dict[str, Judgement]) -> str:
-    """Return what the intervals, or what stands in their place, and the spread mean."""
-    unit = Description.read(DESCRIPTION).source.unit
+def how_sure(judged: dict[str, Judgement], source: Source) -> str:
+    """Return what the spread and the intervals mean, or why there are no intervals."""
+    unit = source.unit
     blocks = f"blocks of {BLOCK} neighbouring samples of a class"
     units = {"track": "tracks", "group": "groups of tracks", "block": blocks}[unit]
     sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test set."
@@ -139,18 +136,18 @@ def how_sure(judged: dict[str, Judgement]) -> str:
         few = units if unit == "block" else f"{UNITS[unit]}s of a class"
         sure = (
             f"No intervals: with fewer than {ENOUGH} {few} in the test set they would look narrow and mean nothing; "
-            "[several splits](../docs/experiments.md#small-libraries) tell more."
+            "[several splits](../docs/experiments.md#small-libraries) say more."
         )
     return (
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
-        f"runs on the validation set; the figure of all runs is the one to quote. {calibrated()}"
+        f"runs on the validation set; the figure of all runs is the one to quote. {calibrated(source)}"
     )
 
 
-def calibrated() -> str:
+def calibrated(source: Source) -> str:
     """Return what was done to the chosen models' probabilities."""
-    few = few_songs(Description.read(DESCRIPTION).source, ("val",))
+    few = few_songs(source, ("val",))
     if few:
         return f"Probabilities are not calibrated: {as_markdown(few)}."
     return (
@@ -164,9 +161,8 @@ def as_yaml(params: dict[str, Any]) -> str:
     return yaml.safe_dump(params, sort_keys=False, default_flow_style=None).strip()
 
 
-def hardware() -> list[str]:
+def hardware(timings: dict[str, Any]) -> list[str]:
     """Return what the run was measured on."""
-    timings = read_timings()
     cpu = timings["cpu"].hardware
     threads = {name: timed.threads for name, timed in timings["cpu"].representations.items()}
     lines = [f"CPU: {cpu.cpu}, {cpu.cores} cores, {cpu.instruction_set}; threads: {listed(threads)}"]

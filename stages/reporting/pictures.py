@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.common.drawing import COLOURS, drawing, label
 
-# Dashed, since the one lies on the other if all is well.
+# Dashed, since one line covers the other if all is well.
 DEVICE_LINES = {"cpu": {"color": COLOURS[0]}, "gpu": {"color": COLOURS[5], "linestyle": "--"}}
 PART_COLOURS = {
     "warmup": COLOURS[4],
@@ -21,12 +21,7 @@ MOST = 30  # classes that are drawn one by one: with 500, a picture would be as 
 
 
 def learning_curves(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
-    """Draw validation macro F1 over the epochs, one line a run, for each representation and device.
-
-    Args:
-        path: the PNG to write.
-        curves: by representation and device, the rows of metrics/curves/REPRESENTATION_DEVICE.csv.
-    """
+    """Draw validation macro F1 over the epochs, a line a run, given metrics/curves by representation and device."""
     with drawing(path, len(curves), 4.6, 3.4) as panels:
         for axes, (representation, devices) in zip(panels, curves.items(), strict=True):
             for device, rows in devices.items():
@@ -62,15 +57,10 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
 
 
 def intervals(path: Path, records: list[dict], name: str, value: str, axis: str) -> None:
-    """Draw values with their 95 % intervals, if told, a panel a representation, of more than MOST the lowest.
+    """Draw values with any 95 % intervals, a panel a representation; of more than MOST values, the lowest.
 
-    Args:
-        path: the PNG to write.
-        records: each with `representation`, `low`, `high` and the two keys below; `split_at_random`, if given,
-            is drawn as a hollow mark.
-        name: the key of what a row is called.
-        value: the key of its value.
-        axis: what it says.
+    Records have `representation`, `low`, `high`, a name and a value under the keys given, and may have
+    `split_at_random`, a hollow mark.
     """
     representations = list(dict.fromkeys(record["representation"] for record in records))
     panel_rows = [[record for record in records if record["representation"] == each] for each in representations]

@@ -46,7 +46,7 @@ def wait_for(command: list[str]) -> int:
 
 
 def out_of_sight() -> list[Path]:
-    """Return what the pipeline starts from and neither git nor DVC tracks: a copy of the repository is without it."""
+    """Return what the pipeline starts from and neither git nor DVC tracks: a copy of the repository lacks it."""
     params = load_params()
     if asks_for(params, Path(DEMO)):
         return []
@@ -91,22 +91,17 @@ def environment() -> dict[str, str]:
 def by_seed(commits: list[dict[str, Any]]) -> dict[int, str]:
     """Return the revision of the newest experiment of each split, by seed.
 
-    Args:
-        commits: what `dvc exp show --json` prints: the workspace, then the current commit with its experiments.
+    `dvc exp show --json` prints the commits: the workspace, then the current commit with its experiments.
     """
     workspace, *commits = commits
+    experiments = [each for commit in commits for each in commit["experiments"] or []]
     wanted, found, data_of, newest = params_of(workspace["data"]), {}, {}, None
-    for data in sorted(filter(None, map(finished, experiments_of(commits))), key=lambda data: data["timestamp"]):
+    for data in sorted(filter(None, map(finished, experiments)), key=lambda data: data["timestamp"]):
         params = params_of(data)
         if params | {"split_seed": wanted["split_seed"]} == wanted:
             newest = data["deps"].get(wanted["dataset"], {}).get("hash")
             found[params["split_seed"]], data_of[params["split_seed"]] = data["rev"], newest
     return {seed: rev for seed, rev in found.items() if data_of[seed] == newest}
-
-
-def experiments_of(commits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the experiments on commits."""
-    return [each for commit in commits for each in commit["experiments"] or []]
 
 
 def finished(experiment: dict[str, Any]) -> dict[str, Any] | None:

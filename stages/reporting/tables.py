@@ -27,20 +27,12 @@ def text(name: Any) -> str:
 
 
 def with_interval(scored: Scored, score: str, judged: Judgement) -> str:
-    """Return a score with its interval, or with what it rests on if that is too little, as Markdown.
+    """Return a model's accuracy or f1_macro with its interval, or with what it rests on if that is too little.
 
-    Args:
-        scored: the judgement itself, its ensemble or one of its baselines.
-        score: accuracy or f1_macro.
-        judged: the judgement.
+    The model is the one judged, its ensemble or one of its baselines.
     """
     value, low, high = (getattr(scored, f"{score}{end}") for end in ("", "_low", "_high"))
     return f"{value:.3f}, {text(judged.rests_on)}" if judged.rests_on else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def track_f1(judged: Judged | Baseline) -> str:
-    """Return the macro F1 of whole songs' verdicts as text."""
-    return f"{judged.track.f1_macro:.3f}" if judged.track else "tracks unknown"
 
 
 def listed(content: dict[str, Any]) -> str:
@@ -56,15 +48,8 @@ def read_timings() -> dict[str, Any]:
 def headline(judged: dict[str, Judgement]) -> list[str]:
     """Return the table of what the chosen models reach on the test set, and the ensembles beside them."""
     selection = Selection.read(SELECTED)
-    head = [
-        "representation",
-        "test macro F1, all runs",
-        "macro F1",
-        "accuracy",
-        "macro F1 by track",
-        "loss (uncalibrated)",
-    ]
-    head += ["calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
+    head = ["representation", "test macro F1, all runs", "macro F1", "accuracy", "macro F1 by track"]
+    head += ["loss (uncalibrated)", "calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
     rows = []
     for name, result in judged.items():
         fit = [f"{fitted} ({raw})" for fitted, raw in zip(fit_of(result), fit_of(result.uncalibrated), strict=True)]
@@ -88,13 +73,10 @@ def fit_of(judged: Calibration) -> list[str]:
     return [f"{judged.loss:.3f}", f"{judged.expected_calibration_error:.3f}"]
 
 
-def cells_of(scored: Judged, judged: Judgement) -> list[str]:
-    """Return the scores of one model for `headline`, be it that of the judgement or its ensemble."""
-    return [
-        with_interval(scored, "f1_macro", judged),
-        with_interval(scored, "accuracy", judged),
-        track_f1(scored),
-    ]
+def cells_of(scored: Judged | Baseline, judged: Judgement) -> list[str]:
+    """Return macro F1, accuracy and macro F1 by track of a model, as `with_interval` takes it, as cells."""
+    track = f"{scored.track.f1_macro:.3f}" if scored.track else "tracks unknown"
+    return [with_interval(scored, "f1_macro", judged), with_interval(scored, "accuracy", judged), track]
 
 
 def baselines_table(judged: dict[str, Judgement]) -> list[str]:
@@ -103,13 +85,7 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
     for name, result in judged.items():
         for model, scored in result.models.items():
             at_random = getattr(scored, "f1_macro_split_at_random", None)
-            cells = [
-                text(name),
-                model.replace("_", " "),
-                with_interval(scored, "f1_macro", result),
-                with_interval(scored, "accuracy", result),
-                track_f1(scored),
-            ]
+            cells = [text(name), model.replace("_", " "), *cells_of(scored, result)]
             rows.append([*cells, "" if at_random is None else f"{at_random:.3f}"])
     head = ["representation", "model", "test macro F1", "accuracy", "macro F1 by track", "macro F1, split at random"]
     return table(head, rows)

@@ -1,10 +1,10 @@
-"""Augmentation: a batch's samples as no epoch has had them before.
+"""Augmentation: a batch's samples, varied anew in every epoch.
 
 In this order, each where the recipe asks for it:
 
 - mixup: sample i becomes s x_i + (1 - s) x_j, its classes' shares likewise, with j from a permutation of the batch and
   a share s ~ Beta(alpha, alpha) of its own (Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018, section 2);
-- input noise: each number gets another ~ Normal(0, deviation) on top (Bishop, Training with Noise is Equivalent to
+- input noise: a number ~ Normal(0, deviation) is added to each (Bishop, Training with Noise is Equivalent to
   Tikhonov Regularization, 1995);
 - SpecAugment: of a picture of time x bands one run of frames and one of bands become 0, which is the mean if samples
   are standardized; how many is uniform from 0 to a width (Park et al., SpecAugment, 2019, section 2).
@@ -19,14 +19,7 @@ from stages.training.job import Recipe
 
 
 def augment(x: torch.Tensor, y: torch.Tensor, recipe: Recipe, draw: np.random.Generator) -> None:
-    """Change a batch in place.
-
-    Args:
-        x: samples, shape (B, ...).
-        y: with mixup each class's share in them, shape (B, classes).
-        recipe: how to train.
-        draw: the run's own.
-    """
+    """Change a batch in place: samples x, shape (B, ...), and with mixup the classes' shares y, shape (B, classes)."""
     if recipe.mixup:
         mix([x, y], recipe.mixup, draw)
     if recipe.input_noise:

@@ -34,12 +34,7 @@ class Batch(NamedTuple):
     masks: torch.Tensor  # of dropout, shape (networks, B, inputs of all layers that have it)
 
 
-class Step(NamedTuple):
-    """A step on batches of one size."""
-
-    batch: Batch
-    own: list[Batch]  # each network's part of it
-    find: graphs.Work  # finds the gradients
+Step = tuple[Batch, list[Batch], graphs.Work]  # a batch, each network's part of it, what finds the gradients
 
 
 def trainer(
@@ -48,14 +43,8 @@ def trainer(
     """Return a function that trains the networks, in place, for one epoch in given orders.
 
     It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,). Their gradients are
-    found side by side; one optimizer moves all their weights, each by itself.
-
-    Args:
-        models: networks of one shape.
-        x: samples, shape (n, ...).
-        y: class numbers, shape (n,).
-        recipe: how to train.
-        seeds: of each network's dropout and augmentation.
+    found side by side; one optimizer moves all their weights, each by itself. The networks are of one shape; each has a
+    seed for its dropout and augmentation.
     """
     together = nn.ModuleList(models).train()
     if x.device.type == "cpu":  # convolutions and what follows them then take two thirds of the time
@@ -104,19 +93,14 @@ def new_step(
     optimizer: torch.optim.Optimizer,
     state: list[torch.Tensor],
 ) -> Step:
-    """Return a step on batches of a size.
+    """Return a step on batches of a size, given each network's `add_gradient` and the state that a step changes.
 
-    Args:
-        whole: all samples, as one batch; its masks say how many a sample has, and no more.
-        size: samples a batch.
-        gradients: of each network, what adds its gradient, as `add_gradient`.
-        optimizer: of all networks.
-        state: what that changes for good.
+    `whole` is all samples as one batch; its masks only say how many each sample has.
     """
     batch = Batch(*(each.new_zeros(len(gradients), size, *each.shape[1:]) for each in whole))
     own = [Batch(*each) for each in zip(*batch, strict=True)]
     works = [partial(gradient, each) for gradient, each in zip(gradients, own, strict=True)]
-    return Step(batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state))
+    return batch, own, graphs.replayable(partial(find_gradients, optimizer, works, batch.x.device), state)
 
 
 def fetch(whole: Batch, rows: torch.Tensor, batch: Batch) -> None:
@@ -136,14 +120,9 @@ def find_gradients(optimizer: torch.optim.Optimizer, works: list[graphs.Work], d
 
 
 def add_gradient(model: nn.Sequential, total: torch.Tensor, batch: Batch, inputs: list[int], goal: Goal | None) -> None:
-    """Add the gradient of the mean loss on a batch to what is there, and the sum of its losses to a total.
+    """Add the gradient of the mean loss on a batch to the model's, and the sum of its losses to a total, shape ().
 
-    Args:
-        model: a network.
-        total: shape ().
-        batch: its own.
-        inputs: of each layer with dropout; none if there is no dropout.
-        goal: as `goal_of` has it.
+    `inputs` are those of each layer with dropout; none without dropout.
     """
     logits = forward(model, batch.x, batch.masks.split(inputs, dim=1)) if inputs else model(batch.x)
     loss, n = cross_entropy(logits, batch.y), len(batch.y)

@@ -10,7 +10,7 @@ in the batch and one-hot targets t, writing delta_l = B dL/dz_l,
     W_l        <- W_l - lr/B delta_l^T a_l
 
 (Rumelhart, Hinton and Williams, Nature 323, 1986). Every delta is linear in the last one: where the learning rate
-changes from step to step, or a class has a weight, delta_last is multiplied by what is left of it, and by that.
+changes from step to step, or a class has a weight, delta_last is multiplied by the factor of either.
 
 Several networks of one shape train at once: every tensor then has one more dimension in front, (networks, ...).
 """
@@ -87,14 +87,8 @@ def trainer(
     """Return a function that trains the networks, in place, for one epoch in given orders.
 
     It takes orders of shape (networks, n) and returns the networks' mean losses, shape (networks,). Samples are
-    shuffled into a buffer chunk by chunk: however many there are, no second copy is made.
-
-    Args:
-        models: networks of one shape that `serves` says yes to; their weights become views of the buffers, so that
-            they can be validated and saved at any time.
-        x: samples, shape (n, ...).
-        y: class numbers, shape (n,).
-        recipe: how to train.
+    shuffled into a buffer chunk by chunk: however many there are, no second copy is made. The networks are of one shape
+    that `serves`; their weights become views of the buffers, so that they can be validated and saved at any time.
     """
     buffers = allocate(models, x.flatten(1), y, recipe)
     chunk, train, left = buffers.chosen.shape[1], {}, decays(recipe, len(x))

@@ -20,10 +20,8 @@ class DeviceError(RuntimeError):
 def why_missing(device: str) -> str | None:
     """Return why there is no such device to train on, or None if there is one.
 
-    torch, which takes a second to import, is only asked where there is something to ask about.
-
-    Raises:
-        DeviceError: if CUDA cannot start, say for an old driver or a GPU that is not ready: no reason to do without.
+    torch, which takes a second to import, is only asked where there is something to ask about. Raises DeviceError if
+    CUDA cannot start, say for an old driver or a GPU that is not ready: that is no reason to skip it.
     """
     if device == "cpu":
         return None

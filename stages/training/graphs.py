@@ -39,9 +39,7 @@ def record(work: Work) -> Work:
 def replayable(work: Work, state: list[torch.Tensor]) -> Work:
     """Return what does `work` as fast as its device can: `work` itself or the replay of a graph of it.
 
-    Args:
-        work: takes and returns nothing; everything it uses is in tensors that it refers to.
-        state: all tensors that `work` changes for good; a rehearsal leaves no trace in them.
+    `state` is all tensors that `work` changes for good; a rehearsal leaves no trace in them.
     """
     device = state[0].device
     if not uses_graphs(device):

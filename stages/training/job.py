@@ -1,4 +1,4 @@
-"""What to train and how, and what came of it. No torch here: the process that hands out the work needs none."""
+"""What to train and how, and the result. No torch here: the process that hands out the work needs none."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     hidden: list[int]
     n_classes: int
     recipe: Recipe
-    seed: int  # of run 0; run r has the seed behind it by r
+    seed: int  # of run 0; run r has this plus r
     runs: range
     snapshots: str  # which weights are kept: "improved" (validation macro F1), "every", "last"
 
@@ -73,7 +73,7 @@ class Setting(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What came of a job, and where."""
+    """The result of a job, and where it was computed."""
 
     job: Job
     epochs: list[list[Epoch]]  # of each run; fewer than asked for if it diverged
@@ -87,9 +87,9 @@ class Trained(NamedTuple):
 
 
 def decays(recipe: Recipe, n: int) -> Iterator[float]:
-    """Return what is left of the learning rate, step by step, in a training on n samples.
+    """Return the factor of the learning rate, step by step, in a training on n samples.
 
-    constant: all of it, for ever. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from all of it down to nothing;
+    constant: always 1. cosine: (1 + cos(pi t / T)) / 2 at step t of T, from 1 down to 0;
     Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), equation 5, without restarts.
     """
     steps = recipe.epochs * -(-n // recipe.batch_size)
@@ -98,19 +98,15 @@ def decays(recipe: Recipe, n: int) -> Iterator[float]:
 
 
 def class_weights(recipe: Recipe, y: "torch.Tensor", n_classes: int) -> "torch.Tensor | None":
-    """Return each class's weight, shape (classes,), float64, or None if none has any.
+    """Return each class's weight, shape (classes,), float64, or None if classes have none.
 
     balanced: n / (classes x n_c) for each class c, so that all classes weigh the same.
 
     Their mean over the n samples is 1. A batch's loss is the plain mean of its samples' weighted losses, as in
     scikit-learn: its expectation is the mean of the classes' mean losses. Divided by the sum of the batch's weights, as
     PyTorch does, it would not be, and in a batch of one class the weights would cancel out. King and Zeng, Logistic
-    Regression in Rare Events Data (2001).
-
-    Args:
-        recipe: how to train.
-        y: class numbers, shape (n,); a class that is not among them has an infinite weight, which nobody asks for.
-        n_classes: the number of classes.
+    Regression in Rare Events Data (2001). A class that is not in y, shape (n,), has an infinite weight, which nobody
+    asks for.
     """
     match recipe.class_weights:
         case "none":
@@ -121,5 +117,5 @@ def class_weights(recipe: Recipe, y: "torch.Tensor", n_classes: int) -> "torch.T
 
 
 def lengths(n: int, size: int) -> set[int]:
-    """Return how long the pieces of n samples are that are cut into pieces of `size`: the last may be shorter."""
+    """Return the lengths of the pieces of n samples cut into pieces of `size`: the last may be shorter."""
     return {min(n, size), n % size} - {0}

@@ -1,6 +1,6 @@
-"""Live curves: what metrics/curves holds of a training that goes on, for whoever watches, say in VS Code.
+"""Live curves: metrics/curves of a training that is still running, to watch, say in VS Code.
 
-They are the stage `compare`'s, which writes them anew from the whole.
+They belong to the stage `compare`, which writes them again from the whole history.
 """
 
 from collections import defaultdict
@@ -12,14 +12,14 @@ from stages.common.curves import curves_path, write_curves
 from stages.common.files import UserError
 from stages.common.records import Epoch
 
-PAUSE = 0.5  # seconds between two writings of a file, at least, and ...
-SHARE = 20  # ... so many times what the last one took
+PAUSE = 0.5  # seconds at least between two writings of a file, and ...
+SHARE = 20  # ... this many times what the last one took
 
 Latest = dict[int, tuple[int, Epoch]]  # of some runs: the last epoch's number, and the epoch
 
 
 def live_curves(device: str) -> Callable[[str, Latest], None]:
-    """Return what takes in the latest epochs of a representation's runs, and now and then writes all so far."""
+    """Return a function that takes the latest epochs of a representation's runs, and writes all so far now and then."""
     known: dict[str, dict[tuple[int, int], Epoch]] = defaultdict(dict)
     due: dict[str, float] = {}
 

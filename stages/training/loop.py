@@ -27,18 +27,10 @@ Part = tuple[torch.Tensor, torch.Tensor]  # x and y
 def fit(
     models: list[nn.Sequential], parts: dict[str, Part], recipe: Recipe, seeds: list[int], clock: Clock
 ) -> Iterator[list[Epoch | None]]:
-    """Train networks of one shape side by side, in place, each on batches drawn from its own seed.
+    """Train networks of one shape side by side, in place, each on batches, dropout and augmentation of its own seed.
 
-    Args:
-        models: the networks, on the clock's device.
-        parts: "train" and "val", on that device too.
-        recipe: how to train.
-        seeds: of each network's batches, dropout and augmentation.
-        clock: adds up the seconds of warm-up, training and validation.
-
-    Yields:
-        After each epoch a record of it for each network; None for a network that has diverged: its loss is not finite.
-        The iteration ends early when all have.
+    Networks and parts ("train" and "val") are on the clock's device. Yields after each epoch a record of it for each
+    network, or None for a network that has diverged: its loss is not finite. Ends early when all have.
     """
     x, y = parts["train"]
     with clock.part("warmup"):
@@ -103,13 +95,7 @@ def pieces_of(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> list[Pa
 
 @torch.inference_mode()
 def answer(models: list[nn.Sequential], pieces: list[Part], answers: torch.Tensor) -> None:
-    """Write each network's mean loss on the pieces, and behind it the classes it takes their samples for.
-
-    Args:
-        models: the networks.
-        pieces: as `pieces_of` has them, of n samples in all.
-        answers: where to, shape (networks, 1 + n).
-    """
+    """Write each network's mean loss on the pieces, then its n predicted classes, into answers, (networks, 1 + n)."""
     sizes = [len(y) for _, y in pieces]
     for model, (loss, predicted) in zip(models, (row.split([1, sum(sizes)]) for row in answers), strict=True):
         loss.zero_()

@@ -11,15 +11,10 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagr
 def make_optimizer(
     name: str, arguments: dict[str, Any], lr: float, parameters: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Return the optimizer, as one kernel for all weights where torch has one.
+    """Return an optimizer of torch.optim, as one kernel for all weights where torch has one.
 
-    On a CPU a step of Adam then takes a third of the time.
-
-    Args:
-        name: a class of torch.optim.
-        arguments: its arguments other than the learning rate; `foreach`, `fused` and `differentiable` are respected.
-        lr: the learning rate.
-        parameters: what it moves.
+    On a CPU a step of Adam then takes a third of the time. Its arguments `foreach`, `fused` and `differentiable` are
+    respected.
     """
     make = getattr(torch.optim, name)
     fused = {"fused": True} if make in FUSED and not arguments.keys() & {"foreach", "differentiable"} else {}
@@ -31,11 +26,7 @@ class OptimizerError(ValueError):
 
 
 def take_step(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Let the optimizer take its step at a learning rate.
-
-    Raises:
-        OptimizerError: if it objects, in whatever way: some arguments are only refused then, or many steps later.
-    """
+    """Take a step at a learning rate; OptimizerError if the optimizer refuses: some check their arguments only then."""
     for group in optimizer.param_groups:
         group["lr"] = lr
     try:

@@ -1,6 +1,6 @@
 """Times: a clock for the parts of a run, their spread over the runs, and what they were measured on.
 
-A run's seconds are those from its start to its end, whoever runs beside it: nothing is divided and nothing taken away.
+A run's seconds are those from its start to its end, whatever runs beside it: nothing is divided or subtracted.
 """
 
 import platform
@@ -27,7 +27,7 @@ class Clock:
     """Adds up the seconds of each part of a run; the host waits for the device at either end of a part."""
 
     def __init__(self, device: "torch.device") -> None:
-        """Start at nothing."""
+        """Start without any seconds."""
         self.seconds: dict[str, float] = {}
         self.device = device
 

@@ -1,4 +1,4 @@
-"""What one process of a training does: a job, that is, some runs side by side, their snapshots, and how they go.
+"""What one process of a training does: a job, that is, some runs side by side, their snapshots and reports.
 
 One run is one seed, which fixes the initial weights and the order of the batches.
 """
@@ -27,6 +27,7 @@ from stages.training.optimizer import OptimizerError
 from stages.training.timing import Clock, hardware
 
 Weights = dict[str, torch.Tensor]
+Place = tuple[int, int]  # of a snapshot: its run and epoch
 
 # A step of fewer multiply-adds than this goes faster on one thread than on several; measured by bench/training.py (its
 # table "threads"). A rule rather than a race at every start: another number of threads may round differently.
@@ -50,9 +51,10 @@ def train_job(setting: Setting, job: Job) -> Trained:
     return Trained(job, epochs, clock.seconds, started, ended, threads, process, hardware(place), peak)
 
 
-def save(setting: Setting, name: str, run: int, epoch: int, weights: Weights) -> None:
-    """Save a run's weights after an epoch."""
-    save_snapshot(snapshot_path(setting.device, name, run, epoch), weights, setting.learns)
+def save(setting: Setting, name: str, weights: dict[Place, Weights]) -> None:
+    """Save weights as snapshots."""
+    for place, own in weights.items():
+        save_snapshot(snapshot_path(setting.device, name, *place), own, setting.learns)
 
 
 def report(job: Job, epochs: list[list[Epoch]]) -> None:
@@ -123,19 +125,15 @@ def train_runs(
     job: Job,
     data: Weights,
     clock: Clock,
-    save: Callable[[int, int, Weights], None],
+    save: Callable[[dict[Place, Weights]], None],
     tick: Callable[[list[list[Epoch]]], None],
 ) -> list[list[Epoch]]:
-    """Train a job's runs side by side and return each one's epochs.
+    """Train a job's runs side by side, on samples that are on the CPU, and return each one's epochs.
 
-    Args:
-        job: what to train.
-        data: `train_x`, `train_y`, `val_x` and `val_y` on the CPU.
-        clock: of the device to train on; it gets the seconds that each run takes, the total from start to end.
-        save: called with a run, an epoch, and the weights to keep.
-        tick: called after each epoch with each run's epochs so far.
+    The clock gets the seconds that each run takes, the total from start to end; `save` the weights to keep; `tick` each
+    run's epochs so far, after every epoch.
     """
-    start, epochs, last = perf_counter(), [[] for _ in job.runs], {}
+    start, epochs, last = perf_counter(), [[] for _ in job.runs], {}  # last: of each run, its place and weights
     models = [job.new_model(seed) for seed in job.seeds]
     with clock.part("transfer"):
         models = [model.to(clock.device) for model in models]
@@ -143,35 +141,29 @@ def train_runs(
     with beside(clock) as do:
         for latest in fit(models, parts, job.recipe, job.seeds, clock):
             with clock.part("snapshot"):
-                kept = []
+                kept = {}
                 for own, epoch, run, model in zip(epochs, latest, job.runs, models, strict=True):
                     own.extend([epoch] if epoch else [])
                     if epoch and (job.snapshots != "improved" or best_epoch(own) == len(own) - 1):
-                        kept.append((run, len(own) - 1, model))
-                weights = on_the_host([model for *_, model in kept])
-                if job.snapshots == "last":  # which one it is, shows if a run diverges
-                    last |= {run: (epoch, own) for (run, epoch, _), own in zip(kept, weights, strict=True)}
-                elif kept:
-                    do(partial(save_all, save, [(run, epoch) for run, epoch, _ in kept], weights))
+                        kept[run, len(own) - 1] = model
+                weights = dict(zip(kept, on_the_host(list(kept.values())), strict=True))
+                if job.snapshots == "last":  # which epoch is the last, shows only if a run diverges
+                    last |= {place[0]: (place, own) for place, own in weights.items()}
+                elif weights:
+                    do(partial(save, weights))
             tick(epochs)
-        for run, (epoch, weights) in last.items():
+        if last:
             with clock.part("snapshot"):
-                save(run, epoch, weights)
+                save(dict(last.values()))
     clock.seconds["total"] = perf_counter() - start
     return epochs
 
 
-def save_all(save: Callable[[int, int, Weights], None], places: list[tuple[int, int]], weights: list[Weights]) -> None:
-    """Save weights as what they are: of which run, after which epoch."""
-    for (run, epoch), own in zip(places, weights, strict=True):
-        save(run, epoch, own)
-
-
 @contextmanager
 def beside(clock: Clock) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Give what saves snapshots, or does any work: at once on a CPU, on a thread of its own while a GPU trains on.
+    """Give a function that does work, such as saving: at once on a CPU, in a thread while a GPU goes on training.
 
-    The next work waits for the last, so that no more than two epochs' weights lie about, and raises what it raised.
+    The next work waits for the last, so that at most two epochs' weights are in memory, and raises its errors.
     """
     if clock.device.type != "cuda":
         yield lambda work: work()

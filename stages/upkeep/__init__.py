@@ -1,1 +1,1 @@
-"""Upkeep: repairs of the repository, in no stage's way."""
+"""Upkeep: repairs of the repository, which no stage needs."""

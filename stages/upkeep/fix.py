@@ -43,7 +43,7 @@ def fix() -> None:
 
 
 def holders(rwlock: Path) -> list[int]:
-    """Return the number of every dvc in a rwlock: it runs a stage, or was killed meanwhile."""
+    """Return the process number of every dvc in a rwlock: it runs a stage, or was killed while it did."""
     content = rwlock.read_bytes() if rwlock.exists() else b""
     return [int(pid) for pid in re.findall(rb'"pid": (\d+)', content)]
 
@@ -60,7 +60,7 @@ def is_alive(pid: int) -> bool:
 
 
 def leftovers() -> Iterator[Path]:
-    """Yield every file and folder that is empty and should not be, and every dvc.lock that ends amid a line."""
+    """Yield every file and folder that is empty and should not be, and every dvc.lock that ends within a line."""
     for path in (*RWLOCKS, LOCK_FILE):
         if path.exists() and (not path.stat().st_size or (path == LOCK_FILE and path.read_bytes()[-1:] != b"\n")):
             yield path

@@ -59,7 +59,7 @@ def test_unreadable_json_is_named(tmp_path, content):
 def test_an_unreadable_table_is_named(tmp_path, content, says):
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(UserError, match=rf"a\.csv: not a valid table \(.*{says}.*\); remove it and run `dvc repro`$"):
-        read_csv(tmp_path / "a.csv", {"run": int, "f1": float})
+        list(read_csv(tmp_path / "a.csv", {"run": int, "f1": float}))
 
 
 def test_a_link_that_leads_nowhere_is_there(tmp_path):

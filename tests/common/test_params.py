@@ -73,6 +73,8 @@ def test_numbers_written_as_text_are_numbers(workplace):
         ({"spec_augment": {"bands": -1, "frames": 0}}, "spec_augment.bands: found -1: expected greater than"),
         ({"spec_augment": {"bands": 2.5, "frames": 0}}, "spec_augment.bands: found 2.5: expected a valid integer"),
         ({"spec_augment": {"bands": 24}}, "spec_augment.frames: found .*required"),
+        ({"spec_augment": {"bands": 24, "frames": 4, "frame": 1}}, "spec_augment.frame: .*mean frames"),
+        ({"split": {"train": 3, "val": 1, "test": 1, "tests": 1}}, "split.tests: .*mean test"),
         ({"model": "worst"}, "model: found 'worst': expected 'best', 'ensemble', 'svm' or 'all'"),
         ({"schedule": "linear"}, "schedule: found 'linear': expected 'constant' or 'cosine'"),
         ({"class_weights": "even"}, "class_weights: found 'even': expected 'none' or 'balanced'"),

@@ -120,7 +120,7 @@ def test_every_script_knows_help_and_refuses_what_it_does_not_know(script, tmp_p
 @pytest.mark.parametrize("words", [[], ["tpu"], ["cpu", "gpu"]])
 def test_one_of_the_choices_is_wanted(words):
     found = " ".join(words) or "nothing"
-    usage = f"error: usage: python -m stages.train cpu|gpu, found {found} behind it; see --help"
+    usage = f"error: usage: python -m stages.train cpu|gpu, found {found} after it; see --help"
     assert end_of("stages.train", *words) == (usage, "")
 
 

@@ -258,7 +258,7 @@ def test_what_starts_a_formula_gets_an_apostrophe_and_nothing_else_does():
 
 def test_any_name_comes_back_from_csv_and_json(tmp_path):
     write_csv(tmp_path / "a.csv", NAMES, [[*NAMES[:-1], 1.5], NAMES])
-    rows = read_csv(tmp_path / "a.csv", dict.fromkeys(NAMES, str))
+    rows = list(read_csv(tmp_path / "a.csv", dict.fromkeys(NAMES, str)))
     assert rows == [[*NAMES[:-1], "1.5"], NAMES]
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         assert list(csv.reader(file))[2] == NAMES

@@ -129,7 +129,7 @@ def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
     assert (
         "\n".join(
             [
-                "| model | hears | network | chosen from | test macro F1 | accuracy | macro F1, all runs | by track |",
+                "| model | input | network | chosen from | test macro F1 | accuracy | macro F1, all runs | by track |",
                 f"|{' --- |' * 8}",
                 "| other | 21 x 128 numbers a second | cnn | cpu, run 0, epoch 2 | 0.700 [0.610, 0.790] "
                 "| 0.710 [0.600, 0.800] | 0.680 ± 0.020 | tracks unknown |",
@@ -146,7 +146,7 @@ def test_every_figure_is_in_its_own_place(tmp_path, monkeypatch):
         "- model mine: definition e, sample_rate 16000",
         "- lr 0.1",
         "- versions: torch 2",
-        "- Sound is heard at 8000 and 16000 Hz: nothing above half of that, and no stereo.",
+        "- Audio is analysed at 8000 and 16000 Hz: mono, and nothing above half of that.",
         "- One second at a time; 2 classes (2, 10).",
     ):
         assert line in page.splitlines()
@@ -166,8 +166,8 @@ def test_songs_are_counted_where_they_are_known(tmp_path, monkeypatch):
     Timing(hardware=HARDWARE, start_seconds=0, representations={}).write(timing_path("cpu"))
     for n, unit, says in (
         (5, "track", ""),
-        (4, "track", "- Behind this are fewer than 5 songs of a class: test has 4 of 10."),
-        (4, "group", "- Behind this are fewer than 5 groups of a class: test has 4 of 10."),
+        (4, "track", "- This is based on fewer than 5 songs of a class: test has 4 of 10."),
+        (4, "group", "- This is based on fewer than 5 groups of a class: test has 4 of 10."),
     ):
         called = {"track": "song", "group": "group"}[unit]
         groups = {"train": {"10": 9, "2": 8}, "val": {"10": 5, "2": 6}, "test": {"10": n, "2": 7}}

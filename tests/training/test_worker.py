@@ -39,8 +39,9 @@ def train_all(job, together):
     """Return each run's epochs, what was saved and how far the runs were after each epoch."""
     saved, ticks, epochs = {}, [], []
 
-    def save(run, epoch, weights):
-        saved[run, epoch] = {key: value.clone() for key, value in weights.items()}
+    def save(kept):
+        for place, weights in kept.items():
+            saved[place] = {key: value.clone() for key, value in weights.items()}
 
     for runs in [job.runs] if together else [range(run, run + 1) for run in job.runs]:
         part = job._replace(runs=runs)
