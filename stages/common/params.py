@@ -32,38 +32,36 @@ Share = Annotated[int | float, Field(gt=0, le=10**12)]
 Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
-class Split(BaseModel):
-    """The proportion in which the parts share the samples: counts or fractions alike."""
+class Keys(BaseModel):
+    """Keys of params.yaml; any other is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+
+class Split(Keys):
+    """The proportion in which the parts share the samples: counts or fractions alike."""
 
     train: Share
     val: Share
     test: Share
 
 
-class SpecAugment(BaseModel):
+class SpecAugment(Keys):
     """How many neighbouring bands and frames of a picture are masked at most."""
-
-    model_config = ConfigDict(extra="forbid")
 
     bands: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=0, le=10**9)]
 
 
-class Audio(BaseModel):
+class Audio(Keys):
     """How data/audio becomes data/features."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 
-class Params(BaseModel):
+class Params(Keys):
     """All parameters; what is not here is not a parameter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: Name
     representations: Literal["all"] | Annotated[list[Name], Field(min_length=1)]

@@ -58,7 +58,7 @@ Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one
 class Record(BaseModel):
     """Something that one stage writes and others read; once made it does not change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)  # until it is used
 
     @classmethod
     def read(cls, path: Path) -> Self:
