@@ -48,3 +48,12 @@ def test_both_are_turned_back_before_the_work():
 
 def test_who_imports_a_part_of_the_program_finds_nothing_changed():
     assert end_of("-c", LIBRARY) == (0, "True default_int_handler\n", "")
+
+
+@pytest.mark.parametrize(
+    ("stages", "lacking"),
+    [("check, compare, train", {"numpy", "scipy", "torch", "tqdm"}), ("demo, features, report", {"scipy", "torch"})],
+)
+def test_stages_start_without_what_they_may_not_use(stages, lacking):
+    code = f"import sys; from stages import {stages}; print(sorted({lacking} & sys.modules.keys()))"
+    assert end_of("-c", code) == (0, "[]\n", "")
