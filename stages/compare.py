@@ -5,12 +5,11 @@ plot) and metrics/curves/REPRESENTATION_DEVICE.csv, the learning curves.
 """
 
 from stages.common.curves import curves_path, write_curves
-from stages.common.files import COMPARED, CURVES, SECONDS, UserError, timing_path
+from stages.common.files import COMPARED, CURVES, SECONDS, UserError, mixed, timing_path
 from stages.common.fingerprints import read_description, read_histories
 from stages.common.records import DEVICES, History, write_by_name
 from stages.common.results import Comparison, Timing
 from stages.common.running import run_stage
-from stages.common.tensors import mixed
 from stages.common.writing import replacing_folder, write_json
 
 

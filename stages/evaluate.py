@@ -32,6 +32,7 @@ from stages.common.files import (
     VERDICTS,
     UserError,
     card_path,
+    mixed,
     read_csv,
     shown,
     snapshot_path,
@@ -41,7 +42,7 @@ from stages.common.joint import JOINT, has_joint, read_model
 from stages.common.records import SONG, Card, Description, History, write_by_name
 from stages.common.results import Baselines, Judgement, Selection
 from stages.common.running import run_stage
-from stages.common.tensors import mixed, read_prepared
+from stages.common.tensors import read_prepared
 from stages.common.writing import replacing_folder, write_csv, write_json
 from stages.models.ensemble import log_mean_probability
 from stages.models.judging import Answers, answer, calibration, judge, judge_runs, ranges_of

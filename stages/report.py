@@ -1,13 +1,12 @@
 """report: what a run gave, as pages to read: metrics/report.md with metrics/pictures/*.png, metrics/model_card.md."""
 
-from stages.common.files import COMPARED, EVALUATED, METRICS, SELECTED, UserError, timing_path
+from stages.common.files import COMPARED, EVALUATED, METRICS, SELECTED, UserError, mixed, timing_path
 from stages.common.fingerprints import check_card, check_params, read_cards, read_description, read_histories
 from stages.common.joint import read_models
 from stages.common.params import Params
 from stages.common.records import Card, Description, History, read_by_name
 from stages.common.results import Comparison, Judgement, Selection, Timing
 from stages.common.running import run_stage
-from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
 from stages.models.snapshots import check_chosen
 from stages.reporting import model_card, page

@@ -13,8 +13,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 from time import time
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from stages.common import tasks
 from stages.common.files import SNAPSHOTS, UserError, history_path, timing_path
@@ -28,6 +27,9 @@ from stages.training.devices import DeviceError, why_missing
 from stages.training.job import Job, Recipe, Setting, Trained
 from stages.training.live import Latest, live_curves
 from stages.training.timing import timed
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 PRELOAD = ["stages.training.worker", "safetensors.torch"]  # what takes long to import
 
@@ -51,6 +53,8 @@ def main() -> None:
 
 def train_all(device: str, params: Params, started: float) -> tuple[History, Timing]:
     """Train every representation and run; the stage started at `started`, seconds since 1970."""
+    from tqdm import tqdm
+
     description, used = read_description(), params.model_dump(mode="json", include=set(TRAINING))
     jobs, learns = jobs_of(params, description, device), of_training(description.fingerprint, used)
     networks = {job.name: job.network for job in jobs}
@@ -121,7 +125,7 @@ def work(setting: Setting, job: Job) -> Trained:
     return train_job(setting, job)
 
 
-def teller(progress: tqdm, show: Callable[[str, Latest], None]) -> Callable[[list], None]:
+def teller(progress: "tqdm", show: Callable[[str, Latest], None]) -> Callable[[list], None]:
     """Return a function that updates bar and curves as jobs report; one that a dying worker began reports again."""
     so_far: dict[tuple[str, int], int] = {}
 

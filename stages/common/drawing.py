@@ -29,9 +29,9 @@ LABEL = 60  # characters of a label at most
 @contextmanager
 def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
     """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns as it is imported, say of a read-only HOME
     import matplotlib
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.text import Text

@@ -73,6 +73,14 @@ class UserError(Exception):
     """
 
 
+def mixed(path: Path) -> str:
+    """Return the message for a file that was made from other inputs than the files beside it."""
+    return (
+        f"{path}: was made from other data or parameters than the rest, as an interrupted run can leave it; run "
+        "`dvc repro`"
+    )
+
+
 KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "folder",

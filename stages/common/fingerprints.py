@@ -9,10 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.common.files import DESCRIPTION, MODEL, UserError, card_path, history_path, shown
+from stages.common.files import DESCRIPTION, MODEL, UserError, card_path, history_path, mixed, shown
 from stages.common.params import PARAMS, PREPARING, TRAINING, load_params
 from stages.common.records import Card, Description, History, Shape, read_or_skipped
-from stages.common.tensors import mixed
 
 
 def fingerprint(*inputs: Any) -> str:

@@ -7,10 +7,9 @@ all of theirs: it is longer than any of them, so that no representation has the 
 from collections.abc import Collection
 from pathlib import Path
 
-from stages.common.files import MODEL, UserError, card_path, kind, read_json
+from stages.common.files import MODEL, UserError, card_path, kind, mixed, read_json
 from stages.common.fingerprints import fingerprint, read_cards
 from stages.common.records import Card, CardData, Classes, Fingerprint, FrontEnd, Name, Record
-from stages.common.tensors import mixed
 
 JOINT = MODEL / "all" / "card.json"
 

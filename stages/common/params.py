@@ -32,7 +32,11 @@ Share = Annotated[int | float, Field(gt=0, le=10**12)]
 Plain = bool | int | FiniteFloat | Annotated[str, Field(max_length=1000)] | None
 
 
-class Split(BaseModel, extra="forbid"):
+class Keys(BaseModel, extra="forbid", defer_build=True):
+    """Keys of params.yaml; any other is refused."""
+
+
+class Split(Keys):
     """The proportion in which the parts share the samples, as counts or fractions."""
 
     train: Share
@@ -40,21 +44,21 @@ class Split(BaseModel, extra="forbid"):
     test: Share
 
 
-class SpecAugment(BaseModel, extra="forbid"):
+class SpecAugment(Keys):
     """How many neighbouring bands and frames of a picture are masked at most."""
 
     bands: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=0, le=10**9)]
 
 
-class Audio(BaseModel, extra="forbid"):
+class Audio(Keys):
     """How data/audio becomes data/features."""
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     on_error: Literal["fail", "skip"]
 
 
-class Params(BaseModel, extra="forbid"):
+class Params(Keys):
     """All parameters; what is not here is not a parameter."""
 
     dataset: Name

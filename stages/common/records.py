@@ -54,8 +54,8 @@ def _fits_in_memory(shape: tuple[int, ...]) -> tuple[int, ...]:
 Lengths = Annotated[tuple[Size, ...], AfterValidator(_fits_in_memory)]  # of one sample's axes
 
 
-class Record(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """Something that one stage writes and others read; it never changes."""
+class Record(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True):
+    """Something that one stage writes and others read; it never changes. Its schema is built when it is first used."""
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -1,8 +1,10 @@
 """Running: what every stage and every command does around its work: one lock, and errors as one line."""
 
 import atexit
+import fcntl
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -56,6 +58,7 @@ def run_command(command: Callable[[], None]) -> None:
         # Line by line, so that messages and the progress bar come in order; what the terminal cannot show is escaped.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
+        imported()
         check_limit()
         command()
         if sys.stdout:
@@ -69,6 +72,15 @@ def run_command(command: Callable[[], None]) -> None:
         sys.exit(130)
     except (OSError, MemoryError, ImportError, RuntimeError) as error:
         sys.exit(f"error: {shown(_fixable(error), MOST)}")
+
+
+def imported() -> None:
+    """Turn back what stages/common/importing.py did."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def check_limit() -> None:
@@ -99,17 +111,14 @@ def _fixable(error: Exception) -> str:
 @contextmanager
 def sole_stage() -> Iterator[None]:
     """Wait until no other stage of this project runs, such as one that a killed `dvc` left; then clean up after it."""
-    from filelock import FileLock, Timeout
-
     if not TEMPORARY.parent.is_dir():
         raise UserError(f"{TEMPORARY.parent}: no such folder; run this from the repository's root")
     TEMPORARY.mkdir(exist_ok=True)
-    lock = FileLock(LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another stage, perhaps of a `dvc` that was killed, to end ({LOCK})")
-        lock.acquire()
-    with lock:
+    with LOCK.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another stage, perhaps of a `dvc` that was killed, to end ({LOCK})")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         clear()
         yield

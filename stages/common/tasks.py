@@ -81,7 +81,7 @@ def on_processes(
     from threading import Thread
 
     context = multiprocessing.get_context(START)
-    context.set_forkserver_preload(preload)
+    context.set_forkserver_preload(["stages.common.importing", *preload])
     try:
         queue = context.SimpleQueue()
     except OSError as error:  # which names no file
@@ -132,11 +132,14 @@ def _listen(queue: Any, hear: Hear) -> None:
 
 
 def _start_worker(queue: Any) -> None:
+    import gc
     import signal
     from threading import Thread
 
     global _hear
     _hear = queue.put
+    gc.freeze()  # all that stages/common/importing.py let in
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     Thread(target=_end_with_the_parent, daemon=True).start()
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from stages.common.files import UserError, open_regular, shown, tensors_path
+from stages.common.files import UserError, mixed, open_regular, shown, tensors_path
 from stages.common.records import PARTS, Description
 
 TYPES = {"int64": "I64", "float32": "F32"}  # of tensors, as safetensors calls them
@@ -61,14 +61,6 @@ class TensorFile:
         start, kind, width = self.places[name]
         self.file.seek(self.start + start + first * width * kind.itemsize)
         self.file.write(np.ascontiguousarray(rows, kind))
-
-
-def mixed(path: Path) -> str:
-    """Return the message for a file that was made from other inputs than the files beside it."""
-    return (
-        f"{path}: was made from other data or parameters than the rest, as an interrupted run can leave it; run "
-        "`dvc repro`"
-    )
 
 
 def read_prepared(

@@ -12,7 +12,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from stages.corpus.composer import Piece
 
@@ -57,6 +56,8 @@ def _sounding(voice: str, pitch: int, seconds: float) -> np.ndarray:
 
 
 def _master(buses: dict[str, np.ndarray], piece: Piece) -> np.ndarray:
+    from scipy.fft import irfft, next_fast_len, rfft
+
     production = piece.production
     guitar = buses["guitar"]
     if production["drive"] > 0:
@@ -75,7 +76,7 @@ def _master(buses: dict[str, np.ndarray], piece: Piece) -> np.ndarray:
 
 def _equaliser(n: int, production: dict[str, float]) -> np.ndarray:
     """Return the gain of each bin: a low shelf below 200 Hz, a bell at 1200 Hz, a high shelf above 2500 Hz."""
-    octaves = np.log2(np.maximum(rfftfreq(n, 1 / RATE), 20) / 1000)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20) / 1000)
     low = 1 / (1 + np.exp(4 * (octaves + 2.3)))
     bell = np.exp(-0.5 * ((octaves - 0.26) / 0.7) ** 2)
     high = 1 / (1 + np.exp(-4 * (octaves - 1.3)))
@@ -86,6 +87,8 @@ def _equaliser(n: int, production: dict[str, float]) -> np.ndarray:
 @cache
 def _room(n: int) -> np.ndarray:
     """Return the spectrum of a room's impulse response: 0.8 s of decaying noise."""
+    from scipy.fft import rfft
+
     t = np.arange(int(0.8 * RATE)) / RATE
     answer = (np.random.default_rng(1).random(len(t)) - 0.5) * np.exp(-6 * t)
     return rfft(answer / np.sqrt(np.sum(answer**2)), n)

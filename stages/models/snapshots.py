@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.common.files import SELECTED, UserError, digest, shown
+from stages.common.files import SELECTED, UserError, digest, mixed, shown
 from stages.common.records import Card, Choice, Epoch, History
 from stages.common.results import Selection
-from stages.common.tensors import mixed, read_tensors
+from stages.common.tensors import read_tensors
 from stages.common.writing import write_bytes
 from stages.models.network import build_network, check_network
 

@@ -16,11 +16,11 @@ from stages.common.files import (
     RELIABILITY,
     SECONDS,
     UserError,
+    mixed,
     read_csv,
 )
 from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, Source, few_songs, read_table
 from stages.common.results import MOST_SAMPLES, Judgement
-from stages.common.tensors import mixed
 from stages.models.songs import MOST_MISTAKES
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, mistakes_table, read_timings

@@ -3,10 +3,9 @@
 import re
 from typing import Any
 
-from stages.common.files import COMPARED, SELECTED, VERDICTS, UserError, few_of, shown, timing_path
+from stages.common.files import COMPARED, SELECTED, VERDICTS, UserError, few_of, mixed, shown, timing_path
 from stages.common.records import read_by_name, read_or_skipped
 from stages.common.results import Baseline, Calibration, Comparison, Judged, Judgement, Scored, Selection, Timing
-from stages.common.tensors import mixed
 from stages.models.about import origin
 from stages.models.snapshots import has_machine
 from stages.models.songs import Verdict, read_verdicts, surest_mistakes

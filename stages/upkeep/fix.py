@@ -6,6 +6,7 @@ them: it makes all three again. And the stage that ran goes on writing, which a 
 notice. This runs before every `make repro`, so it imports little; while another dvc runs, it does nothing.
 """
 
+import fcntl
 import os
 import re
 import sys
@@ -23,10 +24,6 @@ PATIENCE = 1  # seconds, in which a stage takes its lock, and a worker of a queu
 
 def fix() -> None:
     """Repair the repository in the current folder; print a line for everything removed."""
-    try:
-        import fcntl
-    except ImportError:
-        return  # DVC takes its locks in another way there
     with suppress(OSError):  # a lock is taken, or there is none: nothing to do, or `dvc repro` says what is wrong
         with ExitStack() as held:
             # DVC makes these locks, takes them in this way and never removes them; it holds none while a stage runs.

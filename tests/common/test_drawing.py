@@ -1,9 +1,13 @@
 """Drawing: a picture is PNG on white, the same again; what somebody named is shown as it is, and warns of nothing."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import pyplot
@@ -88,3 +92,15 @@ def test_a_label_is_one_line_and_not_too_long():
     assert label("a\nb") == "a\\nb"
     assert label("c" * 100) == "c" * (LABEL - 1) + "…"
     assert np.unique([len(label("d" * n)) for n in (LABEL, LABEL + 1)]) == LABEL
+
+
+def test_a_home_that_may_not_be_written_to_is_nobodys_trouble(tmp_path):
+    """A file stands for it: root may write into any folder."""
+    (tmp_path / "home").write_text("")
+    code = (
+        "from pathlib import Path; from stages.common.drawing import drawing\nwith drawing(Path('a.png'), 1, 2, 1): 0"
+    )
+    homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(tmp_path / "home"))
+    environment = os.environ | homes | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,5 +1,6 @@
 """Tasks: the same results wherever they are worked out, and nobody who works on when nobody waits."""
 
+import gc
 import math
 import os
 import signal
@@ -222,6 +223,14 @@ def test_where_processes_can_share_no_locks_the_place_is_named(monkeypatch):
     monkeypatch.setattr("multiprocessing.synchronize.SemLock._make_name", refuse)
     with pytest.raises(UserError, match=r"^/dev/shm: Read-only file system; expected a place"):
         list(tasks.on_processes(square, range(4), 2, []))
+
+
+def looks_for_garbage(_):
+    return gc.isenabled(), gc.get_freeze_count() > 0
+
+
+def test_workers_look_for_garbage_but_not_among_what_was_imported():
+    assert list(tasks.on_processes(looks_for_garbage, range(2), 2, [])) == [(True, True)] * 2
 
 
 @pytest.mark.skipif(tasks.START != "forkserver", reason="elsewhere no process imports for the others")

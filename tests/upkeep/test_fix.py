@@ -178,14 +178,6 @@ def test_where_no_dvc_ever_ran_it_does_nothing(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_where_dvc_locks_in_another_way_it_does_nothing(repository, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    leave("empty")
-    before = everything()
-    fix.fix()
-    assert everything() == before
-
-
 def test_it_runs_before_every_make_repro():
     recipe = (ROOT / "Makefile").read_text().split("\nrepro:")[1].splitlines()[1:3]
     assert recipe == ["\t@genre fix", "\tdvc repro"]

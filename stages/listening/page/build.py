@@ -13,11 +13,10 @@ from typing import Any
 
 from stages.audio.sounds import sound_suffixes
 from stages.common.drawing import COLOURS
-from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path
+from stages.common.files import EVALUATED, MODEL, SELECTED, UserError, card_path, mixed
 from stages.common.joint import Joint, read_models
 from stages.common.records import Card, read_by_name
 from stages.common.results import Judgement, Selection
-from stages.common.tensors import mixed
 from stages.common.writing import write_bytes
 from stages.listening.exports import PAGE, of_page
 from stages.listening.listener import check_front_end
