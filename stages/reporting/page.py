@@ -18,13 +18,12 @@ from stages.common.files import (
     UserError,
     read_csv,
 )
-from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, few_songs, read_table
+from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.common.results import MOST_SAMPLES, Judgement
 from stages.common.tensors import mixed
 from stages.models.songs import MOST_MISTAKES
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, mistakes_table, read_timings
-from stages.reporting.tables import text as as_markdown
 
 PICTURES = METRICS / "pictures"
 INTERVAL = {"representation": str, "low": float | None, "high": float | None}
@@ -144,16 +143,7 @@ def how_sure(judged: dict[str, Judgement]) -> str:
     return (
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
-        f"runs on the validation set; the figure of all runs is the one to quote. {calibrated()}"
-    )
-
-
-def calibrated() -> str:
-    """Return what was done to the chosen models' probabilities."""
-    few = few_songs(Description.read(DESCRIPTION).source, ("val",))
-    if few:
-        return f"Probabilities are not calibrated: {as_markdown(few)}."
-    return (
+        "runs on the validation set; the figure of all runs is the one to quote. "
         "Probabilities are calibrated: logits are divided by a temperature that is fitted to the validation set; in "
         "parentheses, what they would be without."
     )
