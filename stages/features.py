@@ -2,10 +2,10 @@
 
 Reads data/audio as stages/audio/library.py says; writes data/features/REPRESENTATION/{X,labels,groups,tracks}.npy (of
 those that `representations` asks for) in the order of the files' names, below train, val and test if the songs come
-split; tracks.csv; and audio.json, which has the sampling rate. A sample's track is its song's line in tracks.csv, from
-0; its group, which no split cuts in two, is the first track of what belongs together, mostly its own. A track's silent
-seconds (stages/audio/silence.py) and its last part shorter than a second are dropped. Neither a track nor the data set
-need fit into memory.
+split; tracks.csv; audio.json, which has the sampling rate; and recordings.json, by which sounds are known again. A
+sample's track is its song's line in tracks.csv, from 0; its group, which no split cuts in two, is the first track of
+what belongs together, mostly its own. A track's silent seconds (stages/audio/silence.py) and its last part shorter than
+a second are dropped. Neither a track nor the data set need fit into memory.
 
 Every header is read before any song. Results then stay in data/tmp/features, a few tracks a piece, until the data set
 is complete: a stage that was killed, or failed because of a song, resumes where it stopped. Classes, groups and parts
@@ -27,15 +27,15 @@ from stages.arrays.npy import stream_array, write_array
 from stages.audio.front_end import FRONT_ENDS, settings, shape_of
 from stages.audio.library import COLUMNS as SONG_COLUMNS
 from stages.audio.library import Library, Song, check_classes, copies_of, find_songs
-from stages.audio.recordings import find_alike
+from stages.audio.recordings import first_copies
 from stages.audio.tracks import Piece, Track, analyse, read_header
 from stages.common import tasks
-from stages.common.files import AUDIO, FEATURES, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
+from stages.common.files import AUDIO, FEATURES, RECORDINGS, SOUND, TABLE, TEMPORARY, UserError, few_of, shown
 from stages.common.fingerprints import fingerprint
 from stages.common.params import Params, asks_for, load_params
 from stages.common.records import PARTS, Sound, checked
 from stages.common.running import run_stage
-from stages.common.writing import replacing_folder, write_csv, write_nothing
+from stages.common.writing import replacing_folder, write_csv, write_json, write_nothing
 
 HEARD = tuple(name for name in Track._fields[1:] if name != "words")
 COLUMNS = (*SONG_COLUMNS, "copy_of", *HEARD)
@@ -60,14 +60,17 @@ def main() -> None:
     pieces = pieces_of([track.file for track in headers], params.audio.sample_rate, names)
     analyse_all(pieces, {track.file: track.seconds for track in headers}, params.scheduler)
     tracks = [track for piece in pieces for track in tracks_of(piece)]
-    unusable = [track for track in tracks if not track.clips]
-    refuse(unusable, len(tracks), params)
-    copies = copies_of(AUDIO, library.songs, recordings_of(tracks))
-    for copy, first in copies.items():
-        print(f"features: {shown(AUDIO / copy)} holds the recording of {shown(first)}: they count as one group")
+    refuse([track for track in tracks if not track.clips], len(tracks), params)
+    usable = [track for track in tracks if track.clips]
+    recordings = {track.sound: track.words for track in usable}
+    first = first_copies(recordings)
+    copies = copies_of(AUDIO, library.songs, {track.file: first[track.sound] for track in usable})
+    for copy, other in copies.items():
+        print(f"features: {shown(AUDIO / copy)} holds the recording of {shown(other)}: they count as one group")
     with replacing_folder(FEATURES) as folder:
         assemble(library.songs, groups_of(library.songs, copies), tracks, pieces, folder)
         Sound(sample_rate=params.audio.sample_rate).write(folder / SOUND)
+        write_json(folder / RECORDINGS, recordings)
         write_csv(folder / TABLE, COLUMNS, lines(library, tracks, copies))
     shutil.rmtree(PIECES)
     for track in tracks:
@@ -75,7 +78,7 @@ def main() -> None:
             print(f"features: {'' if track.clips else 'left out: '}{shown(AUDIO / track.file)} {shown(track.problem)}")
     samples, silent = sum(track.clips for track in tracks), sum(track.silent for track in tracks)
     but = f"; silent seconds left out: {silent}" if silent else ""
-    print(f"features: {samples} samples of {len(tracks) - len(unusable)} tracks in {FEATURES}{but}")
+    print(f"features: {samples} samples of {len(usable)} tracks in {FEATURES}{but}")
 
 
 def asked_for(params: Params) -> tuple[str, ...]:
@@ -168,13 +171,6 @@ def carry_out(todo: list[Piece], address: str | None) -> Iterator[list[str]]:
     if processes > 1:  # threads would wait for each other, as PyAV takes Python's lock for every packet
         return tasks.on_processes(analyse, todo, processes, ["av", "stages.audio.tracks"])
     return tasks.in_this_process(analyse, todo)
-
-
-def recordings_of(tracks: list[Track]) -> dict[str, str]:
-    """Return what identifies the recording of each usable track: the hash of its first copy's sound."""
-    usable = [track for track in tracks if track.clips]
-    alike = find_alike([np.frombuffer(bytes.fromhex(track.words), np.uint16) for track in usable])
-    return {track.file: usable[alike.get(number, number)].sound for number, track in enumerate(usable)}
 
 
 def groups_of(songs: list[Song], copies: dict[str, str]) -> list[int]:

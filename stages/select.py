@@ -8,8 +8,7 @@ data/model/REPRESENTATION.safetensors holds the weights, each tensor's name pref
 there are several, beside a card that rebuilds it. With `all`, of several representations, a joint model
 (stages/common/joint.py) is the mean of the probabilities of theirs.
 
-The validation set also gives a model its temperature (stages/models/calibration.py), unless it has too few songs to fit
-one to. Writes metrics/select.json.
+The validation set also gives a model its temperature (stages/models/calibration.py). Writes metrics/select.json.
 """
 
 if __name__ == "select":  # started inside stages/, or with a file of it, Python takes this for its own module
@@ -28,7 +27,7 @@ from stages.common.files import MODEL, SELECTED, card_path, digest, snapshot_pat
 from stages.common.fingerprints import read_description, read_histories
 from stages.common.joint import JOINT, Joint, has_joint, joint_of
 from stages.common.params import load_params
-from stages.common.records import Card, CardData, Choice, Description, History, few_songs
+from stages.common.records import Card, CardData, Choice, Description, History
 from stages.common.results import MOST_SAMPLES, Selection
 from stages.common.running import run_stage
 from stages.common.tensors import read_prepared, read_tensors
@@ -61,27 +60,24 @@ def main() -> None:
             made = {"weights": digest(weights), "members": members, "vectors": vectors}
             path, card = folder / card_path(name).name, card_of(name, choice, history, description, made)
             answers[name], y = validate(card, path, description)
-            cards[name] = card.model_copy(update=judge(answers[name], y, card.data))
+            cards[name] = card.model_copy(update=judge(answers[name], y))
             cards[name].write(path)
         if has_joint(model, cards):
-            joint = joint_of(cards, **judge(log_mean_probability(answers.values()), y, card.data))
+            joint = joint_of(cards, **judge(log_mean_probability(answers.values()), y))
             joint.write(folder / JOINT.relative_to(MODEL))
             cards[joint.representation] = joint
     best = max(chosen, key=lambda name: cards[name].val_f1_macro)
     Selection(best=best, model=model, representations=chosen).write(SELECTED)
-    report(cards, description)
+    report(cards)
 
 
-def report(cards: dict[str, Card | Joint], description: Description) -> None:
+def report(cards: dict[str, Card | Joint]) -> None:
     """Print what was chosen."""
     for name, card in cards.items():
         joint = isinstance(card, Joint)
         what = "mean of the others" if joint else origin(card.chosen, len(card.members), card.vectors)
         figures = f"temperature {card.temperature:.2f}, validation macro F1 {card.val_f1_macro:.3f}"
         print(f"select: {name}: {what}, {figures}")
-    few = few_songs(description.source, ("val",))
-    if few:
-        print(f"select: not calibrated, so every temperature is 1: {few}")
 
 
 def choose(histories: dict[str, History], representation: str) -> Choice:
@@ -161,11 +157,10 @@ def validate(card: Card, path: Path, description: Description) -> tuple[torch.Te
     return answer(load_chosen(card, path), data["val_x"]), data["val_y"]
 
 
-def judge(logits: torch.Tensor, y: torch.Tensor, data: CardData) -> dict[str, float]:
-    """Return the temperature, 1 if too few songs are known, and macro F1 of answers to the validation set."""
+def judge(logits: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    """Return the temperature and macro F1 of answers to the validation set."""
     counts = count(y.numpy(), logits.argmax(dim=1).numpy(), logits.shape[1])
-    temperature = 1.0 if few_songs(data, ("val",)) else fit_temperature(logits, y)
-    return {"temperature": temperature, "val_f1_macro": scores(counts)["f1_macro"]}
+    return {"temperature": fit_temperature(logits, y), "val_f1_macro": scores(counts)["f1_macro"]}
 
 
 if __name__ == "__main__":

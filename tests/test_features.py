@@ -77,7 +77,12 @@ def test_songs_become_a_data_set_in_a_fixed_order(songs, monkeypatch, cores):
         "copy_of": "", "seconds": "3.5", "clips": "3", "silent": "0", "rate": "8000",
         "sound": rows[0]["sound"], "problem": "",
     }  # fmt: skip
-    assert {path.name for path in features.FEATURES.iterdir()} == {*FRONT_ENDS, "tracks.csv", "audio.json"}
+    assert {path.name for path in features.FEATURES.iterdir()} == {
+        *FRONT_ENDS,
+        "tracks.csv",
+        "audio.json",
+        "recordings.json",
+    }
     before = arrays()
     features.main()
     assert arrays() == before
@@ -219,7 +224,12 @@ def test_pieces_do_not_shift_when_a_track_goes(workplace):
 def test_only_the_representations_asked_for_are_made(songs):
     write_params(dataset="data/features", representations=["mfccs"])
     features.main()
-    assert {path.name for path in features.FEATURES.iterdir()} == {"mfccs", "tracks.csv", "audio.json"}
+    assert {path.name for path in features.FEATURES.iterdir()} == {
+        "mfccs",
+        "tracks.csv",
+        "audio.json",
+        "recordings.json",
+    }
     write_params(dataset="data/features", representations=["mfccs", "wav"])
     with pytest.raises(UserError, match="representations: found wav, expected one of mfccs, melgrams"):
         features.main()
@@ -357,7 +367,7 @@ def test_parts_in_a_table_are_the_split(songs):
     write_table([",".join(row) for row in order], "file,class,part")
     features.main()
     whole = sorted(path.name for path in features.FEATURES.iterdir())
-    assert whole == ["audio.json", "test", "tracks.csv", "train", "val"]
+    assert whole == ["audio.json", "recordings.json", "test", "tracks.csv", "train", "val"]
     for part in ("train", "val", "test"):
         place = features.FEATURES / part / "mfccs"
         own = [(line, file, genre) for line, (file, genre, given) in enumerate(order) if given == part]
@@ -521,6 +531,9 @@ def test_a_recording_in_another_encoding_and_cut_is_known(songs):
     features.main()
     rows = [row for row in rows_of_tracks() if row["copy_of"]]
     assert [(row["file"], row["copy_of"]) for row in rows] == [("folk/part.mp3", "folk/long.wav")]
+    recordings = read_json(features.FEATURES / "recordings.json")
+    assert recordings.keys() == {row["sound"] for row in rows_of_tracks()}
+    assert len(recordings[rows[0]["sound"]]) == 4 * int(8 * (20 - 30000 / 8000) - 4)  # digits a frame of half a second
 
 
 def test_copies_of_a_song_are_one_group_whatever_file_holds_them(songs, capsys):

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
 from stages import select, train
-from stages.common import records
 from stages.common.files import (
     DESCRIPTION,
     SELECTED,
@@ -126,12 +125,6 @@ def test_a_run_without_an_epoch_is_no_member():
     assert members_of("svm", choice, *of) == []
 
 
-@pytest.fixture
-def songs_enough(monkeypatch):
-    """As many songs of a class as the validation set has here suffice."""
-    monkeypatch.setattr(records, "ENOUGH", 2)
-
-
 def machine_of(data):
     """Return what a support vector machine learns, calibrated."""
     machine = svm.fit(data["train_x"].numpy(), data["train_y"].numpy(), None)
@@ -140,7 +133,7 @@ def machine_of(data):
 
 
 @pytest.mark.parametrize("model", ["svm", "all"])
-def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, songs_enough, model):
+def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, model):
     write_params(epochs=12, model="ensemble")
     select.main()
     networks = {name: load_chosen(Card.read(card_path(name)), card_path(name)) for name in ("mfccs", "melgrams")}
@@ -167,7 +160,7 @@ def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, s
     assert JOINT.exists() == (model == "all")
 
 
-def test_a_joint_model_is_the_mean_of_the_representations(trained, songs_enough, capsys):
+def test_a_joint_model_is_the_mean_of_the_representations(trained, capsys):
     write_params(epochs=12, model="all")
     select.main()
     probabilities = []
@@ -213,14 +206,3 @@ def test_a_machine_that_was_not_asked_for_is_refused(trained):
     check_chosen(card, "mfccs", Selection.read(SELECTED), histories)
     with pytest.raises(UserError, match=r"select\.json: was made from other data or parameters"):
         check_chosen(card.model_copy(update={"vectors": 5}), "mfccs", Selection.read(SELECTED), histories)
-
-
-@pytest.mark.parametrize("enough", [2, 3])
-def test_too_few_songs_give_no_temperature(trained, monkeypatch, capsys, enough):
-    """The validation set has two of a class."""
-    monkeypatch.setattr(records, "ENOUGH", enough)
-    select.main()
-    temperatures = [Card.read(card_path(name)).temperature for name in ("mfccs", "melgrams")]
-    assert [temperature == 1 for temperature in temperatures] == [enough == 3] * 2
-    said = "select: not calibrated, so every temperature is 1: fewer than 3 songs of a class: val has 2 of blues, "
-    assert (said in capsys.readouterr().out) == (enough == 3)

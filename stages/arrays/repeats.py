@@ -20,12 +20,12 @@ def check_repeats(folder: Path, X: list[ArrayFile]) -> None:
     keys = {part: keys_of(file, share) for part, file in zip(PARTS, X, strict=True)}
     for one, another in combinations(PARTS, 2):
         shared = np.intersect1d(keys[one], keys[another], assume_unique=True).size
-        of = min(len(keys[one]), len(keys[another]))
-        found = f"{folder}: found {shared / max(1, of):.1%} of the different samples in {one} or {another} in both"
+        smaller, larger = sorted((one, another), key=lambda part: len(keys[part]))
+        of, about = len(keys[smaller]), "about " if share > 1 else ""
+        n = f"{about}{shared * share} of {of * share} different samples"
+        found = f"{folder}: found {n} of {smaller} in {larger} too"
         if shared > TOLERATED * of:
-            raise UserError(
-                f"{found}, which inflates every score, expected them in one part; take them out of the other"
-            )
+            raise UserError(f"{found}, which inflates every score, expected each in one part; take it out of the other")
         if shared:
             print(f"warning: {found}")
 

@@ -92,13 +92,12 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
         nonlocal samples
         for block in blocks:
             samples += len(block)
-            energies.add(block)
             yield block
 
     try:
         with open_sound(piece.folder / file) as sound:
             rate = sound.rate
-            blocks = counted(hashing(read_blocks(sound.pieces(), piece.sample_rate), whole))
+            blocks = energies.through(counted(hashing(read_blocks(sound.pieces(), piece.sample_rate), whole)))
             for heard in windows(blocks, piece.sample_rate, hop=piece.sample_rate, keep_rest=False):
                 kept = ~is_silent(heard)
                 write(raw, {name: FRONT_ENDS[name](heard)[kept] for name in raw})
@@ -114,7 +113,7 @@ def analyse_track(piece: Piece, file: str, raw: dict[str, BinaryIO]) -> Track:
         for name, out in raw.items():
             out.truncate(before[name])
             out.seek(before[name])
-    sound, words = (sound_hash(whole), energies.words().tobytes().hex()) if clips else ("", "")
+    sound, words = (sound_hash(whole), energies.text()) if clips else ("", "")
     return Track(file, samples / piece.sample_rate, clips, silent, rate, sound, words, problem)
 
 

@@ -17,6 +17,7 @@ AUDIO = Path("data/audio")  # songs, as people put them there
 FEATURES = Path("data/features")
 TABLE = "tracks.csv"  # of songs: in data/audio what people say about them, in data/features what was found in them too
 SOUND = "audio.json"  # of a data set
+RECORDINGS = "recordings.json"  # in data/features: what each sound, by its hash, is known again by
 PREPARED = Path("data/prepared")
 DESCRIPTION = PREPARED / "dataset.json"
 SONGS = Path("data/songs.csv")  # each song and its part

@@ -19,14 +19,19 @@ def onnx_path(representation: str) -> Path:
     return MODEL / f"{representation}.onnx"
 
 
-def of_page(cards: dict[str, Card | Joint]) -> str:
-    """Return the fingerprint of all models that accept audio, which the page holds."""
-    return fingerprint({name: card.weights for name, card in cards.items() if card.front_end})
+def fingerprints(cards: dict[str, Card | Joint]) -> dict[Path, str]:
+    """Return what each export of these models holds as text: a fingerprint of all cards that it is made of.
+
+    A card holds its weights' own; a joint model is made of its parts' cards too, the page of all that accept audio.
+    """
+    able = {name: card.model_dump(mode="json") for name, card in cards.items() if card.front_end}
+    made_of = {onnx_path(name): [name, *card.get("representations", [])] for name, card in able.items()} | {PAGE: able}
+    return {path: fingerprint({name: able[name] for name in names}) for path, names in made_of.items()}
 
 
 def outdated(cards: dict[str, Card | Joint]) -> list[Path]:
-    """Return the exports that are there but of other models than these: each holds its model's fingerprint as text."""
-    holds = {onnx_path(name): card.weights for name, card in cards.items()} | {PAGE: of_page(cards)}
+    """Return the exports that are there but of other models than these."""
+    holds = fingerprints(cards)
     there = [*sorted(MODEL.glob("*.onnx")), *([PAGE] if PAGE.exists() else [])]
     return [path for path in there if path not in holds or holds[path].encode() not in path.read_bytes()]
 

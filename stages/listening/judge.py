@@ -5,20 +5,21 @@ by song, with 95 % intervals from a bootstrap over songs, or over the groups tha
 """
 
 import argparse
-import csv
 import sys
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 from tqdm import tqdm
 
 from stages.audio.library import Song as Labelled
 from stages.audio.library import copies_of, find_songs
-from stages.common.files import FEATURES, TABLE, UserError, few_of, shown
-from stages.common.records import ENOUGH
+from stages.audio.recordings import first_copies
+from stages.common.files import FEATURES, RECORDINGS, UserError, few_of, shown
+from stages.common.records import ENOUGH, checked
 from stages.common.units import units_of_classes
 from stages.common.writing import check_replaceable, csv_writer, spreadsheet_safe, write_json
 from stages.listening.exports import tell_outdated
@@ -27,6 +28,7 @@ from stages.models.scoring import calibration_error, count, intervals, reliabili
 from stages.models.songs import Songs, Verdict, judge_songs, surest_mistakes, verdicts_by_name
 
 Heard = dict[Labelled, Song]
+Words = Annotated[str, Field(pattern="^([0-9a-f]{4})*$")]  # of a recording: stages/audio/recordings.py
 
 
 class Answers(NamedTuple):
@@ -45,7 +47,7 @@ def judge(arguments: argparse.Namespace) -> None:
         arguments: as stages/cli.py reads them.
     """
     folder = arguments.folder
-    listener = Listener(choose_card(arguments.representation), keep_rest=False)
+    listener = Listener(choose_card(arguments.representation), as_in_data_sets=True)
     classes = listener.card.classes
     songs = songs_to_judge(folder, classes)
     tell_outdated()
@@ -105,12 +107,12 @@ def listen(listener: Listener, folder: Path, songs: list[Labelled]) -> tuple[Hea
 
 def tell_of_the_data_set(heard: Heard, dataset: str) -> None:
     """Say which songs are in data/features, if the model was made from it."""
-    path = FEATURES / TABLE
+    path = FEATURES / RECORDINGS
     if dataset != str(FEATURES) or not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        known = {row.get("sound") for row in csv.DictReader(file)}
-    both = [song.file for song, result in heard.items() if result.sound in known]
+    known = checked(TypeAdapter(dict[str, Words]), path)
+    first = first_copies(known | {result.sound: result.words for result in heard.values()}, len(known))
+    both = [song.file for song, result in heard.items() if first[result.sound] in known]
     if both:
         n = f"{len(both)} song{'s are' if len(both) > 1 else ' is'}"
         print(f"judge: {n} in {FEATURES}, which the model was made from: {few_of(both)}", file=sys.stderr)
@@ -118,9 +120,10 @@ def tell_of_the_data_set(heard: Heard, dataset: str) -> None:
 
 def without_copies(folder: Path, heard: Heard) -> Heard:
     """Leave out copies, and say so: a recording is judged once."""
-    copies = copies_of(folder, list(heard), {song.file: result.sound for song, result in heard.items()})
-    for copy, first in copies.items():
-        print(f"judge: left out: {shown(copy)} is a copy of {shown(first)}", file=sys.stderr)
+    first = first_copies({result.sound: result.words for result in heard.values()})
+    copies = copies_of(folder, list(heard), {song.file: first[result.sound] for song, result in heard.items()})
+    for copy, other in copies.items():
+        print(f"judge: left out: {shown(copy)} is a copy of {shown(other)}", file=sys.stderr)
     return {song: result for song, result in heard.items() if song.file not in copies}
 
 

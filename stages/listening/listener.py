@@ -19,6 +19,7 @@ from stages.audio.container import DecodeError
 from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
 from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_sound, piece_samples
 from stages.audio.front_end import FRONT_ENDS, settings
+from stages.audio.recordings import Energies
 from stages.audio.silence import is_silent
 from stages.common import tasks
 from stages.common.files import MODEL, UserError, few_of, shown
@@ -44,6 +45,7 @@ class Song(NamedTuple):
     silent: np.ndarray  # whether each window is, shape (n,), bool
     problem: str = ""  # what of a file could not be decoded
     sound: str = ""  # a hash of what was decoded, as in data/features/tracks.csv
+    words: str = ""  # what it is known by in another encoding, or cut, if that was asked for
 
     @property
     def silent_seconds(self) -> float:
@@ -60,7 +62,7 @@ class Listener:
         hop: float = 1.0,
         unknown: float = 0.0,
         smooth: float = 0.0,
-        keep_rest: bool = True,
+        as_in_data_sets: bool = False,
     ) -> None:
         """Load a model.
 
@@ -70,7 +72,8 @@ class Listener:
             unknown: the probability below which a song's genre is UNKNOWN.
             smooth: seconds; a window's probabilities become the mean, by their logarithms, of those that start at most
                 half of it before or after.
-            keep_rest: whether the rest at the end, of half a second or more, is a window too; in data sets it is not.
+            as_in_data_sets: the rest at the end, of half a second or more, is no window, and a song carries the words
+                by which its recording is recognized.
         """
         path = Path(card)
         self.card, cards = read_model(path)
@@ -91,7 +94,8 @@ class Listener:
             (FRONT_ENDS[each.representation], *standardization_of(each, place), load_chosen(each, place))
             for place, each in cards.items()
         ]
-        self.sample_rate, self.unknown, self.keep_rest = self.card.front_end.sample_rate, unknown, keep_rest
+        self.sample_rate, self.unknown = self.card.front_end.sample_rate, unknown
+        self.as_in_data_sets = as_in_data_sets
         self.hop = round(hop * self.sample_rate)  # samples
         self.reach = int(smooth * self.sample_rate / 2 // self.hop)  # windows on either side
 
@@ -128,15 +132,17 @@ class Listener:
     def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
         import torch
 
-        heard, quiet, sound = [], [], sha256()
+        heard, quiet, sound, energies = [], [], sha256(), Energies(self.sample_rate)
         blocks = hashing(read_blocks(pieces, self.sample_rate), sound)
+        if self.as_in_data_sets:
+            blocks = energies.through(blocks)
         with torch.inference_mode():
-            for clips in windows(blocks, self.sample_rate, self.hop, self.keep_rest):
+            for clips in windows(blocks, self.sample_rate, self.hop, keep_rest=not self.as_in_data_sets):
                 logits = self._answer(clips).double() / self.card.temperature
                 heard.append(torch.softmax(logits, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
-            raise DecodeError(f"is shorter than {'half a' if self.keep_rest else 'a'} second")
+            raise DecodeError(f"is shorter than {'a' if self.as_in_data_sets else 'half a'} second")
         seconds, silent = np.concatenate(heard), np.concatenate(quiet)
         if silent.all():
             gaps = self.hop > self.sample_rate  # between the windows, where there may be sound
@@ -148,7 +154,8 @@ class Listener:
         if self.reach:
             seconds = smoothed(seconds, silent, self.reach)
         by_class = dict(zip(classes, whole.tolist(), strict=True))
-        return Song(path, genre, by_class, starts, seconds, silent, sound=sound_hash(sound))
+        words = energies.text() if self.as_in_data_sets else ""
+        return Song(path, genre, by_class, starts, seconds, silent, sound=sound_hash(sound), words=words)
 
     def _answer(self, clips: np.ndarray) -> "torch.Tensor":
         import torch

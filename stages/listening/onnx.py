@@ -23,7 +23,7 @@ from stages.common.files import MODEL, UserError, few_of
 from stages.common.joint import path_of, read_model, read_models
 from stages.common.records import Card
 from stages.common.writing import replacing
-from stages.listening.exports import onnx_path
+from stages.listening.exports import fingerprints, onnx_path
 from stages.listening.listener import check_front_end
 from stages.models.ensemble import together
 from stages.models.snapshots import load_chosen, standardization_of
@@ -193,15 +193,16 @@ def export() -> None:
         raise UserError(f"export needs the package {error.name}: pip install onnx onnxscript") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    cards = [card for card in read_models().values() if card.front_end]
+    cards = {name: card for name, card in read_models().items() if card.front_end}
     if not cards:
         raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
-    for card in cards:
+    made_of = fingerprints(cards)
+    for name, card in cards.items():
         _, parts = read_model(path_of(card))
         for place, part in parts.items():
             check_front_end(part, place)
         model = SoundToProbabilities(parts, card.temperature).eval()
-        path = onnx_path(card.representation)
+        path = onnx_path(name)
         sample_rate = card.front_end.sample_rate
         with replacing(path) as temporary:
             program = torch.onnx.export(
@@ -215,7 +216,8 @@ def export() -> None:
                 verbose=False,
             )
             proto = program.model_proto
-            metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate), "weights": card.weights}
+            metadata = {"classes": json.dumps(card.classes), "sample_rate": str(sample_rate)}
+            metadata["fingerprint"] = made_of[path]
             front_ends = [part.front_end.model_dump_json() for part in parts.values()]
             metadata["front_end"] = front_ends[0] if len(front_ends) == 1 else f"[{','.join(front_ends)}]"
             onnx.helper.set_model_props(proto, metadata)

@@ -19,12 +19,11 @@ from stages.common.files import (
     mixed,
     read_csv,
 )
-from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, Source, few_songs, read_table
+from stages.common.records import BLOCK, ENOUGH, UNITS, Description, Epoch, Size, Skipped, read_table
 from stages.common.results import MOST_SAMPLES, Judgement
 from stages.models.songs import MOST_MISTAKES
 from stages.reporting import pictures
 from stages.reporting.tables import baselines_table, devices_table, headline, listed, mistakes_table, read_timings
-from stages.reporting.tables import text as as_markdown
 
 PICTURES = METRICS / "pictures"
 INTERVAL = {"representation": str, "low": float | None, "high": float | None}
@@ -76,7 +75,7 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
     skipped = [f"`train_{each}`: {timing.skipped}" for each, timing in timings.items() if isinstance(timing, Skipped)]
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
     tables[MISTAKES] = mistakes_table(judged, description.classes)
-    lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source)]
+    lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source.unit)]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
     lines += ["", "To try the models in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
@@ -126,9 +125,8 @@ SECTIONS = {  # title, picture if any, text
 }
 
 
-def how_sure(judged: dict[str, Judgement], source: Source) -> str:
+def how_sure(judged: dict[str, Judgement], unit: str) -> str:
     """Return what the spread and the intervals mean, or why there are no intervals."""
-    unit = source.unit
     blocks = f"blocks of {BLOCK} neighbouring samples of a class"
     units = {"track": "tracks", "group": "groups of tracks", "block": blocks}[unit]
     sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test set."
@@ -141,16 +139,7 @@ def how_sure(judged: dict[str, Judgement], source: Source) -> str:
     return (
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
-        f"runs on the validation set; the figure of all runs is the one to quote. {calibrated(source)}"
-    )
-
-
-def calibrated(source: Source) -> str:
-    """Return what was done to the chosen models' probabilities."""
-    few = few_songs(source, ("val",))
-    if few:
-        return f"Probabilities are not calibrated: {as_markdown(few)}."
-    return (
+        "runs on the validation set; the figure of all runs is the one to quote. "
         "Probabilities are calibrated: logits are divided by a temperature that is fitted to the validation set; in "
         "parentheses, what they would be without."
     )

@@ -10,7 +10,7 @@ from audio.written import write
 from stages import demo
 from stages.audio.decode import read_blocks
 from stages.audio.ffmpeg import open_sound
-from stages.audio.recordings import N_BANDS, Energies, find_alike
+from stages.audio.recordings import N_BANDS, Energies, find_alike, first_copies
 from stages.corpus.styles import GENRES
 
 RATE = 44100
@@ -83,3 +83,21 @@ def test_silence_and_what_is_short_are_nothing_to_know_a_recording_by(songs):
     short = [song[: 9 * RATE] for song in (songs[3], songs[3])]
     assert find_alike([words_of([sound.astype(np.float32)], RATE) for sound in [*padded, *short]]) == {}
     assert find_alike([words_of([], RATE)] * 2) == find_alike([]) == {}
+
+
+def test_a_sound_is_the_first_that_is_one_recording_with_it(songs):
+    """Of those known, none is compared with another; of the others, none with any but them."""
+    first, other = (text_of(song) for song in songs[:2])
+    cut, short = text_of(songs[0][2 * RATE :]), text_of(songs[0][: 9 * RATE])
+    texts = {"first": first, "cut": cut, "other": other, "short": short, "cut of other": text_of(songs[1][RATE:])}
+    of_itself = dict(zip(texts, texts, strict=True))
+    assert first_copies(texts) == of_itself | {"cut": "first", "cut of other": "other"}
+    assert first_copies(texts, known=3) == of_itself | {"cut of other": "other"}
+    assert first_copies(texts, known=1) == of_itself | {"cut": "first"}
+    assert first_copies({}) == {}
+
+
+def text_of(song):
+    energies = Energies(RATE)
+    assert sum(map(len, energies.through(np.array_split(song.astype(np.float32), 5)))) == len(song)
+    return energies.text()

@@ -9,7 +9,7 @@ import pytest
 from small_models import cases
 
 from stages.audio.front_end import shape_of, timbre
-from stages.audio.timbre import contrast_bands, n_columns
+from stages.audio.timbre import contrast_bands, n_columns, rolloff
 
 
 def spectrum(frame):
@@ -140,6 +140,16 @@ def test_its_width_follows_from_the_rate(rate, columns, edges):
     assert [first * 5 for first, _ in bands] == edges[:-1]
     assert [last for _, last in bands[:-1]] == [first for first, _ in bands[1:]]
     assert (bands[-1][1] - 1) * 5 == edges[-1]
+
+
+@pytest.mark.parametrize("n_bins", [1, 23, 24, 25, 48, 201])
+def test_the_rolloff_is_where_one_long_sum_gets_there(n_bins):
+    """Wherever the amplitudes are; of nothing, at the first bin."""
+    rng = np.random.default_rng(0)
+    spectra = rng.uniform(0, 1, (300, n_bins)) * (rng.uniform(0, 1, (300, n_bins)) < 0.2)
+    spectra = np.concatenate([spectra, np.eye(n_bins), np.zeros((1, n_bins))])
+    below = np.cumsum(spectra, axis=1)
+    assert rolloff(spectra[None]).tolist() == [(below >= 0.85 * below[:, -1:]).argmax(axis=1).tolist()]
 
 
 def test_louder_is_louder_and_nothing_else():

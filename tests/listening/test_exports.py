@@ -1,7 +1,6 @@
 """exports: an export of a model that is no longer there is named, and how it is made anew."""
 
 import contextlib
-import json
 import shutil
 
 import pytest
@@ -10,7 +9,7 @@ from small_models import cases, judge, make_joint, make_model
 
 import stages.listening.page.build as page
 from stages import cli
-from stages.common.files import card_path
+from stages.common.files import card_path, read_json
 from stages.common.fingerprints import read_cards
 from stages.common.joint import JOINT, read_models
 from stages.common.writing import write_json
@@ -50,6 +49,26 @@ def exported(all_exported):
     page.write_page()
 
 
+@pytest.fixture
+def joined(workplace):
+    """Two models, their joint one, and files that hold what those do that these would be exported as."""
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
+    make_joint("melgrams", "mfccs")
+    for path, text in exports.fingerprints(read_models()).items():
+        path.write_text(text)
+    assert exports.outdated(read_models()) == []
+
+
+def change_card(representation, **changed):
+    path = card_path(representation)
+    write_json(path, read_json(path) | changed)
+
+
+def of_page(cards):
+    return exports.fingerprints(cards)[exports.PAGE]
+
+
 def test_a_joint_model_is_exported_too(all_exported):
     path = exports.onnx_path(BOTH)
     assert path.exists()
@@ -60,8 +79,7 @@ def test_a_joint_model_is_exported_too(all_exported):
 def test_exports_of_other_models_are_named(exported, capsys):
     exports.tell_outdated()
     assert capsys.readouterr().err == ""
-    card = json.loads(card_path("mfccs").read_text())
-    write_json(card_path("mfccs"), card | {"weights": "0" * 64})
+    change_card("mfccs", weights="0" * 64)
     exports.tell_outdated()
     assert capsys.readouterr().err == (
         "predict: data/model/mfccs.onnx, data/model/listen.html: of an older model; run `genre export` and "
@@ -71,12 +89,26 @@ def test_exports_of_other_models_are_named(exported, capsys):
     assert exports.outdated(read_cards()) == [exports.onnx_path("mfccs"), exports.PAGE]
 
 
-def test_the_page_is_of_the_models_that_hear_sound_each_under_its_name(exported):
+@pytest.mark.parametrize("changed", [{"temperature": 0.8}, {"mean": [1.0] * 26}, {"classes": ["a", "b", "c"]}])
+def test_a_card_counts_as_the_weights_do(joined, changed):
+    """Of the joint model that of each part."""
+    change_card("mfccs", **changed)
+    assert exports.outdated(read_models()) == [*map(exports.onnx_path, (BOTH, "mfccs")), exports.PAGE]
+
+
+def test_the_joint_models_temperature_is_its_own(joined):
+    write_json(JOINT, read_json(JOINT) | {"temperature": 0.8})
+    assert exports.outdated(read_models()) == [exports.onnx_path(BOTH), exports.PAGE]
+
+
+def test_the_page_is_of_the_models_that_hear_sound_each_under_its_name(workplace):
+    for representation in ("melgrams", "mfccs"):
+        make_model(representation)
     cards = read_cards()
-    assert len({exports.of_page(cards), exports.of_page({"mfccs": cards["mfccs"]}), exports.of_page({})}) == 3
-    assert exports.of_page(cards) != exports.of_page({"mfccs": cards["melgrams"], "melgrams": cards["mfccs"]})
+    swapped = dict(zip(cards, reversed(cards.values()), strict=True))
+    assert len({of_page(some) for some in (cards, {"mfccs": cards["mfccs"]}, {}, swapped)}) == 4
     deaf = cards["mfccs"].model_copy(update={"front_end": None})
-    assert exports.of_page(cards | {"other": deaf}) == exports.of_page(cards)
+    assert of_page(cards | {"other": deaf}) == of_page(cards)
 
 
 def test_predict_says_so(workplace, capsys):

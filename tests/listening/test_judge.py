@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from audio.written import music
 from sklearn.metrics import f1_score
 from small_models import CLASSES, make_model
 
@@ -156,12 +157,40 @@ def test_what_is_left_out_is_told_and_the_others_are_judged(here, capsys):
 def test_songs_of_the_models_own_data_set_are_told(here, capsys, dataset):
     card = read_json(card_path("mfccs"))
     write_json(card_path("mfccs"), card | {"data": card["data"] | {"dataset": dataset}})
-    sound = Listener(card_path("mfccs"))(FOLDER / "blues" / "3.flac").sound
+    write_long_song("a.wav")
+    sounds = [listen_as_features_does(path) for path in (FOLDER / "blues" / "3.flac", Path("a.wav"))]
+    (FOLDER / "pop" / "cut.mp3").write_bytes(write_long_song("a.mp3", first=30000).read_bytes())
     Path("data/features").mkdir()
-    write_csv(Path("data/features/tracks.csv"), ["file", "sound"], [("x.mp3", sound), ("silent.mp3", "")])
+    write_json(Path("data/features/recordings.json"), {song.sound: song.words for song in sounds})
     judge()
-    told = "judge: 1 song is in data/features, which the model was made from: blues/3.flac\n"
+    told = "judge: 2 songs are in data/features, which the model was made from: blues/3.flac, pop/cut.mp3\n"
     assert capsys.readouterr().err == (told if dataset == "data/features" else "")
+
+
+def listen_as_features_does(path):
+    return Listener(card_path("mfccs"), as_in_data_sets=True)(path)
+
+
+def write_long_song(name, first=0):
+    soundfile.write(name, music(20, RATE)[first:], RATE)
+    return Path(name)
+
+
+@pytest.mark.parametrize("words", ["00x0", "123", 5])
+def test_words_that_are_none_are_refused(here, words):
+    card = read_json(card_path("mfccs"))
+    write_json(card_path("mfccs"), card | {"data": card["data"] | {"dataset": "data/features"}})
+    Path("data/features").mkdir()
+    write_json(Path("data/features/recordings.json"), {"a": words})
+    with pytest.raises(UserError, match=r"^data/features/recordings\.json: a: .*; remove it and run `dvc repro`$"):
+        judge()
+
+
+def test_a_copy_in_another_encoding_is_left_out(here, capsys):
+    shutil.move(write_long_song("a.wav"), FOLDER / "pop" / "a.wav")
+    shutil.move(write_long_song("a.mp3", first=30000), FOLDER / "pop" / "b.mp3")
+    assert judged()["songs"]["pop"] == 7
+    assert capsys.readouterr().err == "judge: left out: pop/b.mp3 is a copy of pop/a.wav\n"
 
 
 def test_one_recording_in_two_classes_is_refused(here):

@@ -15,6 +15,7 @@ from stages.audio.front_end import FRONT_ENDS
 from stages.common.files import MODEL, UserError, card_path
 from stages.common.records import Card
 from stages.listening import onnx as export
+from stages.listening.exports import fingerprints
 
 
 @pytest.mark.parametrize(
@@ -31,11 +32,12 @@ def test_its_operations_are_numpys_at_any_rate(representation, rate):
 def test_the_file_says_what_it_holds(workplace):
     make_model("mfccs", rate=8020, classes=["rock", "blues"])
     export.export()
-    said = onnxruntime.InferenceSession(MODEL / "mfccs.onnx").get_modelmeta().custom_metadata_map
+    path = MODEL / "mfccs.onnx"
+    said = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     card = Card.read(card_path("mfccs"))
     assert json.loads(said["classes"]) == card.classes == ["rock", "blues"]
     assert json.loads(said["front_end"]) == card.front_end.model_dump()
-    assert (said["sample_rate"], said["weights"]) == ("8020", card.weights)
+    assert (said["sample_rate"], said["fingerprint"]) == ("8020", fingerprints({"mfccs": card})[path])
 
 
 def test_no_model_says_what_to_do(workplace):

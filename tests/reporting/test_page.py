@@ -49,7 +49,7 @@ def describe(unit):
 def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, judged, says):
     monkeypatch.chdir(tmp_path)
     describe(unit)
-    said = page.how_sure({"mfccs": JUDGED, "other": judged}, Description.read(DESCRIPTION).source)
+    said = page.how_sure({"mfccs": JUDGED, "other": judged}, Description.read(DESCRIPTION).source.unit)
     assert says in said
     assert ("Brackets" in said) == (judged is JUDGED)
 

@@ -18,7 +18,7 @@ from stages.common.joint import Joint, read_models
 from stages.common.records import Card, read_by_name
 from stages.common.results import Judgement, Selection
 from stages.common.writing import write_bytes
-from stages.listening.exports import PAGE, of_page
+from stages.listening.exports import PAGE, fingerprints
 from stages.listening.listener import check_front_end
 from stages.listening.page import model, words
 from stages.models.snapshots import load_chosen
@@ -38,7 +38,8 @@ def write_page() -> None:
         raise UserError(f"{MODEL}: found no model that accepts audio; run `make repro` first")
     judged = read_judged(cards)
     best_first = sorted(cards.values(), key=lambda card: -card.val_f1_macro)
-    content = assemble([describe(card, judged[card.representation]) for card in best_first], of_page(cards)).encode()
+    models = [describe(card, judged[card.representation]) for card in best_first]
+    content = assemble(models, fingerprints(cards)[PAGE]).encode()
     write_bytes(PAGE, content)
     print(f"page: {PAGE}: {len(content) / 1e6:.1f} MB, {' and '.join(cards)}; open it in a browser, drop songs on it")
 
