@@ -9,6 +9,8 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
+from stages.audio.claims import claims_too_little
+
 if TYPE_CHECKING:
     from av.container import InputContainer
 
@@ -25,6 +27,7 @@ OPTIONS = {
     "max_probe_packets": "1",  # or it takes a megabyte of 16-bit WAV to see that it is no DTS
     "max_size": "65536",  # bytes in a packet of WAV: fewer packets are faster
 }
+FARTHEST = 2**40  # byte that FFmpeg may go to: a system refuses some of those that a broken file names
 LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
@@ -56,7 +59,8 @@ def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
     if not file.seek(0, os.SEEK_END):
         raise no_sound("it is empty")
     try:
-        return pyav().open(Rest(file, begin), options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
+        more = {"ignore_length": "1"} if claims_too_little(file) else {}
+        return pyav().open(Rest(file, begin), options=OPTIONS | more, metadata_errors="replace", buffer_size=2**16)
     except pyav().FFmpegError as error:
         raise no_sound(REASONS.get(type(error).__name__, error.strerror)) from None
 
@@ -82,4 +86,4 @@ class Rest:
         """Go to a place; -1 if there is none. (What Python raises would end more than this.)"""
         starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell()}
         place = offset + starts[whence] if whence in starts else self._file.seek(0, os.SEEK_END) + offset
-        return self._file.seek(place) - self._begin if place >= self._begin else -1
+        return self._file.seek(place) - self._begin if self._begin <= place < FARTHEST else -1

@@ -20,7 +20,8 @@ CLIPS_BYTES = 2**24  # of the clips that are handed on together: a small hop mak
 LOUDEST = 1e6  # the root mean square of some moments; full scale is 1, and squares of more soon leave float32
 # Of the types of samples that are integers: full scale, and where zero is.
 SCALES = {"uint8": (2**7, 2**7), "int16": (2**15, 0), "int32": (2**31, 0), "int64": (2**63, 0)}
-CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean; all encoders but Vorbis leave less
+CANCELLED = 0.1  # of the energy that unrelated channels would leave in their mean; encoders leave less in low sounds
+LOW = 1400  # Hz; at a low bit rate an encoder gives what is higher to both channels alike
 
 
 def why_unusable(error: Exception) -> str:
@@ -62,14 +63,17 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
     """
     stream, rate, n, block = None, 0, 0, []
     before = unrelated = after = 0.0  # energy of a channel, of a mean of as many unrelated ones, and of their mean
+    low = np.zeros(2)  # the latter two, of low sounds
     try:
-        for samples, own in pieces:
-            mono, energy = _mono(samples)
+        for number, (samples, own) in enumerate(pieces):
+            mono, energy, floats = _mono(samples)
             left = float(mono @ mono)
             if not left <= LOUDEST**2 * len(mono):
                 raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
             before, after, n = before + energy, after + left, n + len(mono)
             unrelated += energy / samples.shape[1]
+            if number % 8 == 0:  # enough to tell, and faster
+                low += _low_energies(floats, max(1, own // LOW))
             if own != rate:
                 if stream:
                     block.append(stream.resample_chunk(mono[:0], last=True))
@@ -84,7 +88,7 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
         del stream  # else an error keeps it, and soxr complains of it when the program ends
     if not before:
         raise DecodeError("is silent throughout")
-    if after < CANCELLED * unrelated:
+    if after < CANCELLED * unrelated or (after < unrelated and low[1] < CANCELLED * low[0]):
         raise DecodeError(
             f"has channels that cancel each other out: {_decibels(before, n)} before they are averaged, "
             f"{_decibels(after, n)} after"
@@ -103,8 +107,12 @@ def sound_hash(whole: "_Hash") -> str:
     return whole.hexdigest()[:32]
 
 
-def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:
-    """Average the channels of (n, channels) samples; return (n,) float32 in [-1, 1], and their mean energy."""
+def _mono(samples: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """Average the channels of (n, channels) samples.
+
+    Returns:
+        (n,) float32 in [-1, 1], the channels' mean energy, and the samples as float32, as large as they are.
+    """
     full_scale, middle = SCALES.get(samples.dtype.name, (1, 0))
     with np.errstate(over="ignore"):  # infinity is refused later
         floats = samples.astype(np.float32, copy=False)
@@ -115,7 +123,20 @@ def _mono(samples: np.ndarray) -> tuple[np.ndarray, float]:
     for channel in channels[2:]:  # 30 times faster than mean(axis=1)
         mono += channel
     mono *= np.float32(1 / (full_scale * len(channels)))
-    return mono, float(every @ every) / (full_scale**2 * len(channels))
+    return mono, float(every @ every) / (full_scale**2 * len(channels)), floats
+
+
+def _low_energies(floats: np.ndarray, length: int) -> tuple[float, float]:
+    """Return the energy of a mean of unrelated channels and that of the mean, of sums of so many neighbours."""
+    n, channels = len(floats) // length, floats.shape[1]
+    if channels == 1 or not n:
+        return 0.0, 0.0
+    if floats.flags.c_contiguous:  # a product is faster than a sum
+        picks = np.tile(np.eye(channels, dtype=np.float32), (length, 1))
+        sums = floats[: n * length].reshape(n, length * channels) @ picks
+    else:
+        sums = (floats.T[:, : n * length].reshape(channels, n, length) @ np.ones(length, np.float32)).T
+    return float(np.square(sums).sum()) / channels**2, float(np.square(sums.mean(axis=1)).sum())
 
 
 def _decibels(energy: float, n: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from stages.audio.claims import seconds_claimed
 from stages.audio.container import DecodeError, no_sound, open_container, pyav
 from stages.common.files import few_of, open_regular
 
@@ -26,8 +27,8 @@ LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that 
 # Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
 GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
-ENDING = ("ogg", "mpegts", "mpeg")  # which say how long they are at their end alone: it cannot be missing
-UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
+ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at their end alone: it cannot be missing
+TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
@@ -76,6 +77,7 @@ class Sound:
             "err_detect": f"crccheck{exact}",
             "max_samples": str(PACKET_SAMPLES // self._codec.channels),
         }
+        self._bit_rate = self._codec.bit_rate or np.inf  # of the first frames
         self._start = 0  # where the first packet is, in bytes
 
     def close(self) -> None:
@@ -85,10 +87,11 @@ class Sound:
     @property
     def seconds(self) -> float:
         """How long the sound is by its container's word, or else by FFmpeg's guess; 0 if that has none."""
-        if self._stream.duration is not None:
-            return float(self._stream.duration * self._stream.time_base)
+        stream, unit = self._stream, self._stream.time_base
         alone = len(self._container.streams) == 1  # else it is the length of the longest
-        return (self._container.duration or 0) / 1e6 if alone else 0.0
+        if stream.duration is not None and (alone or self._format != "asf"):
+            return float(stream.duration * unit)
+        return (self._container.duration or 0) / 1e6 - float((stream.start_time or 0) * unit) if alone else 0.0
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the samples in pieces; rate, type and number of channels may change on the way.
@@ -115,11 +118,14 @@ class Sound:
         longest = GAPS.get(self._format, np.inf)
         due = 0.0  # when the next frame should start
         read = failed = 0  # bytes of packets that were decoded, and of those that were not, since
+        in_tag = False
         for packet in self._packets():
             try:
                 frames = self._codec.decode(packet)
             except pyav().FFmpegError:
-                failed += packet.size if packet else 0
+                if packet:
+                    in_tag = in_tag or (not failed and bytes(packet).startswith(TAGS))
+                    failed += 0 if in_tag else packet.size
                 continue
             if packet and frames:
                 at = frames[0].time
@@ -127,7 +133,7 @@ class Sound:
                 if read and (failed or gap > longest):
                     self._count_lost(max(gap, failed * self.decoded / read))
                 due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
-                read, failed = read + packet.size, 0
+                read, failed, in_tag = read + packet.size, 0, False
             for frame in frames:
                 self.decoded += frame.samples / frame.sample_rate
                 yield frame
@@ -189,21 +195,13 @@ class Sound:
         """Return how long the sound is by its container's own word; 0 if that says nothing."""
         if self._format in ENDING:
             return 0.0
-        size, rate = self._file.seek(0, os.SEEK_END), (self._codec.bit_rate or np.inf) / 8
-        if not (size - self._start) / rate - LONG < self.seconds < size / rate + LONG:
-            return self.seconds  # else it is FFmpeg's guess, by the file's size and the first frames' bit rate
-        return _bytes_of_wav(self._file) / rate if self._format == "wav" else 0.0
-
-
-def _bytes_of_wav(file: BinaryIO) -> int:
-    """Return how many bytes of samples a WAV claims, or 0: FFmpeg keeps it to itself if the file is shorter."""
-    file.seek(12)
-    for _ in range(100):  # chunks
-        name, size = file.read(4), int.from_bytes(file.read(4), "little")
-        if name == b"data":
-            return size if size < UNKNOWN else 0
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return 0
+        size, rate = self._file.seek(0, os.SEEK_END), self._bit_rate / 8
+        guessed = (
+            (size - self._start) / rate - LONG < self.seconds < size / rate + LONG
+        )  # by the first frames' bit rate
+        if guessed or (self._format == "asf" and self.seconds):
+            return seconds_claimed(self._file, self._format, rate)
+        return self.seconds
 
 
 def check_form(rate: int, channels: int) -> None:
@@ -222,7 +220,8 @@ def piece_samples(rate: int, channels: int) -> int:
 def _samples(frame: "AudioFrame") -> Piece:
     form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
     if frame.format.is_planar:
-        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in frame.planes]).T, frame.sample_rate
+        planes = frame.planes[:channels]  # of eight, PyAV finds nine
+        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in planes]).T, frame.sample_rate
     return np.frombuffer(frame.planes[0], form, frame.samples * channels).reshape(-1, channels), frame.sample_rate
 
 

@@ -131,6 +131,7 @@ def test_the_rest_of_a_file_is_a_file(tmp_path):
         assert (rest.seek(-1, 2), rest.read(9)) == (14, bytes([19]))
         assert (rest.seek(-2, 1), rest.read(1)) == (13, bytes([18]))
         assert (rest.seek(-1), rest.seek(-16, 2), rest.seek(-99, 1)) == (-1, -1, -1)
+        assert rest.seek(2**63 - 1) == -1  # which the system refuses
 
 
 def test_no_file_may_ask_for_much_memory_at_once():

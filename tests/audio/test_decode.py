@@ -95,6 +95,45 @@ def test_channels_that_cancel_each_other_out_are_no_silence(tmp_path, kind):
     assert after == "nothing" or float(after[:-3]) < float(before) - 13
 
 
+def pink_noise(rate):
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(2 * rate))
+    sound = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)).clip(20)))
+    return 0.1 * sound / sound.std()
+
+
+BIT_RATES = {
+    "a.mp3": (64, 128),
+    "a.m4a": (64, 96, 192),
+    "a.opus": (24, 48, 128),
+    "a.mp2": (64, 192),
+    "a.ac3": (96, 192),
+}
+
+
+@pytest.mark.parametrize(("kind", "bit_rate"), [(kind, each) for kind, rates in BIT_RATES.items() for each in rates])
+def test_no_encoder_makes_a_sound_of_channels_that_cancel(tmp_path, kind, bit_rate):
+    """Not even of bright noise, whose high sounds it gives to both channels alike."""
+    sound = pink_noise(KINDS[kind][2])
+    write(tmp_path / kind, np.stack([sound, -sound], axis=1), bit_rate=1000 * bit_rate)
+    with pytest.raises(DecodeError, match="has channels that cancel each other out"):
+        heard_in(tmp_path / kind)
+    write(tmp_path / kind, np.stack([sound, np.roll(sound, 999)], axis=1), bit_rate=1000 * bit_rate)
+    assert len(np.concatenate(heard_in(tmp_path / kind))) > 15000
+
+
+@pytest.mark.parametrize("level", [0, 0.3, 0.6, 0.8, 1])
+def test_nor_does_vorbis(tmp_path, level):
+    sound = pink_noise(44100)
+    for right, cancels in ((-sound, True), (np.roll(sound, 999), False), (-0.5 * sound, False)):
+        with soundfile.SoundFile(tmp_path / "a.ogg", "w", 44100, 2, compression_level=level) as file:
+            file.write(np.stack([sound, right], axis=1))
+        if cancels:
+            with pytest.raises(DecodeError, match="has channels that cancel each other out"):
+                heard_in(tmp_path / "a.ogg")
+        else:
+            heard_in(tmp_path / "a.ogg")
+
+
 @pytest.mark.parametrize("right", [0, 1, -0.5])
 def test_channels_that_differ_are_averaged(tmp_path, right):
     """One that is silent, one that is the same, one that is the other's negative, but not as loud."""

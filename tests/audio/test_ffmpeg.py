@@ -3,6 +3,7 @@
 import re
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -122,6 +123,12 @@ def mp3(folder, sound, rate=44100, mode="CONSTANT"):
     return (folder / "x.mp3").read_bytes()
 
 
+def encoded(path, sound, bit_rate):
+    """Return a file without a head that says how long it is."""
+    write(path, sound, f"a{path.suffix}", bit_rate=bit_rate, **({"write_xing": "0"} if path.suffix == ".mp3" else {}))
+    return path.read_bytes()
+
+
 def with_bytes(content, places):
     changed = bytearray(content)
     for at, new in places.items():
@@ -151,6 +158,10 @@ def whole_files(folder):
             with_bytes(wav, {4: unknown.to_bytes(4, "little"), data: unknown.to_bytes(4, "little")}),
             6,
         )
+    yield "half.wav", with_bytes(wav, {data: (6 * 44100).to_bytes(4, "little")}), 6
+    chunks = b"LIST" + (300_000).to_bytes(4, "little") + bytes(range(250)) * 1200
+    yield "chunks behind.wav", wav + chunks, 6
+    yield "a tag behind.wav", wav + tag(300_000), 6
     constant, rising = mp3(folder, sound), mp3(folder, sound * np.linspace(1e-4, 1, len(sound)), mode="VARIABLE")
     yield "constant.mp3", without_head(constant), 6
     yield "variable.mp3", without_head(rising), 6
@@ -162,6 +173,11 @@ def whole_files(folder):
     yield "tag and zeros.mp3", tag(20_000) + bytes(2000) + constant, 6
     yield "tag behind.mp3", constant + b"TAG" + bytes(125), 6
     yield "twice.mp3", constant + constant, 12
+    cover = tag(100)[:10] + np.random.default_rng(0).bytes(90)
+    yield "a tag between.mp3", constant + cover + constant, 12
+    slow, fast = (encoded(folder / f"{rate}.mp3", sound, rate) for rate in (64_000, 320_000))
+    yield "two bit rates.mp3", slow + fast, 12
+    yield "two bit rates.ac3", b"".join(encoded(folder / "x.ac3", sound, rate) for rate in (96_000, 320_000)), 12
     yield "mono, then stereo.mp3", mp3(folder, music(0.3, 44100)) + mp3(folder, np.stack([sound, sound / 2], 1)), 6.3
     yield "another rate.mp3", constant + mp3(folder, music(2, 22050), 22050), 8
     for codec, rate in (("VORBIS", 44100), ("OPUS", 48000)):
@@ -196,14 +212,53 @@ def test_whole_files_are_heard_whole_and_nothing_is_said_of_them(tmp_path):
         assert heard == pytest.approx(seconds, abs=0.12), name
 
 
+def test_what_a_stream_leaves_open_or_other_streams_say_is_not_the_length(tmp_path):
+    """An AVI that could not be completed, a start that is not 0, a second stream that is longer."""
+    sound, rate = np.float32(music(3, 44100)), 44100
+
+    def frame(seconds, start=0.0):
+        made = av.AudioFrame.from_ndarray(np.resize(sound, (1, int(seconds * rate))), "fltp", "mono")
+        made.rate, made.pts, made.time_base = rate, int(start * rate), Fraction(1, rate)
+        return made
+
+    for name, codec, starts, lengths in [
+        ("a.avi", "libmp3lame", [0], [3]),
+        ("a.matroska", "aac", [2], [3]),
+        ("a.asf", "wmav2", [0, 0], [3, 9]),
+    ]:
+        form = name[2:]
+        pipe = SimpleNamespace(write=(tmp_path / name).open("wb", buffering=0).write)
+        with av.open(pipe if form == "avi" else str(tmp_path / name), "w", format=form) as container:
+            streams = [container.add_stream(codec, rate=rate, layout="mono", bit_rate=64_000) for _ in starts]
+            for stream, start, seconds in zip(streams, starts, lengths, strict=True):
+                container.mux([*stream.encode(frame(seconds, start)), *stream.encode(None)])
+        heard, problem = decoded(tmp_path / name)
+        assert (name, problem) == (name, "")
+        assert (name, len(heard) / rate) == (name, pytest.approx(3, abs=0.09))
+
+
+def test_eight_channels_are_eight(tmp_path):
+    """The place for a ninth is another number."""
+    sound = music(1, 44100)
+    write(tmp_path / "a.m4a", np.stack([sound] * 8, axis=1), bit_rate=512_000)
+    with open_sound(tmp_path / "a.m4a") as opened:
+        assert {piece.shape[1] for piece, _ in opened.pieces()} == {8}
+
+
 CUT = ("a.aiff", "a.au", "a.flac", "a.mp3", "a.wav", "24.wav", "float.wav", "a.tta", "a.webm", "a.mka")
+CUT += ("a.w64", "a.caf", "a.wma", "a.wv", "adpcm.wav", "rf64.wav")
 
 
 @pytest.mark.parametrize("kind", [*CUT, "fast.m4a"])
 def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, kind):
-    path, form = tmp_path / kind, "a.m4a" if kind == "fast.m4a" else kind
+    path, form = tmp_path / kind, {"fast.m4a": "a.m4a", "rf64.wav": "a.wav"}.get(kind, kind)
     rate = KINDS[form][2]
-    write(path, music(10, rate), form, **({"movflags": "faststart"} if form == "a.m4a" else {}))
+    write(
+        path,
+        music(10, rate),
+        form,
+        **{"fast.m4a": {"movflags": "faststart"}, "rf64.wav": {"rf64": "always"}}.get(kind, {}),
+    )
     expected, _ = decoded(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
     heard, problem = decoded(path)
@@ -211,6 +266,16 @@ def test_a_file_that_breaks_off_is_heard_up_to_there_and_says_so(tmp_path, kind)
     assert len(heard) / rate == pytest.approx(float(said[1]), abs=0.051)
     assert len(heard) == pytest.approx(6 * rate, abs=1.1 * rate)
     np.testing.assert_allclose(heard[: 4 * rate], expected[: 4 * rate], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["a.ogg", "flac.oga", "a.opus", "a.aac", "a.mp2", "a.ac3", "a.eac3", "a.mpg", "a.ts"])
+def test_where_a_file_does_not_say_how_long_it_is_nothing_is_said_of_its_end(tmp_path, kind):
+    path, rate = tmp_path / kind, KINDS[kind][2]
+    write(path, music(10, rate))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+    heard, problem = decoded(path)
+    assert len(heard) == pytest.approx(6 * rate, abs=1.1 * rate)
+    assert problem == ""
 
 
 def test_a_moment_less_is_not_worth_a_word(tmp_path):

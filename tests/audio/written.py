@@ -46,7 +46,7 @@ def music(seconds, rate, seed=0):
     return 0.3 * np.sin(2 * np.pi * 220 * t) * (0.6 + 0.4 * np.sin(4 * np.pi * t)) + 0.05 * noise
 
 
-def write(path, sound, kind=None, **options):
+def write(path, sound, kind=None, bit_rate=128_000, **options):
     """Write a sound, shape (n,) or (n, channels), as the kind of file that its name, or `kind`, says."""
     codec, form, rate = KINDS[kind or path.name]
     if form == "OGG":
@@ -55,12 +55,12 @@ def write(path, sound, kind=None, **options):
     samples = np.ascontiguousarray(np.atleast_2d(sound.T), np.float32)
     with av.open(str(path), "w", format=form, options=options) as container:
         stream = container.add_stream(codec, rate=rate)
-        stream.layout, stream.bit_rate = {1: "mono", 2: "stereo"}[len(samples)], 128_000
+        stream.layout, stream.bit_rate = {1: "mono", 2: "stereo", 8: "7.1"}[len(samples)], bit_rate
         if "s16" in [each.name for each in stream.codec.audio_formats]:
             stream.format = "s16"
         for start in range(0, samples.shape[1], 10 * rate):
-            block = np.ascontiguousarray(samples[:, start : start + 10 * rate])
-            frame = av.AudioFrame.from_ndarray(block, "fltp", stream.layout.name)
+            block = samples[:, start : start + 10 * rate].T.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, "flt", stream.layout.name)
             frame.rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
