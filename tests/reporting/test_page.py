@@ -27,9 +27,9 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
         page.read_confusion(tmp_path / "a.csv", {"a": 3, "b, c": 1})
 
 
-def describe(unit):
+def describe():
     """Write what is known of data of two classes, whose names are not in the order of the alphabet."""
-    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": unit, "split": "given", "standardize": True}
+    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": "track", "split": "given", "standardize": True}
     known = {"fingerprint": "d", "params": {}, "classes": ["2", "10"]}
     known |= {"counts": {part: {"10": n, "2": n + 5} for n, part in enumerate(PARTS, 1)}}
     Description(**known, representations={"mfccs": {"shape": [26]}}, source=source).write(DESCRIPTION)
@@ -46,10 +46,8 @@ def describe(unit):
         ("block", FEW, "No intervals: with fewer than 5 blocks of 30 neighbouring samples of a class in"),
     ],
 )
-def test_what_the_intervals_rest_on(tmp_path, monkeypatch, unit, judged, says):
-    monkeypatch.chdir(tmp_path)
-    describe(unit)
-    said = page.how_sure({"mfccs": JUDGED, "other": judged}, Description.read(DESCRIPTION).source.unit)
+def test_what_the_intervals_rest_on(unit, judged, says):
+    said = page.how_sure({"mfccs": JUDGED, "other": judged}, unit)
     assert says in said
     assert ("Brackets" in said) == (judged is JUDGED)
 
@@ -64,7 +62,7 @@ TIMINGS = {
 @pytest.mark.parametrize("devices", [["cpu"], ["cpu", "gpu"]])
 def test_each_picture_is_drawn_from_what_it_is_called_after(tmp_path, monkeypatch, devices):
     monkeypatch.chdir(tmp_path)
-    describe("track")
+    describe()
     drawn = {}
     for kind in ("learning_curves", "confusion", "intervals", "reliability", "seconds"):
         monkeypatch.setattr(pictures, kind, lambda path, *given, kind=kind: drawn.update({path.name: (kind, *given)}))
@@ -90,7 +88,7 @@ def test_each_picture_is_drawn_from_what_it_is_called_after(tmp_path, monkeypatc
 @pytest.mark.parametrize("gpu", [TIMINGS["gpu"], Skipped(skipped="no GPU was found")])
 def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_picture(tmp_path, monkeypatch, gpu):
     monkeypatch.chdir(tmp_path)
-    describe("track")
+    describe()
     for part in ("headline", "baselines_table", "mistakes_table", "devices_table"):
         monkeypatch.setattr(page, part, lambda *_, part=part: [f"the {part}"])
     for part in ("how_sure", "as_yaml"):
