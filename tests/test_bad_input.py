@@ -500,7 +500,7 @@ def test_what_does_not_fit_on_the_disk_is_named(project, command):
 
 READ_ONLY = {  # what may not be written to, and what predict and compare say
     "metrics": ("compare", "metrics/compare.json"),
-    "data": ("check", "…/data/tmp/lock"),
+    "data": ("check", "data/tmp/lock"),
     ".": ("cli predict data/audio/jazz/0.wav --csv a.csv", "a.csv"),
 }
 

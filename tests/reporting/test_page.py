@@ -29,7 +29,8 @@ def test_counts_are_read_with_the_actual_class_in_rows(tmp_path):
 
 def describe():
     """Write what is known of data of two classes, whose names are not in the order of the alphabet."""
-    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": "track", "split": "given", "standardize": True}
+    source = {"dataset": "a", "sample_rate": None, "groups": None, "unit": "track"}
+    source |= {"split": "given", "standardize": True}
     known = {"fingerprint": "d", "params": {}, "classes": ["2", "10"]}
     known |= {"counts": {part: {"10": n, "2": n + 5} for n, part in enumerate(PARTS, 1)}}
     Description(**known, representations={"mfccs": {"shape": [26]}}, source=source).write(DESCRIPTION)
