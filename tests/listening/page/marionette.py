@@ -58,9 +58,13 @@ class Firefox:
         wait = f"const [done] = arguments; Promise.resolve({script}).then(done)"
         return self.ask("WebDriver:ExecuteAsyncScript", script=wait, args=[])["value"]
 
+    def open(self, address: str) -> None:
+        """Show another page."""
+        self.ask("WebDriver:Navigate", url=address)
+
     def hear(self, page: Path, paths: list[str]) -> list[dict]:
         """Open the page with files; return what it heard in them."""
-        self.ask("WebDriver:Navigate", url=page.absolute().as_uri())
+        self.open(page.absolute().as_uri())
         found = self.ask("WebDriver:FindElement", using="css selector", value="#files")["value"]
         (element,) = found.values()
         self.ask("WebDriver:ElementSendKeys", id=element, text="\n".join(str(Path(path).absolute()) for path in paths))

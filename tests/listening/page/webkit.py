@@ -75,9 +75,13 @@ class WebKit:
         wait = f"const [done] = arguments; Promise.resolve({script}).then({text})"
         return json.loads(self.ask("/execute/async", script=wait, args=[])).get("value")
 
+    def open(self, address: str) -> None:
+        """Show another page."""
+        self.ask("/url", url=address)
+
     def hear(self, page: Path, paths: list[str]) -> list[dict]:
         """Open the page with files; return what it heard in them."""
-        self.ask("/url", url=page.absolute().as_uri())
+        self.open(page.absolute().as_uri())
         (element,) = self.ask("/element", using="css selector", value="#files").values()
         self.ask(f"/element/{element}/value", text="\n".join(str(Path(path).absolute()) for path in paths))
         self.evaluate(WHEN_HEARD)
