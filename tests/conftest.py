@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 
-from stages.common import tasks
+from stages.common import drawing, tasks
 
 ROOT = Path(__file__).parents[1]
 
@@ -198,11 +198,6 @@ def miniature(tmp_path_factory):
 @pytest.fixture
 def panels(monkeypatch):
     """A function that returns the axes of the last picture, as they were drawn."""
-    from matplotlib import pyplot
-
-    drawn = []
-    monkeypatch.setattr(pyplot, "close", drawn.append)
-    yield lambda: drawn[-1].axes
-    monkeypatch.undo()
-    for figure in drawn:
-        pyplot.close(figure)
+    drawn, save = [], drawing.save
+    monkeypatch.setattr(drawing, "save", lambda figure, path: drawn.append(figure) or save(figure, path))
+    return lambda: drawn[-1].axes

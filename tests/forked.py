@@ -29,7 +29,15 @@ IMPORTS = {
         *("dvc.repo.stage", "dvc.schema", "dvc.utils.strictyaml", "dulwich.porcelain", "networkx.algorithms"),
         *("pygit2.repository", "pyparsing", "ruamel.yaml"),
     ],
-    "python": ["numpy", "pydantic", "scipy.stats", "sklearn.svm", "torch", "matplotlib.pyplot"],
+    "python": [
+        "numpy",
+        "pydantic",
+        "scipy.stats",
+        "sklearn.svm",
+        "torch",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+    ],
 }
 PROGRAM = """#!/bin/sh
 case {name}:$1 in

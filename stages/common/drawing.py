@@ -30,34 +30,29 @@ LABEL = 60  # characters of a label at most
 def drawing(path: Path, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
     """Give a row of axes, each `width` x `height` inches, to draw on; write them to `path` as PNG."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns as it is imported, say of a read-only HOME
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is a $
-        size = (columns * width, height)
-        figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False, layout="constrained")
-        try:
-            with replacing(path) as temporary:
-                yield axes[0]
-                lacking = save(figure, temporary)
-                if lacking:
-                    fonts, lacking = fonts_with(lacking)
-                    for text in figure.findobj(Text):
-                        text.set_fontfamily(["sans-serif", *fonts])
-                    save(figure, temporary)
-            if lacking:
-                print(f"{path}: no font has {few_of(lacking)}; install one, say Noto Sans", file=sys.stderr)
-        finally:
-            pyplot.close(figure)
+    with rc_context({"text.parse_math": False}), replacing(path) as temporary:  # a $ in a name is a $
+        figure = Figure((columns * width, height), DOTS_PER_INCH, facecolor="white", layout="constrained")
+        yield figure.subplots(1, columns, squeeze=False)[0]
+        lacking = save(figure, temporary)
+        if lacking:
+            fonts, lacking = fonts_with(lacking)
+            for text in figure.findobj(Text):
+                text.set_fontfamily(["sans-serif", *fonts])
+            save(figure, temporary)
+    if lacking:
+        print(f"{path}: no font has {few_of(lacking)}; install one, say Noto Sans", file=sys.stderr)
 
 
 def save(figure: "Figure", path: Path) -> set[str]:
     """Write a figure as PNG; return the letters that its fonts lack."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     with warnings.catch_warnings(record=True, action="always") as said:
-        figure.savefig(path, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # savefig would draw twice
     found = [re.match(r"Glyph (\d+) ", str(each.message)) for each in said]
     return {chr(int(each[1])) for each in found if each}
 
