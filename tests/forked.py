@@ -121,6 +121,10 @@ def run(name: str, *arguments: str) -> None:
         sys.exit(main())
     sys.path[0], (_, module, *words) = str(Path.cwd()), arguments
     sys.argv = [module, *words]
+    if module.startswith("stages."):
+        from stages.common import tasks
+
+        tasks.cores = lambda: 1  # workers would import again what has been imported here
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
