@@ -15,7 +15,7 @@ repro: $(INSTALLED)  ## run the pipeline: data, training, choice, judgement
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests, on all cores
-	python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder -rs
+	env -u PYTHONDONTWRITEBYTECODE python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder -rs
 
 fuzz: $(INSTALLED)  ## give every reader some 6,000 broken files, 100,000 in all (about ten minutes)
 	FUZZ_EXAMPLES=6000 python -m pytest tests/test_fuzz.py
