@@ -1,6 +1,7 @@
 """What several tests share: a folder to work in, and small data sets."""
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+gc.disable()  # until all tests are imported: none of torch's million objects is garbage
 
 settings.register_profile("tests", deadline=None)  # on a busy machine an example may take any time
 settings.load_profile("tests")
@@ -48,6 +51,12 @@ def pytest_xdist_make_scheduler(config, log):
             return BROWSERS if file.startswith(BROWSERS) else file
 
     return Scheduling(config, log)
+
+
+def pytest_collection_finish():
+    """Look for garbage again, but only among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
