@@ -1,6 +1,7 @@
 """What several tests share: a folder to work in, and small data sets."""
 
 import contextlib
+import functools
 import gc
 import os
 import shutil
@@ -19,8 +20,6 @@ ROOT = Path(__file__).parents[1]
 
 # Before torch is imported. Threads that spin while they wait make the tests ten times slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-gc.disable()  # until all tests are imported: none of torch's million objects is garbage
 
 settings.register_profile("tests", deadline=None)  # on a busy machine an example may take any time
 settings.load_profile("tests")
@@ -51,6 +50,11 @@ def pytest_xdist_make_scheduler(config, log):
             return BROWSERS if file.startswith(BROWSERS) else file
 
     return Scheduling(config, log)
+
+
+def pytest_collection():
+    """Look for no garbage while tests are imported: none of torch's million objects is."""
+    gc.disable()
 
 
 def pytest_collection_finish():
@@ -142,6 +146,16 @@ def exact():
     torch.use_deterministic_algorithms(deterministic)
     if workspace is None:
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+@pytest.fixture(scope="session")
+def exporter():
+    """Let PyTorch make its table of operations in ONNX once; each export would make it anew, for half a second."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="session")

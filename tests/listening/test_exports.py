@@ -20,7 +20,7 @@ BOTH = "melgrams + mfccs"
 
 
 @pytest.fixture(scope="module")
-def exported_once(tmp_path_factory):
+def exported_once(tmp_path_factory, exporter):
     """A folder with two models, a joint one and all that they are exported as: to look at, not to change."""
     folder = tmp_path_factory.mktemp("exported")
     (folder / "data").mkdir()

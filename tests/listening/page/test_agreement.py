@@ -16,6 +16,8 @@ from stages.listening import onnx as export
 from stages.listening.exports import PAGE, onnx_path
 from stages.listening.listener import choose_card
 
+pytestmark = pytest.mark.usefixtures("exporter")
+
 SVM, CNN = {"members": 0, "vectors": 20}, {"network": "cnn"}
 EACH_MODEL = """[...document.querySelectorAll("#switch input")].map((input) =>
   (input.click(), [input.parentNode.textContent.trim().split(" (")[0], window.songs[0]]))"""
