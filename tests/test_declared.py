@@ -21,7 +21,7 @@ from stages import demo, prepare, train
 from stages.common import tasks
 from stages.common.files import TEMPORARY
 from stages.common.fingerprints import check_params
-from stages.common.params import Params, load_params
+from stages.common.params import TRAINING, Params, load_params
 from stages.common.records import PARTS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -173,6 +173,10 @@ def test_files(seen, name):
 def outs(name):
     listed = [out for kind in ("outs", "metrics", "plots") for out in STAGES[name].get(kind, [])]
     return {next(iter(out)) if isinstance(out, dict) else out for out in listed}
+
+
+def test_what_training_reads_belongs_to_what_its_results_are_known_by():
+    assert sorted(TRAINING) == sorted(parameters("train_cpu"))
 
 
 def test_every_stage_waits_for_check_which_depends_on_every_parameter():

@@ -9,7 +9,7 @@ from stages.common.files import MODEL, few_of, timing_path
 from stages.common.records import UNITS, Card, few_songs
 from stages.common.results import Judgement, Timing
 from stages.models.about import DEMO, LICENCE, describe_split, not_intended, origin
-from stages.reporting.tables import cells_of, listed, table, text
+from stages.reporting.tables import SCORES, cells_of, listed, table, text
 
 
 def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
@@ -19,7 +19,7 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
     rates = sorted({each.front_end.sample_rate for each in cards.values() if each.front_end})
     versions = Timing.read(timing_path("cpu")).hardware.versions
     lines = ["# Model card", "", f"Models that name the genre of one second of music: {classes}.", "", "## Models", ""]
-    head = ["model", "input", "network", "chosen from", "test macro F1", "accuracy", "macro F1, all runs", "by track"]
+    head = ["model", "input", "network", "chosen from", "test macro F1, all runs", *SCORES]
     rows = [model_row(name, each, judged[name]) for name, each in cards.items()]
     rows += [joint_row(name, result) for name, result in judged.items() if name not in cards]
     lines += table(head, rows)
@@ -78,7 +78,6 @@ def made_of(card: Card) -> str:
 
 def model_row(name: str, card: Card, result: Judgement) -> list[str]:
     """Return the cells of a model's line."""
-    f1, accuracy, track = cells_of(result, result)
     sizes = "-".join(map(str, [math.prod(card.shape), *card.hidden, len(card.classes)]))
     network = [f"mlp {sizes}" if card.network == "mlp" else card.network] if card.members else []
     machine = [f"svm of {card.vectors} vectors"] if card.vectors else []
@@ -87,14 +86,11 @@ def model_row(name: str, card: Card, result: Judgement) -> list[str]:
         f"{' x '.join(map(str, card.shape))} numbers a second",
         " + ".join([*network, *machine]),
         origin(card.chosen, len(card.members), card.vectors),
-        f1,
-        accuracy,
         f"{result.runs.f1_macro_mean:.3f} ± {result.runs.f1_macro_std:.3f}",
-        track,
+        *cells_of(result, result),
     ]
 
 
 def joint_row(name: str, result: Judgement) -> list[str]:
     """Return the cells of the joint model's line."""
-    f1, accuracy, track = cells_of(result, result)
-    return [text(name), "all of these", "", "mean of the others", f1, accuracy, "", track]
+    return [text(name), "all of these", "", "mean of the others", "", *cells_of(result, result)]

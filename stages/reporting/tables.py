@@ -10,6 +10,7 @@ from stages.models.about import origin
 from stages.models.snapshots import has_machine
 from stages.models.songs import Verdict, read_verdicts, surest_mistakes
 
+SCORES = ("macro F1", "accuracy", "macro F1 by track")  # the heads of `cells_of`
 # What Markdown would take for markup; an underscore within a word is none.
 MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -47,7 +48,7 @@ def read_timings() -> dict[str, Any]:
 def headline(judged: dict[str, Judgement]) -> list[str]:
     """Return the table of what the chosen models reach on the test set, and the ensembles beside them."""
     selection = Selection.read(SELECTED)
-    head = ["representation", "test macro F1, all runs", "macro F1", "accuracy", "macro F1 by track"]
+    head = ["representation", "test macro F1, all runs", *SCORES]
     head += ["loss (uncalibrated)", "calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
     rows = []
     for name, result in judged.items():
@@ -73,7 +74,7 @@ def fit_of(judged: Calibration) -> list[str]:
 
 
 def cells_of(scored: Judged | Baseline, judged: Judgement) -> list[str]:
-    """Return macro F1, accuracy and macro F1 by track of a model, as `with_interval` takes it, as cells."""
+    """Return a model's SCORES, as `with_interval` takes it, as cells."""
     track = f"{scored.track.f1_macro:.3f}" if scored.track else "tracks unknown"
     return [with_interval(scored, "f1_macro", judged), with_interval(scored, "accuracy", judged), track]
 
@@ -86,7 +87,7 @@ def baselines_table(judged: dict[str, Judgement]) -> list[str]:
             at_random = getattr(scored, "f1_macro_split_at_random", None)
             cells = [text(name), model.replace("_", " "), *cells_of(scored, result)]
             rows.append([*cells, "" if at_random is None else f"{at_random:.3f}"])
-    head = ["representation", "model", "test macro F1", "accuracy", "macro F1 by track", "macro F1, split at random"]
+    head = ["representation", "model", *SCORES, "macro F1, split at random"]
     return table(head, rows)
 
 

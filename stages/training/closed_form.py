@@ -70,14 +70,14 @@ class Buffers(NamedTuple):
     losses: torch.Tensor  # summed over the samples of an epoch, always (networks,)
 
 
+KNOWN = ("lr", "epochs", "batch_size", "schedule", "class_weights")
+
+
 def serves(model: nn.Sequential, recipe: Recipe) -> bool:
-    """Return whether this module can train the network: fully connected layers, SGD, no extras."""
-    extras = [recipe.dropout, recipe.label_smoothing, recipe.input_noise, recipe.mixup, *recipe.spec_augment.values()]
-    return (
-        recipe.optimizer == "SGD"
-        and not recipe.optimizer_args
-        and not any(extras)
-        and all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model)
+    """Return whether this module can train the network: fully connected layers, SGD, no extras but KNOWN ones."""
+    usual = Recipe._field_defaults | {name: getattr(recipe, name) for name in KNOWN}
+    return recipe == Recipe(**usual | {"optimizer": "SGD", "optimizer_args": {}}) and all(
+        isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model
     )
 
 

@@ -54,7 +54,7 @@ def test_every_figure_is_in_its_own_column(metrics):
         "| gpu, ensemble of 4 runs |  |",
     ]
     assert tables.baselines_table({"other": UNLIKE}) == [
-        "| representation | model | test macro F1 | accuracy | macro F1 by track | macro F1, split at random |",
+        "| representation | model | macro F1 | accuracy | macro F1 by track | macro F1, split at random |",
         f"|{' --- |' * 6}",
         "| other | chosen model | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 |  |",
         "| other | ensemble | 0.230 [0.240, 0.250] | 0.200 [0.210, 0.220] | 0.270 |  |",

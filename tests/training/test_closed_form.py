@@ -55,6 +55,14 @@ def test_thirty_epochs_agree_with_autograd():
         torch.testing.assert_close(value, their_weights[name], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", sorted(Recipe._field_defaults.keys() - {"schedule", "class_weights"}))
+def test_what_it_does_not_know_is_left_to_autograd(name):
+    model = build_network("mlp", (5,), [7], 3, seed=0)
+    recipe = Recipe("SGD", {}, 0.05, 2, 16)
+    assert closed_form.serves(model, recipe)
+    assert not closed_form.serves(model, recipe._replace(**{name: "another"}))
+
+
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 @pytest.mark.parametrize("networks", [1, 2])
 def test_the_last_batch_may_be_short_and_the_chunks_many(networks, changes):

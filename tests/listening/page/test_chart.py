@@ -82,6 +82,7 @@ def test_marks_of_disagreement_are_seen_when_the_screen_turns_dark(both):
     differ = np.flatnonzero(heard[0].argmax(axis=1) != heard[1].argmax(axis=1))[0]
     tab.emulate_media(color_scheme="dark")
     wait(tab, "matchMedia('(prefers-color-scheme: dark)').matches")
+    tab.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")  # it is drawn
     ((mark, *_),) = tab.evaluate(PAINTED, ["#differ", 0, [(differ + 0.5) / 5]])
     assert mark == "232,234,237,255"
     tab.emulate_media(color_scheme="null")
