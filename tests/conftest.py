@@ -178,8 +178,20 @@ def trained(trained_once, workplace):
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory):
-    """The small project, reproduced once for all workers of a test run, and committed: to look at, not to change."""
+def forked():
+    """A folder of programs: `dvc` and `python` that start at once."""
+    from forked import programs
+
+    with programs() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def base(forked, tmp_path_factory):
+    """The small project, reproduced once for all workers of a test run, and committed: to look at, not to change.
+
+    What the real programs make of it, test_kills.py compares.
+    """
     from chain import COMMANDS
     from repository import Repository, small_project, stages_run
 
@@ -187,20 +199,11 @@ def base(tmp_path_factory):
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with FileLock(shared / "base.lock"):
         if not (shared / "base").exists():
-            repository = small_project(tmp_path_factory.mktemp("unfinished") / "clone")
+            repository = small_project(tmp_path_factory.mktemp("unfinished") / "clone", forked)
             assert stages_run(repository.dvc("repro")) == list(COMMANDS)
             repository.commit()
             repository.folder.parent.rename(shared / "base")
     return Repository(shared / "base" / "clone")
-
-
-@pytest.fixture(scope="session")
-def forked():
-    """A folder of programs: `dvc` and `python` that start at once."""
-    from forked import programs
-
-    with programs() as folder:
-        yield folder
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Repository:
         }
 
 
-def copy_of_the_project(folder: Path) -> Repository:
+def copy_of_the_project(folder: Path, *programs: Path) -> Repository:
     """Copy the project's files as they are now, committed or not, without what DVC knows of earlier runs."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -92,12 +92,12 @@ def copy_of_the_project(folder: Path) -> Repository:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / "dvc.lock").unlink(missing_ok=True)
-    return Repository(folder)
+    return Repository(folder, *programs)
 
 
-def small_project(folder: Path) -> Repository:
+def small_project(folder: Path, *programs: Path) -> Repository:
     """Copy the project and give it a small data set of its own; nothing has run yet, and nothing is committed."""
-    repository = copy_of_the_project(folder)
+    repository = copy_of_the_project(folder, *programs)
     save_dataset(folder / "data" / "mine")
     with contextlib.chdir(folder):
         write_params(epochs=3)

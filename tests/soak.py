@@ -90,11 +90,11 @@ def draw(seed: int, number: int) -> Round:
 class Soak:
     """A small project that has run once, with BEFORE, and the undisturbed runs of values."""
 
-    def __init__(self, base: Repository, folder: Path):
-        """Work in copies of the project in `folder`."""
+    def __init__(self, base: Repository, folder: Path, *programs: Path):
+        """Work in copies of the project in `folder`; what is done after a kill may have programs of its own."""
         # Whoever starts this in the background has INT ignored, and so would dvc.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.base, self.folder = base, folder
+        self.base, self.folder, self.programs = base, folder, programs
         self.references: dict[tuple[float, ...], Reference] = {}
 
     def copy(self, name: str) -> Repository:
@@ -117,7 +117,7 @@ class Soak:
         with (repository.folder.parent / "log.txt").open("w") as log:
             try:
                 group, met = self.strike(repository, each, log)
-                faults, more_tries = recover(repository, each, log)
+                faults, more_tries = recover(Repository(repository.folder, *self.programs), each, log)
                 faults = faults or self.differences(repository)
                 wait_for(lambda: not alive(group))
                 faults = faults or [f"{line}, by an orphan" for line in self.differences(repository)]

@@ -23,10 +23,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 
 
 @pytest.fixture
-def repository(base, tmp_path) -> Repository:
-    """A copy of the base, with the programs as they are: a signal meets them."""
-    shutil.copytree(base.folder, tmp_path / "clone", symlinks=True)
-    return Repository(tmp_path / "clone")
+def struck(repository) -> Repository:
+    """The project with the programs as they are: a signal meets them."""
+    return Repository(repository.folder)
 
 
 def process_of(stage, folder):
@@ -79,14 +78,14 @@ def go_on(process):
         time.sleep(0.01)
 
 
-def test_an_orphan_that_writes_late_changes_no_figure(base, repository, tmp_path):
+def test_an_orphan_that_writes_late_changes_no_figure(base, repository, struck, tmp_path):
     shutil.copytree(base.folder, tmp_path / "undisturbed", symlinks=True)
     undisturbed = Repository(tmp_path / "undisturbed")
     set_params(undisturbed, lr=0.02)
     run_chain(undisturbed.folder)
 
     set_params(repository, split_seed=6)
-    orphan = orphan_that_writes(repository)
+    orphan = orphan_that_writes(struck)
     set_params(repository, split_seed=0, lr=0.02)
     with start(repository, "repro") as dvc:  # the next run waits for the orphan
         assert any("waiting for another stage" in line for line in dvc.stdout)
@@ -96,9 +95,9 @@ def test_an_orphan_that_writes_late_changes_no_figure(base, repository, tmp_path
     assert repository.results() == undisturbed.results()
 
 
-def test_what_an_orphan_wrote_is_not_trained_on(base, repository):
+def test_what_an_orphan_wrote_is_not_trained_on(base, repository, struck):
     set_params(repository, split_seed=6)
-    orphan = orphan_that_writes(repository)
+    orphan = orphan_that_writes(struck)
     set_params(repository, split_seed=0)
     with start(repository, "repro", "--force", "--single-item", "train_cpu") as dvc:
         assert any("waiting for another stage" in line for line in dvc.stdout)
