@@ -472,7 +472,7 @@ def cluster_by_tls(songs, guide):
 def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypatch, capsys):
     address, workers = cluster
     monkeypatch.setattr(features, "TRACKS_A_PIECE", 1)
-    for i in range(60):  # enough work that a worker dies in its midst
+    for i in range(24):  # enough work that a worker dies in its midst
         write_song(features.AUDIO / "folk" / f"long {i:02}.wav", seconds=15, seed=i)
     features.main()
     here = arrays()
