@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stages.arrays import npy
 from stages.arrays.dataset import open_arrays
-from stages.arrays.npy import ArrayFile, blocks_of, write_array
+from stages.arrays.npy import ArrayFile, blocks_of, stream_array, write_array
 from stages.common.files import UserError
 
 ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))
@@ -29,6 +29,18 @@ def test_what_is_written_comes_back(tmp_path):
         found = np.concatenate([np.empty((0, *file.shape[1:]), file.dtype), *(block for _, block in file.blocks())])
         np.testing.assert_array_equal(found, array)
         assert found.dtype == array.dtype
+
+
+def test_what_comes_in_pieces_fills_its_shape(tmp_path):
+    path, array = tmp_path / "a.npy", np.arange(6, dtype=">i2").reshape(3, 2)
+    stream_array(path, array.dtype, array.shape, (row.tobytes() for row in array))
+    found = np.load(path)
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+    for rows in (array[:2], np.concatenate([array, array])):
+        with pytest.raises(ValueError, match=rf"b.npy: found {rows.nbytes} bytes, expected \(3, 2\) of >i2"):
+            stream_array(tmp_path / "b.npy", array.dtype, array.shape, (row.tobytes() for row in rows))
+        assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -102,7 +114,7 @@ def test_an_array_that_changes_while_it_is_read_is_refused(tmp_path, order):
 def test_strings_that_are_no_text_are_named(tmp_path):
     np.save(tmp_path / "a.npy", np.array([97, 0x10FFFF], np.uint32).view("<U1"))
     assert next(ArrayFile(tmp_path / "a.npy").blocks())[1].tolist() == ["a", "\U0010ffff"]
-    np.save(tmp_path / "a.npy", np.array([97, 0x110000], np.uint32).view("<U1"))
+    np.save(tmp_path / "a.npy", np.array([0x110000, 97, 97], np.uint32).view("<U1"))
     for rows in (1, 2):
         with pytest.raises(UserError, match=r"a.npy: found strings that are not text, expected Unicode; save it again"):
             list(ArrayFile(tmp_path / "a.npy").blocks(rows))
