@@ -90,6 +90,7 @@ def test_git_can_take_back_what_was_refused(workplace):
     assert git("diff", "--name-only") == ""
     with pytest.raises(UserError, match="epochs: found 0"):
         check.main()
+    assert Path("params.yaml").stat().st_mtime == 10**9 + 1
     git("checkout", "--quiet", "params.yaml")
     assert Path("params.yaml").read_text() == good
 

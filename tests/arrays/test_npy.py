@@ -18,7 +18,7 @@ from stages.arrays.dataset import open_arrays
 from stages.arrays.npy import ArrayFile, blocks_of, stream_array, write_array
 from stages.common.files import UserError
 
-ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2)))
+ARRAYS = (np.arange(6.0).reshape(2, 3), np.array(["a", "ü"]), np.asfortranarray(np.eye(3)), np.zeros((0, 2**59)))
 TYPES = ("<f4", ">f8", "<f2", "i1", ">i4", "<u8", "<U3", ">U5")
 
 

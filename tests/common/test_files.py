@@ -51,6 +51,7 @@ def test_unreadable_json_is_named(tmp_path, content):
         ("run,f1\n0,x\n", "could not convert string to float: 'x'"),
         ("run,f1\n0\n", "shorter"),
         ("f1,run\n0,1\n", "found the columns f1, run, expected run, f1"),
+        ("run,loss\n0,1\n", "found the columns run, loss, expected run, f1"),
         ("", "found the columns , expected run, f1"),
         ('run,f1\n"0', "unexpected end of data"),
         ("run,f1\n2.5,1\n", "invalid literal for int"),
