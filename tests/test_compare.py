@@ -1,11 +1,12 @@
 """compare: two devices, side by side. (test_wiring.py holds what it says where there is but one.)"""
 
 import csv
+import re
 
 import pytest
 
 from stages import compare
-from stages.common.files import COMPARED, CURVES, SECONDS, history_path, read_json, timing_path
+from stages.common.files import COMPARED, CURVES, SECONDS, UserError, history_path, mixed, read_json, timing_path
 from stages.common.records import read_by_name
 from stages.common.results import Comparison
 from stages.common.writing import write_json
@@ -51,3 +52,12 @@ def test_two_devices(trained):
     assert [float(row["val_f1_macro"]) for row in rows] == [
         epoch["val_f1_macro"] for epochs in other["representations"]["mfccs"]["runs"] for epoch in epochs
     ]
+
+
+def test_times_of_other_representations_are_refused(trained):
+    timing = read_json(timing_path("cpu"))
+    del timing["representations"]["mfccs"]
+    write_json(timing_path("cpu"), timing)
+    with pytest.raises(UserError, match=re.escape(mixed(timing_path("cpu")))):
+        compare.main()
+    assert not COMPARED.exists()

@@ -165,7 +165,7 @@ def test_it_goes_on_where_it_stopped(songs, monkeypatch, capsys):
     features.main()
     assert len(heard) == 12 + 2
     assert heard.count("jazz/a.wav") == 2
-    assert "features: resumes" in capsys.readouterr().out
+    assert "features: resumes: 0.6 minutes of music are done already\n" in capsys.readouterr().out
     in_pieces = arrays()
     assert not features.PIECES.exists()
     features.main()

@@ -42,6 +42,13 @@ def test_numbers_written_as_text_are_numbers(workplace):
     assert load_params().lr == 1e-06
 
 
+def test_a_key_that_is_given_twice_is_refused(workplace):
+    with (workplace / "params.yaml").open("a") as file:
+        file.write("lr: 0.06\n")
+    with pytest.raises(UserError, match=r"^params.yaml: not YAML: found the key lr twice"):
+        load_params()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

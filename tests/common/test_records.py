@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from stages.common.files import UserError
 from stages.common.records import (
     Choice,
+    Classes,
+    Lengths,
     Skipped,
     Source,
     few_songs,
@@ -30,6 +33,17 @@ def test_what_is_written_comes_back(tmp_path):
     assert json.loads(path.read_text())["representations"]["best"]["epoch"] == 2
     write_by_name(path, {"best": CHOICE})
     assert read_by_name(Choice, path) == {"best": CHOICE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "beyond"),
+    [(Classes, ["a", "b"], ["a"]), (Lengths, (2**15, 2**15), (2**15, 2**15 + 1))],
+    ids=["two classes", "a sample of 4 GiB"],
+)
+def test_the_border_is_taken_and_what_is_beyond_refused(kind, most, beyond):
+    assert TypeAdapter(kind).validate_python(most) == most
+    with pytest.raises(ValidationError):
+        TypeAdapter(kind).validate_python(beyond)
 
 
 def test_keys_that_were_never_given_are_not_written(tmp_path):
