@@ -6,6 +6,7 @@ data/songs.csv (each song and its part). A sample's unit is its group, mostly a 
 block of neighbours: what a bootstrap resamples. Songs in groups are train_track and so on, a line of songs.csv.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
