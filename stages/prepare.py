@@ -101,7 +101,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
         check_apart(folder, units, parts, files)
         check_repeats(folder, first.X)
     counts = count_parts(parts, labels, len(classes))
-    check_classes(classes, counts)
+    check_classes(params.dataset, classes, counts)
     if units.numbers is None:
         units = units._replace(numbers=blocks_of_neighbours(labels, dataset.given_parts, len(classes)))
     return Samples(classes, labels, parts, units, counts)
