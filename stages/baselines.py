@@ -10,6 +10,7 @@ or blocks, at least one of each class; no others are read. Classes are weighted 
 the network; nearest neighbours have no weights. Writes data/baselines.json.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 import warnings
 from collections.abc import Callable
 from functools import partial

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from stages.common.files import UserError
-from stages.common.running import run_command
+from stages.common.running import fast_imports, run_command
 
 
 def main() -> None:
@@ -21,14 +21,16 @@ def run(words: list[str]) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Name the genres of songs, second by second."""
-    from stages.listening.predict import predict
+    with fast_imports():
+        from stages.listening.predict import predict
 
     predict(arguments)
 
 
 def judge(arguments: argparse.Namespace) -> None:
     """Judge a model on labelled songs outside its data set."""
-    from stages.listening.judge import judge
+    with fast_imports():
+        from stages.listening.judge import judge
 
     judge(arguments)
 
@@ -44,14 +46,16 @@ def splits(arguments: argparse.Namespace) -> None:
 
 def export(_: argparse.Namespace) -> None:
     """Write each model that accepts audio as an ONNX file, from sound to probabilities."""
-    from stages.listening.onnx import export
+    with fast_imports():
+        from stages.listening.onnx import export
 
     export()
 
 
 def page(_: argparse.Namespace) -> None:
     """Write the models as one HTML file that names the genres of songs in a browser."""
-    from stages.listening.page.build import write_page
+    with fast_imports():
+        from stages.listening.page.build import write_page
 
     write_page()
 

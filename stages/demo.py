@@ -4,6 +4,7 @@
 parts. Writes data/demo/{mfccs,melgrams}/{X,labels,groups}.npy, audio.json and two tracks a genre to listen to.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 import os
 from fractions import Fraction
 from pathlib import Path

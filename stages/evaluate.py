@@ -12,6 +12,7 @@ metrics/confusion/REPRESENTATION.csv with one line for each pair of classes, and
 reliability.json and models.json.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any

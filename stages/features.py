@@ -12,6 +12,7 @@ is complete: a stage that was killed, or failed because of a song, resumes where
 are not among them.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 import os
 import shutil
 import zlib

@@ -6,6 +6,7 @@ data/songs.csv (each song and its part). A sample's unit is its group, mostly a 
 block of neighbours: what a bootstrap resamples. Songs in groups are train_track and so on, a line of songs.csv.
 """
 
+import stages  # isort: skip # noqa: F401 # stops a Python without the packages, before NumPy does with a traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -100,7 +101,7 @@ def divide(params: Params, dataset: Dataset) -> Samples:
         check_apart(folder, units, parts, files)
         check_repeats(folder, first.X)
     counts = count_parts(parts, labels, len(classes))
-    check_classes(classes, counts)
+    check_classes(params.dataset, classes, counts)
     if units.numbers is None:
         units = units._replace(numbers=blocks_of_neighbours(labels, dataset.given_parts, len(classes)))
     return Samples(classes, labels, parts, units, counts)

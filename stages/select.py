@@ -11,11 +11,7 @@ there are several, beside a card that rebuilds it. With `all`, of several repres
 The validation set also gives a model its temperature (stages/models/calibration.py). Writes metrics/select.json.
 """
 
-if __name__ == "select":  # started inside stages/, or with a file of it, Python takes this for its own module
-    raise SystemExit(
-        "error: stages/select.py hides Python's own select; run `python -m stages.NAME` in the folder above"
-    )
-
+import stages  # isort: skip # noqa: F401 # stops a Python that takes this file for its own module, or has no packages
 import shutil
 from pathlib import Path
 

@@ -21,6 +21,8 @@ from stages.common.files import UserError, few_of, is_there, shown
 from stages.common.records import PARTS
 from stages.common.units import heads_of
 
+OTHER_NAMES = {"training": "train", "valid": "val", "validate": "val", "validation": "val", "testing": "test"}
+
 
 class Arrays(NamedTuple):
     """One representation: X (n, ...) of numbers, labels (n,), groups (n,) and tracks (n,) or None.
@@ -49,6 +51,7 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected a data set")
+    _check_names_of_parts(folder)
     given = [part for part in PARTS if (folder / part).is_dir()]
     if given and given != list(PARTS):
         missing = ", ".join(part for part in PARTS if part not in given)
@@ -69,6 +72,14 @@ def load_dataset(folder: Path, wanted: str | list[str] = "all") -> Dataset:
     kinds = [kind for arrays in representations.values() for kind in arrays if kind]
     files = [kind[i] for i in range(len(places)) for kind in kinds]
     return Dataset(representations, parts, files)
+
+
+def _check_names_of_parts(folder: Path) -> None:
+    """Check that no part has another name: it would be taken for a representation, or for nothing."""
+    for path in sorted(folder.iterdir()):
+        part = OTHER_NAMES.get(path.name.lower(), path.name.lower())
+        if part in PARTS and path.is_dir() and not (folder / part).is_dir():
+            raise UserError(f"{folder}: found the folder {path.name}, expected {part} for that part; rename it")
 
 
 def open_arrays(folders: list[Path]) -> Arrays:
@@ -93,7 +104,8 @@ def open_arrays(folders: list[Path]) -> Arrays:
 def _open_samples(path: Path) -> ArrayFile:
     X = ArrayFile(path)
     if X.dtype.kind not in "fiu" or len(X.shape) < 2 or not prod(X.shape):
-        raise UserError(f"{path}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...)")
+        remedy = "; save X.astype(float)" if X.dtype.kind in "US" else ""
+        raise UserError(f"{path}: found {X.dtype} of shape {X.shape}, expected numbers of shape (samples, ...){remedy}")
     return X
 
 
@@ -117,7 +129,8 @@ def _remedy(names: ArrayFile) -> str:
     own, shape = names.path.stem, names.shape
     if len(shape) == 2:
         return f"; save {own}[:, 0]" if shape[1] == 1 else f"; if they are one-hot, save {own}.argmax(axis=1)"
-    return f"; save {own}.astype(int)" if len(shape) == 1 and names.dtype.kind in "fb" else ""
+    kind = {"f": "int", "b": "int", "S": "str"}.get(names.dtype.kind)
+    return f"; save {own}.astype({kind})" if len(shape) == 1 and kind else ""
 
 
 def _find(folder: Path, name_of_one: str) -> dict[str, Path]:
@@ -135,14 +148,16 @@ def _choose(folder: Path, found: list[str], wanted: str | list[str]) -> list[str
     if not found:
         names = few_of(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise UserError(
-            f"{folder}: found {names}, but no X.npy (a capital X); expected X.npy and labels.npy there, or in a folder "
-            "for each representation, say mfccs/, or either below train/, val/ and test/"
+            f"{folder}: found {names}, expected X.npy (a capital X) and labels.npy there, or in a folder for each "
+            "representation, say mfccs/, or either below train/, val/ and test/"
         )
     if wanted == "all":
         return found
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise UserError(f"{folder}: found {few_of(found)}, expected {few_of(missing)} too; ask for what is there")
+        raise UserError(
+            f"params.yaml: representations: found {few_of(missing)}, expected only what is in {folder}: {few_of(found)}"
+        )
     return list(wanted)
 
 

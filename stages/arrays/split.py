@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.common.files import UserError
+from stages.common.files import UserError, shown
 from stages.common.records import BLOCK, PARTS
 from stages.common.units import class_of_units, members_of
 
@@ -77,16 +77,18 @@ def kinds_of(parts: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.
     return np.multiply(parts, n_classes, dtype=np.min_scalar_type(-n_kinds)) + labels, n_kinds
 
 
-def check_classes(classes: list[str], counts: dict[str, np.ndarray]) -> None:
+def check_classes(dataset: str, classes: list[str], counts: dict[str, np.ndarray]) -> None:
     """Check that there are two classes or more and that each is in every part, given each part's counts, (classes,)."""
     if len(classes) < 2:
-        raise UserError(f"labels.npy: found one class only ({classes[0]}), expected at least two; add another")
+        raise UserError(
+            f"{dataset}: labels.npy: found one class only ({shown(classes[0])}), expected at least two; add another"
+        )
     for part, of_class in counts.items():
         missing = np.flatnonzero(of_class == 0)
         if len(missing):
             raise UserError(
-                f"labels.npy: class {classes[missing[0]]} has no sample in the {part} part, expected every class in "
-                "every part; add samples of it or drop the class"
+                f"{dataset}: labels.npy: class {shown(classes[missing[0]])} has no sample in the {part} part, expected "
+                "every class in every part; add samples of it or drop the class"
             )
 
 

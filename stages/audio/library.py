@@ -68,8 +68,8 @@ def check_classes(folder: Path, songs: list[Song]) -> None:
     names = sorted({song.label for song in songs})
     if len(names) < 2:
         raise UserError(
-            f"{folder}: found songs of {few_of(names) or 'no class'}, expected at least two classes, each a "
-            f"folder of audio files or named in {folder / TABLE}"
+            f"{folder}: found {f'songs of {few_of(names)}' if names else 'no song in a class'}, expected at least two "
+            f"classes, each a folder of audio files or named in {folder / TABLE}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from reprlib import Repr
@@ -156,9 +157,13 @@ def load_params(path: Path = PARAMS) -> Params:
     """Read and check params.yaml; numbers written as text (1e-06 is text to YAML 1.1) are taken as numbers."""
     try:
         with open_regular(path) as file:
-            text = file.read(MOST_BYTES + 1)
+            return _checked(path, file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run this from the repository's root") from None
+
+
+@lru_cache(1)  # a stage compares several of its inputs with the file
+def _checked(path: Path, text: bytes) -> Params:
     try:
         if len(text) > MOST_BYTES:
             raise ValueError(f"found more than {MOST_BYTES:,} bytes")

@@ -45,7 +45,8 @@ def steady_params() -> Iterator[None]:
 
 def declared_by(stage: str) -> set[str]:
     """Return the parameters that dvc.yaml says a stage reads."""
-    stages = yaml.safe_load(read_bytes(PIPELINE))["stages"]
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+    stages = yaml.load(read_bytes(PIPELINE), fast)["stages"]
     return set(stages.get(stage, {}).get("params", []))
 
 

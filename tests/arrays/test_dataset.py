@@ -206,19 +206,38 @@ def test_representations_are_compared_to_the_last_sample(tmp_path, odd):
 def test_missing_folders_and_parts_are_named(tmp_path):
     with pytest.raises(UserError, match="nowhere: no such folder"):
         load_dataset(tmp_path / "nowhere")
-    with pytest.raises(
-        UserError, match=r"found nothing, but no X.npy \(a capital X\); expected X.npy and labels.npy there"
-    ):
+    with pytest.raises(UserError, match=r"found nothing, expected X.npy \(a capital X\) and labels.npy there"):
         load_dataset(tmp_path)
     for names in (["x.npy"], ["X.npz"], ["X_train.npy", "y_train.npy"], ["Test", "Train", "Val"]):
         folder = tmp_path / names[0] / "a"
         folder.mkdir(parents=True)
         for name in names:
             (folder / name).touch()
-        with pytest.raises(UserError, match=f"/a: found {', '.join(names)}, but no X.npy"):
+        with pytest.raises(UserError, match=f"/a: found {', '.join(names)}, expected X.npy"):
             load_dataset(folder)
     save_dataset(tmp_path / "d" / "train")
     with pytest.raises(UserError, match="found train but no val, test"):
         load_dataset(tmp_path / "d")
-    with pytest.raises(UserError, match="found melgrams, mfccs, expected wav too"):
+    with pytest.raises(
+        UserError, match=r"^params.yaml: representations: found wav, expected only what is in .*: melgrams, mfccs$"
+    ):
         load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Val", "Test"), ("train", "validation", "test"), ("training", "val", "test")]
+)
+def test_parts_of_other_names_are_not_taken_for_representations(tmp_path, names):
+    """Each would have been split at random."""
+    for name in names:
+        save_dataset(tmp_path / name)
+    wrong = sorted(set(names) - set(PARTS))[0]
+    with pytest.raises(
+        UserError, match=f"found the folder {wrong}, expected (train|val|test) for that part; rename it$"
+    ):
+        load_dataset(tmp_path)
+    (tmp_path / "mfccs").mkdir()
+    for name in names:
+        (tmp_path / name).rename(tmp_path / "mfccs" / name)
+    with pytest.raises(UserError, match=r"found mfccs, expected X.npy"):
+        load_dataset(tmp_path)

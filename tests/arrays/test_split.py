@@ -60,7 +60,7 @@ def test_no_track_stands_in_two_parts(group_sizes, n_classes, seed):
     np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(labels)))
     tracks = [set(groups[rows[part]]) for part in PARTS]
     assert not (tracks[0] & tracks[1] or tracks[0] & tracks[2] or tracks[1] & tracks[2])
-    check_classes([str(i) for i in range(n_classes)], count_parts(parts, labels, n_classes))
+    check_classes("", [str(i) for i in range(n_classes)], count_parts(parts, labels, n_classes))
     for part, share in HALVES.items():  # a boundary errs by half a track at most, in every class
         assert abs(len(rows[part]) - share * len(labels)) <= n_classes * (max(group_sizes) + 1)
 
@@ -118,15 +118,15 @@ def test_every_part_gets_something_of_every_class_however_small_its_share(large)
     split = dict.fromkeys(PARTS, 1) | {large: 10**12}
     counts = count_parts(draw_parts(2, labels, None, split, 0), labels, 2)
     assert {part: own.sum() for part, own in counts.items()} == dict.fromkeys(PARTS, 2) | {large: 16}
-    check_classes(["a", "b"], counts)
+    check_classes("mine", ["a", "b"], counts)
 
 
 def test_classes_must_be_in_every_part():
     counts = {"train": np.array([3, 2]), "val": np.array([2, 0])}
-    with pytest.raises(UserError, match="class b has no sample in the val part"):
-        check_classes(["a", "b"], counts)
-    with pytest.raises(UserError, match="one class only"):
-        check_classes(["a"], {})
+    with pytest.raises(UserError, match=r"^mine: labels.npy: class b has no sample in the val part"):
+        check_classes("mine", ["a", "b"], counts)
+    with pytest.raises(UserError, match=r"^mine: labels.npy: found one class only"):
+        check_classes("mine", ["a"], {})
 
 
 def test_what_a_bootstrap_resamples():

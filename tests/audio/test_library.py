@@ -117,8 +117,8 @@ def test_a_table_that_is_no_unicode_is_told(tmp_path):
 def test_no_folder_and_one_class_are_told(tmp_path):
     with pytest.raises(UserError, match=r"nowhere: no such folder; expected .*nowhere/CLASS/SONG"):
         find_songs(tmp_path / "nowhere")
-    for songs, found in (([], "no class"), ([Song("a", "pop"), Song("b", "pop")], "pop")):
-        with pytest.raises(UserError, match=f"found songs of {found}, expected at least two classes"):
+    for songs, found in (([], "no song in a class"), ([Song("a", "pop"), Song("b", "pop")], "songs of pop")):
+        with pytest.raises(UserError, match=f"found {found}, expected at least two classes"):
             check_classes(tmp_path, songs)
     check_classes(tmp_path, [Song("a", "pop"), Song("b", "rock")])
 

@@ -46,6 +46,12 @@ def test_both_are_turned_back_before_the_work():
     assert end_of("-c", IN_WORK) == (130, "True True\n", "")
 
 
+@pytest.mark.parametrize("words", [["predict", "a"], ["judge", "a"], ["export"], ["page"]])
+def test_a_command_imports_as_a_stage_does(tmp_path, words):
+    (tmp_path / "numpy.py").write_text("import gc\nprint(gc.isenabled())\nraise SystemExit(3)")
+    assert end_of("-m", "stages.cli", *words, path=tmp_path) == (3, "False\n", "")
+
+
 def test_who_imports_a_part_of_the_program_finds_nothing_changed():
     assert end_of("-c", LIBRARY) == (0, "True default_int_handler\n", "")
 

@@ -124,16 +124,6 @@ def test_one_of_the_choices_is_wanted(words):
     assert end_of("stages.train", *words) == (usage, "")
 
 
-def test_inside_the_folder_of_the_stages_one_line_says_what_to_do():
-    """Where select.py would be taken for a module of Python's own, with a long traceback."""
-    for command in (["train.py", "cpu"], ["-c", "import subprocess"]):
-        command = [sys.executable, *command]
-        done = subprocess.run(command, cwd=ROOT / "stages", capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("error: stages/select.py hides Python's own")
-        assert done.stderr.count("\n") == 1
-
-
 def test_another_python_is_told_in_one_line_what_to_do():
     """One without the project's packages: here without any."""
     command = [sys.executable, "-S", "-m", "stages.check"]
