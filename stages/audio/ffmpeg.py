@@ -4,7 +4,7 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -31,7 +31,7 @@ ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at thei
 TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
-Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
+Piece = tuple[Sequence[np.ndarray], int]  # each channel's samples, shape (n,), of the file's own type; their rate in Hz
 
 
 @contextmanager
@@ -127,16 +127,18 @@ class Sound:
                     in_tag = in_tag or (not failed and bytes(packet).startswith(TAGS))
                     failed += 0 if in_tag else packet.size
                 continue
-            if packet and frames:
+            if not frames:
+                continue
+            seconds = sum(frame.samples for frame in frames) / frames[0].sample_rate
+            if packet:
                 at = frames[0].time
                 gap = 0.0 if at is None else at - due
                 if read and (failed or gap > longest):
                     self._count_lost(max(gap, failed * self.decoded / read))
-                due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
+                due += gap + seconds
                 read, failed, in_tag = read + packet.size, 0, False
-            for frame in frames:
-                self.decoded += frame.samples / frame.sample_rate
-                yield frame
+            self.decoded += seconds
+            yield from frames
         if not self.decoded:
             raise no_sound("there is no whole frame in it")
 
@@ -196,9 +198,8 @@ class Sound:
         if self._format in ENDING:
             return 0.0
         size, rate = self._file.seek(0, os.SEEK_END), self._bit_rate / 8
-        guessed = (
-            (size - self._start) / rate - LONG < self.seconds < size / rate + LONG
-        )  # by the first frames' bit rate
+        least, most = (size - self._start) / rate - LONG, size / rate + LONG
+        guessed = least < self.seconds < most  # by the first frames' bit rate
         if guessed or (self._format == "asf" and self.seconds):
             return seconds_claimed(self._file, self._format, rate)
         return self.seconds
@@ -219,10 +220,10 @@ def piece_samples(rate: int, channels: int) -> int:
 
 def _samples(frame: "AudioFrame") -> Piece:
     form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
+    planes = frame.planes[:channels]  # of eight, PyAV finds nine
     if frame.format.is_planar:
-        planes = frame.planes[:channels]  # of eight, PyAV finds nine
-        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in planes]).T, frame.sample_rate
-    return np.frombuffer(frame.planes[0], form, frame.samples * channels).reshape(-1, channels), frame.sample_rate
+        return [np.frombuffer(plane, form, frame.samples) for plane in planes], frame.sample_rate
+    return np.frombuffer(planes[0], form, frame.samples * channels).reshape(-1, channels).T, frame.sample_rate
 
 
 def _emptied(queue: "AudioFifo", size: int, but: int = 0) -> Iterator[Piece]:
