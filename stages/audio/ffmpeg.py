@@ -4,6 +4,7 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from mmap import ACCESS_READ, mmap
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from stages.audio.claims import seconds_claimed
-from stages.audio.container import DecodeError, no_sound, open_container, pyav
+from stages.audio.container import JUNK, DecodeError, Rest, find_head, no_sound, open_container, pyav
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that 
 GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
 ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at their end alone: it cannot be missing
+MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info)", re.DOTALL)  # which tells what the encoder added
 TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
@@ -54,7 +56,13 @@ class Sound:
         self._file, self._begin = file, 0  # of the stream that is read, in bytes
         self.decoded = self.lost = 0.0  # seconds
         self._damaged: dict[str, None] = {}  # when
-        self._open(0)
+        try:
+            self._open(0)
+        except DecodeError:
+            begin = find_head(file)
+            if not begin:
+                raise
+            self._open(begin)
         self.rate = self._codec.sample_rate
 
     def _open(self, begin: int) -> None:
@@ -156,12 +164,24 @@ class Sound:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
                         place = packet.pos or 0
+                        if not self._start and (head := self._head_before(place)):
+                            self._open(head)
+                            break
                         self._start = self._start or place
                         yield packet
-                break
+                else:
+                    break
             except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
                 going_on = self._open_next(place or 0) or place is not None
         yield None
+
+    def _head_before(self, place: int) -> int:
+        """Return where an MP3's head is that FFmpeg has not read, which expects it first or behind a tag; 0 if none."""
+        if self._format != "mp3" or self._stream.start_time:
+            return 0
+        begin = self._begin + max(0, place - JUNK)
+        head = MP3_HEAD.search(os.pread(self._file.fileno(), self._begin + place - begin, begin))
+        return begin + head.start() if head and head.start() else 0
 
     def _open_next(self, place: int) -> bool:
         """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""
@@ -197,11 +217,13 @@ class Sound:
         """Return how long the sound is by its container's own word; 0 if that says nothing."""
         if self._format in ENDING:
             return 0.0
-        size, rate = self._file.seek(0, os.SEEK_END), self._bit_rate / 8
-        least, most = (size - self._start) / rate - LONG, size / rate + LONG
+        rest, rate = Rest(self._file, self._begin), self._bit_rate / 8
+        size = rest.seek(0, os.SEEK_END)
+        junk = 0 if self._format == "mp3" else self._start  # before the first packet, which FFmpeg may count too
+        least, most = (size - self._start) / rate - LONG, (size - self._start + junk) / rate + LONG
         guessed = least < self.seconds < most  # by the first frames' bit rate
         if guessed or (self._format == "asf" and self.seconds):
-            return seconds_claimed(self._file, self._format, rate)
+            return seconds_claimed(rest, self._format, rate)
         return self.seconds
 
 

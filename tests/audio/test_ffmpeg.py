@@ -147,6 +147,7 @@ def whole_files(folder):
     sound = music(6, 44100)
     soundfile.write(folder / "a.flac", sound, 44100)
     flac = (folder / "a.flac").read_bytes()
+    yield "twice.flac", flac + flac, 12
     yield "streamed.flac", with_bytes(flac, {21: bytes([flac[21] & 0xF0]), 22: bytes(4)}), 6
     yield "more than it says.flac", with_bytes(flac, {22: (2 * 44100).to_bytes(4, "big")}), 6
     soundfile.write(folder / "a.wav", sound, 44100)
@@ -177,6 +178,7 @@ def whole_files(folder):
     yield "a tag between.mp3", constant + cover + constant, 12
     slow, fast = (encoded(folder / f"{rate}.mp3", sound, rate) for rate in (64_000, 320_000))
     yield "two bit rates.mp3", slow + fast, 12
+    yield "cover.ac3", tag(100_000) + encoded(folder / "x.ac3", sound, 96_000), 6
     yield "two bit rates.ac3", b"".join(encoded(folder / "x.ac3", sound, rate) for rate in (96_000, 320_000)), 12
     yield "mono, then stereo.mp3", mp3(folder, music(0.3, 44100)) + mp3(folder, np.stack([sound, sound / 2], 1)), 6.3
     yield "another rate.mp3", constant + mp3(folder, music(2, 22050), 22050), 8
@@ -188,6 +190,39 @@ def whole_files(folder):
             links.append((folder / "x.ogg").read_bytes())
         yield f"{codec}, chained.ogg", links[0] + links[1], 6
         yield f"{codec}, chained, unlike.ogg", links[0] + links[2], 6
+
+
+@pytest.mark.parametrize("kind", ["a.wav", "a.m4a", "a.wv", "a.tta"])
+def test_of_some_formats_the_first_song_is_heard(tmp_path, kind):
+    write(tmp_path / kind, music(2, 44100))
+    (tmp_path / kind).write_bytes(2 * (tmp_path / kind).read_bytes())
+    heard, problem = decoded(tmp_path / kind)
+    assert (len(heard), problem) == (2 * 44100, "")
+
+
+BEFORE = {"tags": tag(300) + tag(70_000), "zeros": bytes(300), "break": b"\r\n", "both": tag(300) + b"<html>" * 99}
+
+
+@pytest.mark.parametrize("kind", ["a.wav", "a.flac", "a.opus", "a.m4a", "a.wma", "a.mp3"])
+def test_junk_before_a_song_changes_nothing(tmp_path, kind):
+    """Not even what an MP3's head and a WAV's header tell: the encoder's delay, and how long it is meant to be."""
+    path = tmp_path / kind
+    write(path, music(2, KINDS[kind][2]))
+    whole = path.read_bytes()
+    for content in (whole, whole[: len(whole) * 3 // 4])[: 1 if kind == "a.m4a" else 2]:  # whose index is at its end
+        path.write_bytes(content)
+        expected, said = decoded(path)
+        for name, before in BEFORE.items():
+            path.write_bytes(before + content)
+            heard, problem = decoded(path)
+            assert (name, problem) == (name, said)
+            np.testing.assert_array_equal(heard, expected, name)
+
+
+def test_what_is_before_the_head_of_another_song_is_no_junk(tmp_path):
+    constant = mp3(tmp_path, music(1, 44100))
+    (tmp_path / "a.mp3").write_bytes(without_head(constant) + constant)
+    assert len(decoded(tmp_path / "a.mp3")[0]) > 2 * 44100
 
 
 def test_a_recording_of_a_stream_may_start_at_any_time(tmp_path):
