@@ -6,6 +6,7 @@ playlists, are not among FORMATS, and FFmpeg may use no protocol. It may not ask
 
 import ctypes
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -29,6 +30,12 @@ OPTIONS = {
 }
 FARTHEST = 2**40  # byte that FFmpeg may go to: a system refuses some of those that a broken file names
 LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
+JUNK = 2**16  # bytes behind tags in which a song may begin
+HEADS = re.compile(  # of formats that FFmpeg knows only if a file begins with them, or with a tag
+    rb"(RIFF|RF64)....WAVE|FORM....AIF[FC]|fLaC[\0\x80]\0\0\x22|OggS\0\x02|....ftyp|wvpk|TTA1|caff\0\x01|\.snd\0"
+    rb"|riff\x2e\x91\xcf\x11|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x1a\x45\xdf\xa3",
+    re.DOTALL,
+)
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
     "EOFError": "it ends before there is any",
@@ -59,10 +66,24 @@ def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
     if not file.seek(0, os.SEEK_END):
         raise no_sound("it is empty")
     try:
-        more = {"ignore_length": "1"} if claims_too_little(file) else {}
+        more = {"ignore_length": "1"} if claims_too_little(Rest(file, begin)) else {}
         return pyav().open(Rest(file, begin), options=OPTIONS | more, metadata_errors="replace", buffer_size=2**16)
     except pyav().FFmpegError as error:
         raise no_sound(REASONS.get(type(error).__name__, error.strerror)) from None
+
+
+def find_head(file: BinaryIO) -> int:
+    """Return where a song begins in a file that begins with ID3 tags, with junk or with both; 0 if that is unknown."""
+    begin = 0
+    for _ in range(10):
+        file.seek(begin)
+        tag = file.read(10)
+        if not tag.startswith(b"ID3"):
+            break
+        begin += 10 + sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
+    file.seek(begin)
+    head = HEADS.search(file.read(JUNK))
+    return begin + head.start() if head else 0
 
 
 def no_sound(why: str) -> DecodeError:

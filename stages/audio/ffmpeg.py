@@ -4,7 +4,8 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from stages.audio.claims import seconds_claimed
-from stages.audio.container import DecodeError, no_sound, open_container, pyav
+from stages.audio.container import JUNK, DecodeError, Rest, find_head, no_sound, open_container, pyav
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that 
 GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
 ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at their end alone: it cannot be missing
+MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info)", re.DOTALL)  # which tells what the encoder added
 TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
-Piece = tuple[np.ndarray, int]  # samples, shape (n, channels), of the file's own type; their rate in Hz
+Piece = tuple[Sequence[np.ndarray], int]  # each channel's samples, shape (n,), of the file's own type; their rate in Hz
 
 
 @contextmanager
@@ -54,7 +56,13 @@ class Sound:
         self._file, self._begin = file, 0  # of the stream that is read, in bytes
         self.decoded = self.lost = 0.0  # seconds
         self._damaged: dict[str, None] = {}  # when
-        self._open(0)
+        try:
+            self._open(0)
+        except DecodeError:
+            begin = find_head(file)
+            if not begin:
+                raise
+            self._open(begin)
         self.rate = self._codec.sample_rate
 
     def _open(self, begin: int) -> None:
@@ -127,16 +135,18 @@ class Sound:
                     in_tag = in_tag or (not failed and bytes(packet).startswith(TAGS))
                     failed += 0 if in_tag else packet.size
                 continue
-            if packet and frames:
+            if not frames:
+                continue
+            seconds = sum(frame.samples for frame in frames) / frames[0].sample_rate
+            if packet:
                 at = frames[0].time
                 gap = 0.0 if at is None else at - due
                 if read and (failed or gap > longest):
                     self._count_lost(max(gap, failed * self.decoded / read))
-                due += gap + sum(frame.samples for frame in frames) / frames[0].sample_rate
+                due += gap + seconds
                 read, failed, in_tag = read + packet.size, 0, False
-            for frame in frames:
-                self.decoded += frame.samples / frame.sample_rate
-                yield frame
+            self.decoded += seconds
+            yield from frames
         if not self.decoded:
             raise no_sound("there is no whole frame in it")
 
@@ -154,12 +164,24 @@ class Sound:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
                         place = packet.pos or 0
+                        if not self._start and (head := self._head_before(place)):
+                            self._open(head)
+                            break
                         self._start = self._start or place
                         yield packet
-                break
+                else:
+                    break
             except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
                 going_on = self._open_next(place or 0) or place is not None
         yield None
+
+    def _head_before(self, place: int) -> int:
+        """Return where an MP3's head is that FFmpeg has not read, which expects it first or behind a tag; 0 if none."""
+        if self._format != "mp3" or self._stream.start_time:
+            return 0
+        begin = self._begin + max(0, place - JUNK)
+        head = MP3_HEAD.search(os.pread(self._file.fileno(), self._begin + place - begin, begin))
+        return begin + head.start() if head and head.start() else 0
 
     def _open_next(self, place: int) -> bool:
         """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""
@@ -195,12 +217,13 @@ class Sound:
         """Return how long the sound is by its container's own word; 0 if that says nothing."""
         if self._format in ENDING:
             return 0.0
-        size, rate = self._file.seek(0, os.SEEK_END), self._bit_rate / 8
-        guessed = (
-            (size - self._start) / rate - LONG < self.seconds < size / rate + LONG
-        )  # by the first frames' bit rate
+        rest, rate = Rest(self._file, self._begin), self._bit_rate / 8
+        size = rest.seek(0, os.SEEK_END)
+        junk = 0 if self._format == "mp3" else self._start  # before the first packet, which FFmpeg may count too
+        least, most = (size - self._start) / rate - LONG, (size - self._start + junk) / rate + LONG
+        guessed = least < self.seconds < most  # by the first frames' bit rate
         if guessed or (self._format == "asf" and self.seconds):
-            return seconds_claimed(self._file, self._format, rate)
+            return seconds_claimed(rest, self._format, rate)
         return self.seconds
 
 
@@ -219,10 +242,10 @@ def piece_samples(rate: int, channels: int) -> int:
 
 def _samples(frame: "AudioFrame") -> Piece:
     form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
+    planes = frame.planes[:channels]  # of eight, PyAV finds nine
     if frame.format.is_planar:
-        planes = frame.planes[:channels]  # of eight, PyAV finds nine
-        return np.stack([np.frombuffer(plane, form, frame.samples) for plane in planes]).T, frame.sample_rate
-    return np.frombuffer(frame.planes[0], form, frame.samples * channels).reshape(-1, channels), frame.sample_rate
+        return [np.frombuffer(plane, form, frame.samples) for plane in planes], frame.sample_rate
+    return np.frombuffer(planes[0], form, frame.samples * channels).reshape(-1, channels).T, frame.sample_rate
 
 
 def _emptied(queue: "AudioFifo", size: int, but: int = 0) -> Iterator[Piece]:

@@ -172,7 +172,7 @@ def pieces_of(samples: np.ndarray, sample_rate: int) -> Iterator[Piece]:
     """Yield an array, shape (n, channels), in pieces as those of a file."""
     n = piece_samples(sample_rate, samples.shape[1])
     for start in range(0, len(samples), n):
-        yield samples[start : start + n], sample_rate
+        yield samples[start : start + n].T, sample_rate
 
 
 def choose_card(representation: str | None) -> Path:

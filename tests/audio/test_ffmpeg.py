@@ -32,9 +32,9 @@ SILENT_ON_DELAY = (
 def decoded(path):
     """Return a file's samples, the mean of its channels in [-1, 1], and what was wrong with it."""
     with open_sound(path) as sound:
-        pieces = [piece for piece, _ in sound.pieces()]
+        pieces = [np.array(piece) for piece, _ in sound.pieces()]
         scale = 2 ** (8 * pieces[0].dtype.itemsize - 1) if pieces[0].dtype.kind == "i" else 1
-        return np.concatenate([piece.mean(axis=1) / scale for piece in pieces]), sound.problem()
+        return np.concatenate([piece.mean(axis=0) / scale for piece in pieces]), sound.problem()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +80,7 @@ def test_samples_are_those_of_the_file(tmp_path, subtype):
     sound = np.random.default_rng(0).uniform(-1, 1, (9000, 3))
     soundfile.write(tmp_path / "a.wav", sound, 8000, subtype=subtype)
     with open_sound(tmp_path / "a.wav") as opened:
-        found = np.concatenate([piece for piece, _ in opened.pieces()])
+        found = np.concatenate([np.transpose(piece) for piece, _ in opened.pieces()])
     stored = soundfile.read(tmp_path / "a.wav")[0]
     scale = {"PCM_U8": 2**7, "PCM_16": 2**15, "PCM_24": 2**31, "PCM_32": 2**31}.get(subtype, 1)
     np.testing.assert_array_equal((found.astype(float) - (128 if subtype == "PCM_U8" else 0)) / scale, stored)
@@ -147,6 +147,7 @@ def whole_files(folder):
     sound = music(6, 44100)
     soundfile.write(folder / "a.flac", sound, 44100)
     flac = (folder / "a.flac").read_bytes()
+    yield "twice.flac", flac + flac, 12
     yield "streamed.flac", with_bytes(flac, {21: bytes([flac[21] & 0xF0]), 22: bytes(4)}), 6
     yield "more than it says.flac", with_bytes(flac, {22: (2 * 44100).to_bytes(4, "big")}), 6
     soundfile.write(folder / "a.wav", sound, 44100)
@@ -177,6 +178,7 @@ def whole_files(folder):
     yield "a tag between.mp3", constant + cover + constant, 12
     slow, fast = (encoded(folder / f"{rate}.mp3", sound, rate) for rate in (64_000, 320_000))
     yield "two bit rates.mp3", slow + fast, 12
+    yield "cover.ac3", tag(100_000) + encoded(folder / "x.ac3", sound, 96_000), 6
     yield "two bit rates.ac3", b"".join(encoded(folder / "x.ac3", sound, rate) for rate in (96_000, 320_000)), 12
     yield "mono, then stereo.mp3", mp3(folder, music(0.3, 44100)) + mp3(folder, np.stack([sound, sound / 2], 1)), 6.3
     yield "another rate.mp3", constant + mp3(folder, music(2, 22050), 22050), 8
@@ -188,6 +190,39 @@ def whole_files(folder):
             links.append((folder / "x.ogg").read_bytes())
         yield f"{codec}, chained.ogg", links[0] + links[1], 6
         yield f"{codec}, chained, unlike.ogg", links[0] + links[2], 6
+
+
+@pytest.mark.parametrize("kind", ["a.wav", "a.m4a", "a.wv", "a.tta"])
+def test_of_some_formats_the_first_song_is_heard(tmp_path, kind):
+    write(tmp_path / kind, music(2, 44100))
+    (tmp_path / kind).write_bytes(2 * (tmp_path / kind).read_bytes())
+    heard, problem = decoded(tmp_path / kind)
+    assert (len(heard), problem) == (2 * 44100, "")
+
+
+BEFORE = {"tags": tag(300) + tag(70_000), "zeros": bytes(300), "break": b"\r\n", "both": tag(300) + b"<html>" * 99}
+
+
+@pytest.mark.parametrize("kind", ["a.wav", "a.flac", "a.opus", "a.m4a", "a.wma", "a.mp3"])
+def test_junk_before_a_song_changes_nothing(tmp_path, kind):
+    """Not even what an MP3's head and a WAV's header tell: the encoder's delay, and how long it is meant to be."""
+    path = tmp_path / kind
+    write(path, music(2, KINDS[kind][2]))
+    whole = path.read_bytes()
+    for content in (whole, whole[: len(whole) * 3 // 4])[: 1 if kind == "a.m4a" else 2]:  # whose index is at its end
+        path.write_bytes(content)
+        expected, said = decoded(path)
+        for name, before in BEFORE.items():
+            path.write_bytes(before + content)
+            heard, problem = decoded(path)
+            assert (name, problem) == (name, said)
+            np.testing.assert_array_equal(heard, expected, name)
+
+
+def test_what_is_before_the_head_of_another_song_is_no_junk(tmp_path):
+    constant = mp3(tmp_path, music(1, 44100))
+    (tmp_path / "a.mp3").write_bytes(without_head(constant) + constant)
+    assert len(decoded(tmp_path / "a.mp3")[0]) > 2 * 44100
 
 
 def test_a_recording_of_a_stream_may_start_at_any_time(tmp_path):
@@ -207,7 +242,7 @@ def test_whole_files_are_heard_whole_and_nothing_is_said_of_them(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         with open_sound(path) as sound:
-            heard = sum(len(piece) / rate for piece, rate in sound.pieces())
+            heard = sum(len(piece[0]) / rate for piece, rate in sound.pieces())
             assert (name, sound.problem()) == (name, "")
         assert heard == pytest.approx(seconds, abs=0.12), name
 
@@ -242,7 +277,7 @@ def test_eight_channels_are_eight(tmp_path):
     sound = music(1, 44100)
     write(tmp_path / "a.m4a", np.stack([sound] * 8, axis=1), bit_rate=512_000)
     with open_sound(tmp_path / "a.m4a") as opened:
-        assert {piece.shape[1] for piece, _ in opened.pieces()} == {8}
+        assert {len(piece) for piece, _ in opened.pieces()} == {8}
 
 
 CUT = ("a.aiff", "a.au", "a.flac", "a.mp3", "a.wav", "24.wav", "float.wav", "a.tta", "a.webm", "a.mka")
@@ -383,7 +418,7 @@ with open_sound(Path({path!r})) as sound:
     before, n = threads(), 0
     assert sound._codec.thread_count == 1
     for piece, _ in sound.pieces():
-        n += len(piece)
+        n += len(piece[0])
         assert threads() == before
 assert n == {n}
 """
