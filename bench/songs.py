@@ -35,7 +35,7 @@ from stages.features import COLUMNS
 
 RESULTS = Path("bench/results/songs.json")
 RATE = 22050  # Hz
-SPLITS = 4
+SPLITS = 8
 NAMES = sorted(FRONT_ENDS.keys() - {"mfccs"}, reverse=True)
 RECIPE = [
     f"audio.sample_rate={RATE}",
@@ -95,6 +95,7 @@ def measure(clone: Path, seed: int) -> dict[str, dict[str, float]]:
         who: {"second": each["f1_macro"], "song": each["track"]["f1_macro"]}
         for who, each in ((OURS, ours), (THEIRS, theirs))
     }
+    scores[OURS]["calibration"] = ours["expected_calibration_error"]
     return scores | {AHEAD: {key: scores[OURS][key] - scores[THEIRS][key] for key in ("second", "song")}}
 
 

@@ -55,11 +55,11 @@ def main() -> None:
             vectors = len(machine[1].vectors) if machine else 0
             made = {"weights": digest(weights), "members": members, "vectors": vectors}
             path, card = folder / card_path(name).name, card_of(name, choice, history, description, made)
-            answers[name], y = validate(card, path, description)
-            cards[name] = card.model_copy(update=judge(answers[name], y))
+            answers[name], *classes = validate(card, path, description)
+            cards[name] = card.model_copy(update=judge(answers[name], *classes))
             cards[name].write(path)
         if has_joint(model, cards):
-            joint = joint_of(cards, **judge(log_mean_probability(answers.values()), y))
+            joint = joint_of(cards, **judge(log_mean_probability(answers.values()), *classes))
             joint.write(folder / JOINT.relative_to(MODEL))
             cards[joint.representation] = joint
     best = max(chosen, key=lambda name: cards[name].val_f1_macro)
@@ -89,7 +89,7 @@ def learn(representation: str, description: Description, class_weights: str) -> 
     rows = some_of(y) if len(y) > MOST_SAMPLES else slice(None)
     class_weight = {"none": None, "balanced": "balanced"}[class_weights]
     machine = svm.fit(data["train_x"].numpy()[rows], y[rows], class_weight)
-    svm.calibrate(machine, data["val_x"], data["val_y"])
+    svm.calibrate(machine, *(data[key] for key in ("val_x", "val_y", "train_y")))
     return machine
 
 
@@ -147,16 +147,16 @@ def card_of(representation: str, choice: Choice, history: History, description: 
     )
 
 
-def validate(card: Card, path: Path, description: Description) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits of a model on the validation set, and the classes there; its weights are beside `path`."""
-    data = read_prepared(card.representation, description, "pt", ("val_x", "val_y"))
-    return answer(load_chosen(card, path), data["val_x"]), data["val_y"]
+def validate(card: Card, path: Path, description: Description) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a model's logits on the validation set, and the classes there and in training; `path` is its card's."""
+    data = read_prepared(card.representation, description, "pt", ("val_x", "val_y", "train_y"))
+    return answer(load_chosen(card, path), data["val_x"]), data["val_y"], data["train_y"]
 
 
-def judge(logits: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
-    """Return the temperature and macro F1 of answers to the validation set."""
+def judge(logits: torch.Tensor, y: torch.Tensor, train_y: torch.Tensor) -> dict[str, float]:
+    """Return the temperature and macro F1 of answers to the validation set, of classes y."""
     counts = count(y.numpy(), logits.argmax(dim=1).numpy(), logits.shape[1])
-    return {"temperature": fit_temperature(logits, y), "val_f1_macro": scores(counts)["f1_macro"]}
+    return {"temperature": fit_temperature(logits, y, train_y), "val_f1_macro": scores(counts)["f1_macro"]}
 
 
 if __name__ == "__main__":

@@ -201,11 +201,12 @@ def outcome(what: str, groups: list[Trained], params: Params) -> list[str]:
             f"{what}: every run diverged; found lr: {params.lr:g} in params.yaml, expected a smaller one, say "
             f"{params.lr / 10:g}"
         )
-    scores = [max(epoch.val_f1_macro for epoch in epochs) for epochs in runs if epochs]
+    kept, of_kept = ("last", lambda scores: scores[-1]) if params.snapshots == "last" else ("best", max)
+    scores = [of_kept([epoch.val_f1_macro for epoch in epochs]) for epochs in runs if epochs]
     seconds = statistics.median(group.seconds["total"] for group in groups)
     return [
         *lines,
-        f"{what}: {seconds:.2f} s a run, best validation macro F1 {statistics.mean(scores):.3f} "
+        f"{what}: {seconds:.2f} s a run, {kept} validation macro F1 {statistics.mean(scores):.3f} "
         f"(mean of {len(scores)} runs)",
     ]
 

@@ -128,7 +128,7 @@ def test_a_run_without_an_epoch_is_no_member():
 def machine_of(data):
     """Return what a support vector machine learns, calibrated."""
     machine = svm.fit(data["train_x"].numpy(), data["train_y"].numpy(), None)
-    svm.calibrate(machine, data["val_x"], data["val_y"])
+    svm.calibrate(machine, data["val_x"], data["val_y"], data["train_y"])
     return machine
 
 
@@ -152,7 +152,7 @@ def test_a_support_vector_machine_learns_alone_or_beside_the_ensemble(trained, m
             each = [machine(x), *([networks[name](x)] if model == "all" else [])]
             expected = sum(torch.softmax(one, dim=1) for one in each) / len(each)
         torch.testing.assert_close(torch.softmax(logits, dim=1), expected, rtol=0, atol=1e-6)
-        assert card.temperature == pytest.approx(fit_temperature(logits, y), rel=1e-5)
+        assert card.temperature == pytest.approx(fit_temperature(logits, y, data["train_y"]), rel=1e-5)
         assert (abs(card.temperature - 1) < 1e-4) == (model == "svm"), "which is calibrated itself"
         f1[name] = card.val_f1_macro
         assert f1[name] == pytest.approx(f1_score(y, logits.argmax(dim=1), average="macro"))
@@ -170,7 +170,7 @@ def test_a_joint_model_is_the_mean_of_the_representations(trained, capsys):
             probabilities.append(torch.softmax(model(data["val_x"]).double(), dim=1))
     joint, y, mean = Joint.read(JOINT), data["val_y"], sum(probabilities) / 2
     assert joint.representations == ["melgrams", "mfccs"]
-    assert joint.temperature == pytest.approx(fit_temperature(torch.log(mean), y), rel=1e-5)
+    assert joint.temperature == pytest.approx(fit_temperature(torch.log(mean), y, data["train_y"]), rel=1e-5)
     assert joint.val_f1_macro == pytest.approx(f1_score(y, mean.argmax(dim=1), average="macro"))
     assert "select: melgrams + mfccs: mean of the others, temperature " in capsys.readouterr().out
 

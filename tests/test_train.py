@@ -14,11 +14,11 @@ from stages import prepare, train
 from stages.common.files import DESCRIPTION, SNAPSHOTS, UserError, read_json
 from stages.common.fingerprints import of_training
 from stages.common.params import TRAINING, load_params
-from stages.common.records import Description
+from stages.common.records import Description, Epoch
 from stages.common.results import PARTS_OF_TIME
 from stages.training import timing, worker
 from stages.training.devices import DeviceError
-from stages.training.job import Job, Recipe
+from stages.training.job import Job, Recipe, Trained
 from stages.training.optimizer import OptimizerError
 
 
@@ -282,3 +282,14 @@ def test_an_optimizer_that_objects_after_many_steps_is_named(workplace, monkeypa
 def test_on_a_gpu(workplace, monkeypatch):
     train_on("gpu", monkeypatch)
     assert len(read_json(SNAPSHOTS / "gpu" / "history.json")["representations"]["mfccs"]["runs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "said"), [("improved", "best validation macro F1 0.700"), ("last", "last validation macro F1 0.350")]
+)
+def test_the_score_that_is_printed_is_that_of_the_weights_that_are_kept(snapshots, said):
+    of_epochs = [[0.4, 0.9, 0.3], [0.5, 0.2, 0.4]]
+    runs = [[Epoch(train_loss=1, val_loss=1, val_accuracy=0, val_f1_macro=f1) for f1 in run] for run in of_epochs]
+    done = [Trained(None, runs, {"total": 1.5}, 0, 0, 1, ("", 0), {}, 0)]
+    params = load_params().model_copy(update={"snapshots": snapshots, "epochs": 3})
+    assert train.outcome("timbre", done, params) == [f"timbre: 1.50 s a run, {said} (mean of 2 runs)"]

@@ -327,7 +327,7 @@ class Model(NamedTuple):
 
 
 def model_of(derived: Expected, answers: dict[str, torch.Tensor]) -> Model:
-    return Model(derived, *answers.values(), temperature(answers["val"], derived.tensors("val")[1]))
+    return Model(derived, *answers.values(), temperature(answers["val"], derived))
 
 
 @pytest.fixture(scope="module")
@@ -344,14 +344,16 @@ def models(run, expected) -> dict[str, Model]:
     return found
 
 
-def temperature(logits: torch.Tensor, y: torch.Tensor) -> float:
-    """Return what to divide logits by, given the classes; none is quite certain."""
-    n, n_classes = logits.shape
+def temperature(logits: torch.Tensor, derived: Expected) -> float:
+    """Return what to divide logits by on the validation set, weighed by class as in training; none is quite certain."""
+    (n, n_classes), y, trained = logits.shape, derived.tensors("val")[1], derived.tensors("train")[1]
+    weights = torch.tensor([(trained == each).double().mean() / (y == each).double().mean() for each in y])
     likely = torch.full((n, n_classes), 1 / (n + n_classes), dtype=torch.double)
     likely[torch.arange(n), y] = (n + 1) / (n + n_classes)
 
     def loss(log_temperature):
-        return cross_entropy(logits.double() / np.exp(log_temperature), likely).item()
+        losses = cross_entropy(logits.double() / np.exp(log_temperature), likely, reduction="none")
+        return (weights * losses).mean().item()
 
     return np.exp(minimize_scalar(loss, bounds=(-4, 4), options={"xatol": 1e-9}).x)
 
@@ -378,8 +380,8 @@ def machine_of(params: dict, derived: Expected):
                 at += 1
         return torch.from_numpy(total)
 
-    val_x, val_y = derived.tensors("val")
-    own = temperature(scores(val_x), val_y)
+    val_x = derived.tensors("val")[0]
+    own = temperature(scores(val_x), derived)
     return lambda x: scores(x) / own, learnt.support_vectors_
 
 

@@ -13,8 +13,12 @@ MOST = 100  # a temperature lies between this and one over it
 STEPS = 50  # halvings, more than double precision needs
 
 
-def fit_temperature(logits: torch.Tensor, y: torch.Tensor) -> float:
+def fit_temperature(logits: torch.Tensor, y: torch.Tensor, train_y: torch.Tensor) -> float:
     """Return the temperature that makes classes y, shape (n,), likeliest, given logits of shape (n, classes).
+
+    A class weighs as much as it does among train_y, in the training set: of few artists, which ones the validation set
+    holds is chance, and so are the classes' shares of it. (Lipton, Wang and Smola, Detecting and Correcting for Label
+    Shift with Black Box Predictors (2018), section 3, weigh the classes of a training set in this way.)
 
     What is aimed at is 1 + n for the actual class and 1 for each other one, of n + classes in all, not quite n and 0:
     a model whose answers are all right would become infinitely sure (after Platt, Probabilistic Outputs for Support
@@ -22,9 +26,10 @@ def fit_temperature(logits: torch.Tensor, y: torch.Tensor) -> float:
     """
     logits, (n, n_classes) = logits.double(), logits.shape
     targets = (one_hot(y, n_classes) * n + 1) / (n + n_classes)
+    weights = (torch.bincount(train_y, minlength=n_classes).double() / torch.bincount(y, minlength=n_classes))[y, None]
     low, high = -math.log(MOST), math.log(MOST)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        slope = ((torch.softmax(logits * math.exp(middle), dim=1) - targets) * logits).sum()
+        slope = (weights * (torch.softmax(logits * math.exp(middle), dim=1) - targets) * logits).sum()
         low, high = (middle, high) if slope < 0 else (low, middle)
     return math.exp(-low)

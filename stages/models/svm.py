@@ -91,8 +91,8 @@ def scores_of(learnt: "SVC") -> tuple[np.ndarray, np.ndarray]:
 
 
 @torch.inference_mode()
-def calibrate(machine: Svm, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Divide the machine's scores by the temperature that suits samples x, of classes y."""
-    temperature = fit_temperature(machine(x), y)
+def calibrate(machine: Svm, x: torch.Tensor, y: torch.Tensor, train_y: torch.Tensor) -> None:
+    """Divide the machine's scores by the temperature that suits samples x, of classes y, after training on train_y."""
+    temperature = fit_temperature(machine(x), y, train_y)
     machine[-1].weight /= temperature
     machine[-1].bias /= temperature

@@ -99,8 +99,7 @@ SECTIONS = {  # title, picture if any, text
     ),
     "Learning curves": (
         "learning_curves.png",
-        "One line a run, that is, a seed. The snapshot with the best macro F1 of all of them on the validation set is "
-        "the one that the test set judges.",
+        "One line a run, that is, a seed. The [model card](model_card.md) says what was chosen of them.",
     ),
     "Confusion matrices": ("confusion.png", "Samples of the test set, and their share of the actual class."),
     MISTAKES: (

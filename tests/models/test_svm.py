@@ -58,11 +58,12 @@ def test_its_numbers_are_divided_by_the_temperature():
     machine = svm.fit(x, y, None)
     other_x, other_y = torch.from_numpy(other_x), torch.from_numpy(other_y)
     before = machine(other_x)
-    temperature = fit_temperature(before, other_y)
+    train_y = torch.tensor([0, 0, 0, 1, 2])
+    temperature = fit_temperature(before, other_y, train_y)
     assert temperature != pytest.approx(1, abs=0.05)
-    svm.calibrate(machine, other_x, other_y)
+    svm.calibrate(machine, other_x, other_y, train_y)
     torch.testing.assert_close(machine(other_x), before / temperature, rtol=1e-4, atol=1e-5)
-    assert fit_temperature(machine(other_x), other_y) == pytest.approx(1, abs=1e-4)
+    assert fit_temperature(machine(other_x), other_y, train_y) == pytest.approx(1, abs=1e-4)
 
 
 def test_as_many_samples_go_at_once_as_its_vectors_allow():
