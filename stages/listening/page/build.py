@@ -25,7 +25,7 @@ from stages.models.snapshots import load_chosen
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # a name stands in front of its uses
-    *("elements.js", "verdict.js", "containers.js", "decode.js", "workers.js", "songs.js", "microphone.js"),
+    *("elements.js", "verdict.js", "containers.js", "decode.js", "mono.js", "workers.js", "songs.js", "microphone.js"),
     *("files.js", "table.js", "chart.js", "song.js", "saving.js", "picture.js", "page.js"),
 )
 LISTENER = ("listen.js", "fourier.js", "resample.js", "front_ends.js", "timbre.js", "network.js")  # the worker

@@ -40,12 +40,12 @@ function listenTo(stream, ask) {
   const ears = context.createScriptProcessor(PIECE, 1, 1); // a worklet would be a script of its own, which is forbidden
   const entry = addEntry({ name: `Microphone, ${new Date().toLocaleTimeString()}` });
   const sections = [];
-  let turn = ask({ rate: context.sampleRate, positive: 1, hop: 1 }); // of the worker: one message after the other
+  let turn = ask({ rate: context.sampleRate, hop: 1 }); // of the worker: one message after the other
   const send = (...message) => (turn = turn.then(() => ask(...message)).then((section) => sections.push(section)));
 
   ears.onaudioprocess = ({ inputBuffer }) => {
     const samples = inputBuffer.getChannelData(0).slice();
-    send({ channels: [samples] }, [samples.buffer]).then(() => hearLive(entry, sections));
+    send({ samples }, [samples.buffer]).then(() => hearLive(entry, sections));
   };
   live = { entry, stop };
   fresh = [entry];

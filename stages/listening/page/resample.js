@@ -123,7 +123,9 @@ function makeShortFilter(from, to, low, give) {
   let [kept, start, given] = [new Float32Array(reach), -reach, 0]; // `kept` begins `start` samples after the song does
 
   return (piece) => {
-    const samples = join([kept, piece]);
+    const samples = new Float32Array(kept.length + piece.length);
+    samples.set(kept);
+    samples.set(piece, kept.length);
     const result = new Float32Array(Math.ceil((samples.length * to) / from));
     for (let n = 0; ; given++, n++) {
       const step = Math.round(((given * from) / to) * phases);

@@ -41,63 +41,42 @@ async function startWorker() {
 // missing, {cutShort}, if anything is.
 async function hear(entry, hop, signal, showProgress) {
   const song = await decode(entry.file, entry.url);
-  const { rate, positive, claimed, sounds } = song;
+  const { rate, claimed, sounds } = song;
+  const mixer = makeMixer(rate, song.positive);
   const parts = [];
-  let taken = 0;
-  for await (const { channels, done, samples, ...section } of cut(sounds, rate)) {
+  for await (const { done, samples, ...section } of cut(sounds, rate, mixer.mix)) {
     const ask = await takeWorker();
     if (signal.aborted) return giveWorker(ask);
-    taken += samples;
-    parts.push(hearSection(ask, { rate, positive, hop, ...section }, channels));
-    parts.at(-1).catch(() => {}); // that is seen below
+    const part = ask({ rate, hop, ...section, samples, end: true }, [samples.buffer]).finally(() => giveWorker(ask));
+    part.catch(() => {}); // that is seen below
+    parts.push(part);
     showProgress(entry, done);
   }
-  const heard = conclude((await Promise.all(parts)).flat());
-  const [there, missing] = [clock(taken / rate), (claimed - taken) / rate];
+  mixer.check();
+  const heard = conclude(await Promise.all(parts));
+  const [taken, missing] = [mixer.taken(), (claimed - mixer.taken()) / rate];
   const why = song.damaged
     ? `is damaged: ${missing.toFixed(1)} s lost`
-    : `breaks off after ${there} of ${clock(claimed / rate)}`;
+    : `breaks off after ${clock(taken / rate)} of ${clock(claimed / rate)}`;
   return { heard, cutShort: missing > SHORT_SECONDS ? why : "" };
 }
 
-async function hearSection(ask, section, channels) {
-  try {
-    await ask(section);
-    return [await ask({ channels }, channels.map((channel) => channel.buffer)), await ask({ end: true })];
-  } finally {
-    giveWorker(ask);
-  }
-}
-
-// Cut sounds; yield sections' {channels}, the second of the song that these {begin} at, and those {from} which and {to}
-// which windows are the section's own, then how many {samples} that are, and the share of the song that is {done}.
-async function* cut(sounds, rate) {
-  let kept = []; // of the sounds that came what is still needed, each with where it starts in the song
-  let [came, first] = [0, 0]; // samples, and the second that the next section starts with
-  for await (const sound of sounds) {
-    kept.push({ ...sound, start: came });
-    came += sound.to - sound.from;
-    for (; came >= (first + SECTION + BEHIND) * rate; first += SECTION) {
-      yield section(first + SECTION, (first + SECTION + BEHIND) * rate, SECTION * rate);
+// Cut sounds, each a generator of blocks for `mix`; yield sections' {samples}, the second of the song that these {begin}
+// at, and those {from} which and {to} which windows are the section's own, and the share of the song that is {done}.
+async function* cut(sounds, rate, mix) {
+  const makeRoom = () => new Float32Array((BEFORE + SECTION + BEHIND) * rate + BLOCK);
+  let [samples, came, begin, from] = [makeRoom(), 0, 0, 0];
+  for await (const { done, ...sound } of sounds) {
+    for (const block of mix(sound)) {
+      samples.set(block, came);
+      came += block.length;
+      const to = from + SECTION;
+      if (came < (to + BEHIND - begin) * rate) continue;
+      const [next, skipped] = [makeRoom(), (to - BEFORE - begin) * rate];
+      next.set(samples.subarray(skipped, came));
+      yield { samples: samples.subarray(0, came), begin, from, to, done };
+      [samples, came, begin, from] = [next, came - skipped, to - BEFORE, to];
     }
-    kept = kept.filter(({ start, from, to }) => start + to - from > (first - BEFORE) * rate);
   }
-  if (came) yield section(Infinity, came, came - first * rate);
-
-  function section(to, end, samples) {
-    const second = Math.max(0, first - BEFORE);
-    const begin = second * rate;
-    const channels = Array.from({ length: kept[0].sound.numberOfChannels }, (_, i) => {
-      const channel = new Float32Array(end - begin);
-      for (const { sound, from, to, start } of kept) {
-        const skip = Math.max(0, begin - start);
-        const at = start + skip - begin;
-        if (at < channel.length && from + skip < to) {
-          sound.copyFromChannel(channel.subarray(at, at + to - from - skip), i, from + skip);
-        }
-      }
-      return channel;
-    });
-    return { channels, begin: second, from: first, to, samples, done: kept.at(-1).done };
-  }
+  if (came) yield { samples: samples.subarray(0, came), begin, from, to: Infinity, done: 1 };
 }

@@ -26,7 +26,10 @@ from small_models import CLASSES, cases, judge, make_model
 import stages.listening.page.build as page
 from stages.audio.front_end import FRONT_ENDS
 from stages.audio.silence import is_silent
+from stages.common.files import UserError
+from stages.listening import Listener
 from stages.listening.exports import PAGE
+from stages.listening.listener import choose_card
 from stages.models.scoring import verdict
 
 
@@ -212,6 +215,30 @@ def test_a_bad_file_gets_a_line_and_the_others_go_on(hear, tab):
     assert {name: rows[name].query_selector("td").inner_text() for name in said} == said
     assert tab.inner_text("#status") == f"Heard 1 song. {len(said)} files cannot be heard."
     assert tab.inner_text("#title") == "good.flac"
+
+
+def test_channels_that_cancel_each_other_out_are_refused_as_predict_refuses_them(hear, tab):
+    """As a whole, or, as after an encoder of few bits, in low sounds alone; the last three are heard."""
+    sound = music("rock", 44100)
+    high = np.std(sound) * np.sqrt(2) * np.sin(np.pi / 2 * np.arange(len(sound)))  # of 11 kHz, as loud
+    channels = {
+        "opposite.wav": (sound, -sound),
+        "low.wav": (0.7 * high + sound, 0.7 * high - sound),
+        "high.wav": (0.2 * sound + high, 0.2 * sound - high),
+        "louder high.wav": (1.1 * high + sound, 1.1 * high - 0.8 * sound),
+        "late.wav": (sound, np.roll(sound, 999)),
+        "softer.wav": (sound, -0.6 * sound),
+    }
+    names = [write(name, 0.3 * np.stack(each, axis=1), 44100) for name, each in channels.items()]
+    songs = hear(*names)
+    assert [song["file"] for song in songs] == names[3:]
+    listener = Listener(choose_card(None))
+    for name in names[:3]:
+        with pytest.raises(UserError) as refused:
+            listener(name)
+        said = tab.evaluate("(name) => entries.find((entry) => entry.name === name).error", name)
+        assert f"{name}: {said}" == str(refused.value)
+        assert said.startswith("has channels that cancel each other out: -")
 
 
 # Headers of files, and the rate and the channels that they tell.

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from listening.page.songs import REPRESENTATIONS, bad_files, music, named, wait, write
+from listening.page.songs import REPRESENTATIONS, WHEN_HEARD, bad_files, music, named, wait, write
+
+from stages.listening.exports import PAGE
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +58,24 @@ def test_songs_and_folders_may_be_dropped_on_a_page_opened_by_double_click(two):
         wait(two, f"entries.length > {before} && $('main').ariaBusy === 'false'")
         assert two.evaluate(f"entries.slice({before}).map((entry) => entry.heard && entry.name)") == expected
     session.detach()
+
+
+@pytest.mark.parametrize("name", ["firefox", "webkit"])
+def test_a_file_may_be_dropped_in_another_browser(name, request):
+    """From a script, as the browser's own events: no driver of these drags a file of the disk."""
+    browser = request.getfixturevalue(name)
+    content = Path(write("dropped.wav", music("rock", 8000, 2), 8000)).read_bytes()
+    browser.open(PAGE.absolute().as_uri())
+    cancelled = browser.evaluate(f"""(() => {{
+      const carried = new DataTransfer();
+      carried.items.add(new File([Uint8Array.from({list(content)})], "dropped.wav"));
+      const how = {{dataTransfer: carried, bubbles: true, cancelable: true}};
+      return ["dragenter", "dragover", "drop"].map((kind) => !document.body.dispatchEvent(new DragEvent(kind, how)));
+    }})()""")
+    assert cancelled == [True, True, True]
+    browser.evaluate(WHEN_HEARD)
+    assert [song["file"] for song in browser.evaluate("window.songs")] == ["dropped.wav"]
+    browser.open("about:blank")
 
 
 def test_what_cannot_be_read_of_a_drop_is_said(two):

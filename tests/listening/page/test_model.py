@@ -32,9 +32,12 @@ def test_the_page_has_what_python_has():
     assert keys("FRONT_ENDS") | others == set(FRONT_ENDS) == set(model.CONSTANTS)
     kinds = re.findall(r'"kind": "(\w+)"', (PAGE / "model.py").read_text(encoding="utf-8"))
     assert keys("LAYERS") == set(kinds)
-    written = re.findall(r"\b(LOUDEST|LEAST|GATE|MARGIN) = ([\w.+-]+)", SCRIPTS["listen"] + SCRIPTS["verdict"])
+    ours = {"LOUDEST": decode.LOUDEST, "CANCELLED": decode.CANCELLED, "LOW": decode.LOW}
+    ours |= {"LEAST": scoring.LEAST, "GATE": silence.GATE, "MARGIN": silence.MARGIN}
+    written = re.findall(
+        rf"\b({'|'.join(ours)}) = ([\w.+-]+)", "".join(SCRIPTS[name] for name in ("listen", "mono", "verdict"))
+    )
     constants = {name: float(value) for name, value in written}
-    ours = {"LOUDEST": decode.LOUDEST, "LEAST": scoring.LEAST, "GATE": silence.GATE, "MARGIN": silence.MARGIN}
     assert constants == ours
     constants = {
         name: json.loads(value.replace("Infinity", "null"))
