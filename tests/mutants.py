@@ -43,6 +43,8 @@ OTHER_TESTS = {
     "autograd": ["loop", "graphs"],
     "closed_form": ["loop", "graphs"],
     "features": ["parameters"],
+    "params": ["bad_input"],
+    "snapshots": ["bad_input"],
     "optimizer": ["autograd", "check"],
     "job": ["closed_form"],
     "runs": ["train"],
