@@ -134,10 +134,11 @@ def _remedy(names: ArrayFile) -> str:
 
 
 def _find(folder: Path, name_of_one: str) -> dict[str, Path]:
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
     if is_there(folder / "X.npy"):
+        if found:
+            raise UserError(f"{folder}: found X.npy here and in {few_of(found)}, expected one; move the other away")
         found = {name_of_one: folder}
-    else:
-        found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and is_there(path / "X.npy")}
     for name in found:
         if not _is_name(name):
             raise UserError(f"{folder}: found the folder {shown(name)!r}, expected a name in Unicode; rename it")

@@ -1,5 +1,6 @@
 """Data sets: four layouts, and every array checked."""
 
+import shutil
 from pathlib import Path
 from unittest.mock import patch
 
@@ -222,6 +223,13 @@ def test_missing_folders_and_parts_are_named(tmp_path):
         UserError, match=r"^params.yaml: representations: found wav, expected only what is in .*: melgrams, mfccs$"
     ):
         load_dataset(tmp_path / "d" / "train", ["mfccs", "wav"])
+
+
+def test_arrays_in_two_layouts_are_refused(tmp_path):
+    save_dataset(tmp_path)
+    shutil.copytree(tmp_path / "mfccs", tmp_path, dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"found X.npy here and in melgrams, mfccs, expected one; move the other"):
+        load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
