@@ -56,8 +56,13 @@ function makeModel(model) {
   const [mean, std] = [model.mean, model.std].map((text) => decodeBase64(text, Float64Array));
   return {
     ...model,
-    hear: (clip) => network(frontEnd(clip).map((x, i) => (x - mean[i]) / std[i])),
+    hear: (clip) => network(standardize(frontEnd(clip))),
   };
+
+  function standardize(numbers) {
+    for (let i = 0; i < numbers.length; i++) numbers[i] = (numbers[i] - mean[i]) / std[i];
+    return numbers;
+  }
 }
 
 // A song, or a section of one: samples in; out comes, for each model, what it heard since it was last asked: the {starts}

@@ -76,8 +76,7 @@ function hearLive(entry, sections) {
   } catch (error) {
     entry.error = live ? "nothing yet" : error.message;
   }
-  fillRow(entry);
-  sortRows();
+  showRows([entry]);
   if (!entry.heard || (entry !== shown && entry !== fresh[0])) return;
   show(entry);
   jump(heard(entry).length);

@@ -5,7 +5,7 @@ const LOUDEST = 1e6; // the root mean square of some moments; full scale is 1
 const CANCELLED = 0.1; // of the energy that unrelated channels would leave in their mean; encoders leave less in low sounds
 const LOW = 1400; // Hz; at a low bit rate an encoder gives what is higher to both channels alike
 const BLOCK = 4096; // samples, which the processor's nearest cache holds
-const SOME = 32; // one in so many blocks is listened to for low sounds: enough to tell, and faster
+const SOME = 8; // one in so many blocks is listened to for low sounds: enough to tell, and faster
 
 // Returns {mix}, which yields the mean of a sound's channels block by block, each gone with the next one; {taken}, which
 // says how many samples that were, and {check}, which throws an Error if channels cancel out. What positive samples are

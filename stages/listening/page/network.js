@@ -11,7 +11,13 @@ const LAYERS = {
 
   linear({ inputs, outputs }, take) {
     const [weights, bias] = [take(inputs * outputs), take(outputs)];
-    return (x) => Float64Array.from(bias, (start, unit) => start + multiplySum(weights, unit * inputs, x));
+    return (x) => {
+      const result = Float64Array.from(bias);
+      let unit = 0;
+      for (; unit + 4 <= outputs; unit += 4) addFour(result, unit, weights, x);
+      for (; unit < outputs; unit++) result[unit] += multiplySum(weights, unit * inputs, x);
+      return result;
+    };
   },
 
   convolution({ channels, height, width, outputs }, take) { // of 3 x 3; beyond the edges there are zeros
@@ -141,6 +147,20 @@ function softmax(logits) {
   const weights = logits.map((logit) => Math.exp(logit - most));
   const sum = weights.reduce((a, b) => a + b);
   return weights.map((weight) => weight / sum);
+}
+
+// Add to four results, from one on, the products of their weights and what comes in: what is read of it serves all four.
+function addFour(result, unit, weights, x) {
+  const n = x.length;
+  let a = 0, b = 0, c = 0, d = 0;
+  for (let i = 0, p = unit * n, q = p + n, r = q + n, s = r + n; i < n; i++, p++, q++, r++, s++) {
+    const number = x[i];
+    a += weights[p] * number;
+    b += weights[q] * number;
+    c += weights[r] * number;
+    d += weights[s] * number;
+  }
+  [a, b, c, d].forEach((sum, i) => { result[unit + i] += sum; });
 }
 
 // The sum of the products of single-precision numbers, from one on, and double-precision ones. Four sums side by side:

@@ -13,8 +13,7 @@ function choose(number) {
 
 // Show all songs by the model and the settings of now.
 function judgeAgain() {
-  entries.forEach(fillRow);
-  sortRows();
+  showRows(entries);
   show(shown);
 }
 

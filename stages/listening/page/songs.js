@@ -10,6 +10,7 @@ let [stopped, leftOut] = [0, 0]; // songs, and files in folders that are not aud
 
 function addSongs(files) {
   const added = files.map((file) => addEntry({ file, name: nameOf(file), url: URL.createObjectURL(file) }));
+  showRows(added);
   waiting.unshift(...added);
   fresh = [...added];
   hearAll();
@@ -18,7 +19,6 @@ function addSongs(files) {
 function addEntry(entry) {
   entries.push(entry);
   addRow(entry);
-  sortRows();
   return entry;
 }
 
@@ -47,8 +47,7 @@ async function hearNext() {
 
 // Show what came of a song. The first one of those that came last is shown whole, unless somebody chose another.
 function settle(entry) {
-  fillRow(entry);
-  sortRows();
+  showRows([entry]);
   while (fresh[0]?.error) fresh.shift();
   if (fresh[0]?.heard) show(fresh[0]);
   else if (entry === shown) show(entry.heard ? entry : null);

@@ -22,7 +22,13 @@ function addRow(entry) {
   entry.row.onkeydown = ({ key }) => {
     if (key === "Delete") leaveRow(entry);
   };
-  fillRow(entry);
+}
+
+// Show what is known of songs now.
+function showRows(changed) {
+  changed.forEach(fillRow);
+  sortRows();
+  showSaving();
 }
 
 function fillRow(entry) {
@@ -34,7 +40,6 @@ function fillRow(entry) {
   [...entry.row.cells].slice(1, -1).forEach((cell) => cell.remove());
   entry.row.lastChild.before(...cells);
   entry.row.querySelector("button").disabled = !known;
-  showSaving();
 }
 
 // What the models that are not chosen say of a song, where it is something else: "mfccs: rock".
