@@ -59,8 +59,11 @@ def model_card(cards: dict[str, Card], judged: dict[str, Judgement]) -> str:
 # For a model of no, one and several networks.
 NETWORKS_OF = (
     [],
-    ["a single network: the snapshot with the best macro F1 on the validation set"],
-    ["an ensemble: the mean of the probabilities of every run's best snapshot"],
+    [
+        "a single network: the snapshot with the best macro F1 on the validation set "
+        "(with `snapshots: last`, of the last)"
+    ],
+    ["an ensemble: the mean of the probabilities of every run's best snapshot (with `snapshots: last`, its last)"],
 )
 # For the demo corpus, True, and for any other data set, False.
 FOR = {

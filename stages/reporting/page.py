@@ -91,9 +91,9 @@ MISTAKES = "The surest mistakes"
 SECTIONS = {  # title, picture if any, text
     "The network against baselines": (
         "models.png",
-        "Ensemble: the mean of the probabilities of every run's best snapshot. Baselines take a track for what most of "
-        "its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are known: the same baseline on a split at "
-        "random, where seconds of one track are in training and test: how much leakage would flatter it. From parts "
+        "Ensemble: the mean of the probabilities of every run's best snapshot (with `snapshots: last`, its last). "
+        "Baselines take a track for what most of its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are "
+        "known: the same baseline on a split at random, where seconds of one track are in training and test: how much leakage would flatter it. From parts "
         f"of more than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole "
         "tracks, or groups of them, or blocks to be judged on.",
     ),
@@ -137,9 +137,9 @@ def how_sure(judged: dict[str, Judgement], unit: str) -> str:
         )
     return (
         f"{sure} "
-        "±: standard deviation over the runs, each by its own best snapshot. The chosen model is the best of several "
-        "runs on the validation set; the figure of all runs is the one to quote. "
-        "Probabilities are calibrated: logits are divided by a temperature that is fitted to the validation set; in "
+        "±: standard deviation over the runs, each by its own best snapshot (with `snapshots: last`, its last). "
+        "The chosen model is the best of several runs on the validation set; the figure of all runs is the one to "
+        "quote. Probabilities are calibrated: logits are divided by a temperature that is fitted to the validation set; in "
         "parentheses, what they would be without."
     )
 

@@ -49,7 +49,7 @@ def headline(judged: dict[str, Judgement]) -> list[str]:
     """Return the table of what the chosen models reach on the test set, and the ensembles beside them."""
     selection = Selection.read(SELECTED)
     head = ["representation", "test macro F1, all runs", *SCORES]
-    head += ["loss (uncalibrated)", "calibration error (uncalibrated)", "chosen from", "best epoch, all runs"]
+    head += ["loss (uncalibrated)", "calibration error (uncalibrated)", "chosen from", "epoch, all runs"]
     rows = []
     for name, result in judged.items():
         fit = [f"{fitted} ({raw})" for fitted, raw in zip(fit_of(result), fit_of(result.uncalibrated), strict=True)]

@@ -71,7 +71,8 @@ CARD = Card(
             7,
             [
                 "| cnn + svm of 7 vectors | cpu, ensemble of 2 runs + support vector machine |",
-                "best snapshot, and a support vector machine with an RBF kernel; it answers with the mean of both.\n",
+                "best snapshot (with `snapshots: last`, its last), and a support vector machine with an RBF kernel; it "
+                "answers with the mean of both.\n",
             ],
         ),
     ],

@@ -46,7 +46,7 @@ def test_every_figure_is_in_its_own_column(metrics):
     """scores: accuracy, its low and high end, macro F1, its low and high end."""
     assert tables.headline({"other": UNLIKE}) == [
         "| representation | test macro F1, all runs | macro F1 | accuracy | macro F1 by track "
-        "| loss (uncalibrated) | calibration error (uncalibrated) | chosen from | best epoch, all runs |",
+        "| loss (uncalibrated) | calibration error (uncalibrated) | chosen from | epoch, all runs |",
         f"|{' --- |' * 9}",
         "| other | **0.180** ± 0.019 | 0.130 [0.140, 0.150] | 0.100 [0.110, 0.120] | 0.170 "
         "| 1.250 (1.350) | 0.025 (0.045) | gpu, run 1, epoch 3 | 3.5 ± 0.5 |",
