@@ -164,7 +164,7 @@ class Sound:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
                         place = packet.pos or 0
-                        if not self._start and (head := self._head_before(place)):
+                        if not self._start and (head := self._head_before(place + packet.size)):
                             self._open(head)
                             break
                         self._start = self._start or place
