@@ -165,7 +165,7 @@ def test_the_ordinary_commands_are_silent_with_songs_and_without(repository, tmp
     for number in range(2):
         song = repository.folder / "data" / "audio" / "ab"[number] / "a.wav"
         song.parent.mkdir()
-        soundfile.write(song, np.full(8000, 0.1), 8000)
+        soundfile.write(song, np.linspace(-0.1, 0.1, 8000), 8000)
     assert stages_run(repository.dvc("repro")) == ["features"]
     for command in ("status -q", "push", "pull"):
         quietly(repository, *command.split())

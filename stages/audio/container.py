@@ -36,6 +36,7 @@ HEADS = re.compile(  # of formats that FFmpeg knows only if a file begins with t
     rb"|riff\x2e\x91\xcf\x11|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x1a\x45\xdf\xa3",
     re.DOTALL,
 )
+MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info)", re.DOTALL)  # which tells what the encoder added
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
     "EOFError": "it ends before there is any",
@@ -84,6 +85,13 @@ def find_head(file: BinaryIO) -> int:
     file.seek(begin)
     head = HEADS.search(file.read(JUNK))
     return begin + head.start() if head else 0
+
+
+def find_mp3_head(file: BinaryIO, begin: int, end: int) -> int:
+    """Return where between two places an MP3's head is, but not at the first, where FFmpeg reads it; 0 if nowhere."""
+    begin, first = max(begin, end - JUNK), begin
+    head = MP3_HEAD.search(os.pread(file.fileno(), end - begin, begin))
+    return begin + head.start() if head and begin + head.start() > first else 0
 
 
 def no_sound(why: str) -> DecodeError:

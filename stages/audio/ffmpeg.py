@@ -4,7 +4,6 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from mmap import ACCESS_READ, mmap
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from stages.audio.claims import seconds_claimed
-from stages.audio.container import JUNK, DecodeError, Rest, find_head, no_sound, open_container, pyav
+from stages.audio.container import DecodeError, Rest, find_head, find_mp3_head, no_sound, open_container, pyav
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that 
 GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
 ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at their end alone: it cannot be missing
-MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info)", re.DOTALL)  # which tells what the encoder added
 TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
@@ -159,12 +157,14 @@ class Sound:
         """Yield the stream's packets, then None; an error ends them only if nothing follows it."""
         going_on = True
         while going_on:
-            place = None  # of the last packet
+            place, head = None, 0  # of the last packet; of an MP3's head that FFmpeg has not read
             try:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
                         place = packet.pos or 0
-                        if not self._start and (head := self._head_before(place)):
+                        if not self._start and self._format == "mp3" and not self._stream.start_time:
+                            head = find_mp3_head(self._file, self._begin, self._begin + place + packet.size)
+                        if head:
                             self._open(head)
                             break
                         self._start = self._start or place
@@ -174,14 +174,6 @@ class Sound:
             except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
                 going_on = self._open_next(place or 0) or place is not None
         yield None
-
-    def _head_before(self, place: int) -> int:
-        """Return where an MP3's head is that FFmpeg has not read, which expects it first or behind a tag; 0 if none."""
-        if self._format != "mp3" or self._stream.start_time:
-            return 0
-        begin = self._begin + max(0, place - JUNK)
-        head = MP3_HEAD.search(os.pread(self._file.fileno(), self._begin + place - begin, begin))
-        return begin + head.start() if head and head.start() else 0
 
     def _open_next(self, place: int) -> bool:
         """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""

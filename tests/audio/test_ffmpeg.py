@@ -219,6 +219,15 @@ def test_junk_before_a_song_changes_nothing(tmp_path, kind):
             np.testing.assert_array_equal(heard, expected, name)
 
 
+def test_a_head_behind_junk_that_is_taken_for_sound_is_read(tmp_path):
+    """Of MPEG-1 in mono, say."""
+    path, content = tmp_path / "a.mp3", mp3(tmp_path, music(2, 44100))
+    path.write_bytes(content)
+    expected, _ = decoded(path)
+    path.write_bytes(b"\r\n" + content)
+    np.testing.assert_array_equal(decoded(path)[0], expected)
+
+
 def test_what_is_before_the_head_of_another_song_is_no_junk(tmp_path):
     constant = mp3(tmp_path, music(1, 44100))
     (tmp_path / "a.mp3").write_bytes(without_head(constant) + constant)

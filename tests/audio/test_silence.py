@@ -8,11 +8,18 @@ from stages.audio.silence import is_silent
 
 
 def test_the_border_is_exact():
-    """One sample of 1/8 among 156,250, the edges left out, is a mean square of 1e-7: -70 dBFS."""
+    """Two samples of 1/8 and -1/8 among 312,500, the edges left out, are a variance of 1e-7: -70 dBFS."""
     border = np.float32(1 / 8)
-    clips = np.zeros((3, 156_250 + 2 * 3255), np.float32)
+    clips = np.zeros((3, 312_500 + 2 * 6510), np.float32)
     clips[:, 80_000] = np.nextafter(border, np.float32(0)), border, np.nextafter(border, np.float32(1))
+    clips[:, 90_000] = -clips[:, 80_000]
     assert is_silent(clips).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("offset", [0.001, -0.05, 1])
+def test_an_offset_is_no_sound(offset):
+    noise = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
+    assert is_silent(np.float32([[2e-4], [5e-4]]) * noise + np.float32(offset)).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])

@@ -43,11 +43,12 @@ function makeWindows(rate, hop, at, hear) {
   };
 }
 
-// Whether a second's mean square without its edges, where a resampler rings, is below GATE.
+// Whether a second's variance without its edges, where a resampler rings, is below GATE.
 function isSilent(clip) {
   const edge = Math.floor(clip.length / MARGIN);
   const inside = clip.subarray(edge, clip.length - edge);
-  return multiplySum(inside, 0, inside) / inside.length < GATE;
+  const mean = inside.reduce((sum, x) => sum + x, 0) / inside.length;
+  return multiplySum(inside, 0, inside) / inside.length - mean ** 2 < GATE;
 }
 
 function makeModel(model) {
