@@ -93,9 +93,9 @@ SECTIONS = {  # title, picture if any, text
         "models.png",
         "Ensemble: the mean of the probabilities of every run's best snapshot (with `snapshots: last`, its last). "
         "Baselines take a track for what most of its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are "
-        "known: the same baseline on a split at random, where seconds of one track are in training and test: how much leakage would flatter it. From parts "
-        f"of more than {MOST_SAMPLES:,} samples, baselines take {MOST_SAMPLES:,}: at random to learn from, whole "
-        "tracks, or groups of them, or blocks to be judged on.",
+        "known: the same baseline on a split at random, where seconds of one track are in training and test: how much "
+        f"leakage would flatter it. From parts of more than {MOST_SAMPLES:,} samples, baselines take "
+        f"{MOST_SAMPLES:,}: at random to learn from, whole tracks, or groups of them, or blocks to be judged on.",
     ),
     "Learning curves": (
         "learning_curves.png",
@@ -139,8 +139,8 @@ def how_sure(judged: dict[str, Judgement], unit: str) -> str:
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot (with `snapshots: last`, its last). "
         "The chosen model is the best of several runs on the validation set; the figure of all runs is the one to "
-        "quote. Probabilities are calibrated: logits are divided by a temperature that is fitted to the validation set; in "
-        "parentheses, what they would be without."
+        "quote. Probabilities are calibrated: logits are divided by a temperature fitted to the validation set; "
+        "in parentheses, what they would be without."
     )
 
 
