@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from stages import prepare, train
 from stages.common.files import DESCRIPTION, SNAPSHOTS, UserError, read_json
 from stages.common.fingerprints import of_training
-from stages.common.params import TRAINING, load_params
+from stages.common.params import TRAINING, SpecAugment, load_params
 from stages.common.records import Description, Epoch
 from stages.common.results import PARTS_OF_TIME
 from stages.training import timing, worker
 from stages.training.devices import DeviceError
-from stages.training.job import Job, Recipe, Trained
+from stages.training.job import Job, Recipe, Setting, Trained
 from stages.training.optimizer import OptimizerError
 
 
@@ -293,3 +293,31 @@ def test_the_score_that_is_printed_is_that_of_the_weights_that_are_kept(snapshot
     done = [Trained(None, runs, {"total": 1.5}, 0, 0, 1, ("", 0), {}, 0)]
     params = load_params().model_copy(update={"snapshots": snapshots, "epochs": 3})
     assert train.outcome("timbre", done, params) == [f"timbre: 1.50 s a run, {said} (mean of 2 runs)"]
+
+
+def test_cores_are_shared_out_among_the_processes(monkeypatch):
+    asked = []
+    monkeypatch.setattr(train.tasks, "cores", lambda: 7)
+    monkeypatch.setattr(
+        train.tasks, "on_processes", lambda share, jobs, n, *_: asked.append((n, share.args[0].cores)) or []
+    )
+    monkeypatch.setattr(train.tasks, "in_this_process", lambda share, *_: asked.append((1, share.args[0].cores)) or [])
+    for n_jobs in (1, 2, 3, 7, 9):
+        setting = Setting(Path(), "cpu", Description.read(DESCRIPTION), "", 0, [])
+        assert train.carry_out([None] * n_jobs, setting, load_params(), print) == []
+    assert asked == [(1, 7), (2, 3), (3, 2), (7, 1), (7, 1)]
+
+
+def test_a_first_layer_of_more_weights_than_fit_is_refused():
+    units = train.MOST_WEIGHTS // 21
+    most, more = (
+        load_params().model_copy(update={"hidden": [first], "network": "mlp"}) for first in (units, units + 1)
+    )
+    assert train.network_of(most, "mfccs", (7, 3)) == "mlp"
+    with pytest.raises(UserError, match=rf"hidden: found {units + 1} units behind the 21 numbers of mfccs"):
+        train.network_of(more, "mfccs", (7, 3))
+
+
+@pytest.mark.parametrize("shape", [(26,), (2, 3, 4)])
+def test_what_is_no_picture_has_no_masks(shape):
+    train.check_masks(load_params().model_copy(update={"spec_augment": SpecAugment(bands=99, frames=99)}), "x", shape)

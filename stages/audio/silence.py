@@ -8,9 +8,7 @@ offset of -0.691 dB, its blocks of 400 ms and its K-weighting, which like it lea
 import numpy as np
 
 GATE = 1e-7  # variance: 10 log10(1e-7) = -70 dBFS
-MARGIN = (
-    50  # the first and last 1/50 of a clip, 20 ms, where a resampler rings with the neighbouring sound (to -56 dBFS)
-)
+MARGIN = 50  # 1/50 of a clip at each end, 20 ms, where a resampler rings with the neighbouring sound (to -56 dBFS)
 
 
 def is_silent(clips: np.ndarray) -> np.ndarray:
