@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from stages.common.files import UserError
+
 LOCK = Path(".dvc/tmp/lock")
 RWLOCKS = (Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/exps/rwlock"))  # who reads and writes what: stages, experiments
 LOCK_FILE = Path("dvc.lock")  # what the last run used and made
@@ -24,6 +26,10 @@ PATIENCE = 1  # seconds, in which a stage takes its lock, and a worker of a queu
 
 def fix() -> None:
     """Repair the repository in the current folder; print a line for everything removed."""
+    if LOCK.exists() and not os.access(LOCK, os.W_OK):
+        raise UserError(
+            f'{LOCK}: may not be written, perhaps another user\'s; run `sudo chown -R "$USER" .`, or clone it yourself'
+        )
     with suppress(OSError):  # a lock is taken, or there is none: nothing to do, or `dvc repro` says what is wrong
         with ExitStack() as held:
             # DVC makes these locks, takes them in this way and never removes them; it holds none while a stage runs.

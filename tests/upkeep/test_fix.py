@@ -12,6 +12,7 @@ from conftest import ROOT
 from filelock import FileLock
 from repository import Repository
 
+from stages.common.files import UserError
 from stages.common.running import LOCK
 from stages.upkeep import fix
 
@@ -181,3 +182,15 @@ def test_where_no_dvc_ever_ran_it_does_nothing(tmp_path, monkeypatch, capsys):
 def test_it_runs_before_every_make_repro():
     recipe = (ROOT / "Makefile").read_text().split("\nrepro:")[1].splitlines()[1:3]
     assert recipe == ["\t@genre fix", "\tdvc repro"]
+
+
+def test_another_users_repository_is_named(tmp_path, monkeypatch):
+    """Where DVC would only say that its lock may not be opened; root may open any."""
+    monkeypatch.chdir(tmp_path)
+    fix.LOCK.parent.mkdir(parents=True)
+    fix.LOCK.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (fix.LOCK, os.W_OK))
+    with pytest.raises(
+        UserError, match=r"^\.dvc/tmp/lock: may not be written, perhaps another user's; run `sudo chown"
+    ):
+        fix.fix()
