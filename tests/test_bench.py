@@ -12,7 +12,6 @@ import soundfile
 import torch
 import yaml
 from conftest import ROOT, save_dataset, write_params
-from repository import Repository
 from small_models import make_model
 
 from bench import change, cnn, front_end, gpu, growth, recipes, songs, tables, training
@@ -199,11 +198,10 @@ def test_a_changed_parameter(miniature, monkeypatch):
 
 
 @pytest.mark.slow
-def test_recipes(miniature, forked, monkeypatch):
+def test_recipes(miniature, monkeypatch):
     against = recipes.RECIPES["against the SVM"]
     asked = {label: against[label] for label in ("lr 0.01", "AdamW, cosine, more dropout, wider")}
     monkeypatch.setattr(recipes, "RECIPES", {"against the SVM": asked})
-    monkeypatch.setattr(recipes, "environment", lambda: Repository(miniature.folder, forked).environment)
     with contextlib.chdir(miniature.folder):
         recipes.main()
         table = tables.recipes().splitlines()
