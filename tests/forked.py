@@ -6,17 +6,27 @@ one goes on as called, with the caller's folder, variables and streams, and impo
 signals or the start itself takes the real programs.
 """
 
+import json
+import os
+import socket
+import sys
+
+if __name__ == "__main__" and sys.argv[2:]:  # who calls needs nothing of what follows
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(sys.argv[1])
+        socket.send_fds(server, [b"!"], [0, 1, 2])
+        called = [sys.argv[2:], os.getcwd(), dict(os.environ)]  # noqa: PTH109  to import pathlib takes longer than this
+        server.sendall(json.dumps(called).encode())
+        server.shutdown(socket.SHUT_WR)
+        os._exit(int(server.recv(9)) % 256)
+
 import atexit
 import contextlib
 import gc
 import importlib
-import json
-import os
 import runpy
 import select
-import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,54 +72,38 @@ def programs() -> Iterator[Path]:
             yield Path(folder)
 
 
-def call(address: str, *called: str) -> int:
-    """Have a program run in place of this one, and return its exit status."""
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(address)
-        socket.send_fds(server, [b"!"], [0, 1, 2])
-        server.sendall(json.dumps([called, str(Path.cwd()), dict(os.environ)]).encode())
-        server.shutdown(socket.SHUT_WR)
-        return int(server.recv(9)) % 256
-
-
 def serve(address: str) -> list[str]:
     """Answer calls until whoever started this ends; return what was called, each time in a process of its own."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
         os.write(1, b"!")
-        while select.select([listener, 0], [], [])[0] == [listener]:
-            connection, _ = listener.accept()
-            with connection:
-                _, streams, *_ = socket.recv_fds(connection, 1, 3)
-                called, folder, variables = json.load(connection.makefile())
+        callers = {}  # by what becomes readable when their process ends
+        while 0 not in (ready := select.select([listener, 0, *callers], [], [])[0]):
+            for ended in callers.keys() & set(ready):
+                process, caller = callers.pop(ended)
+                with caller, contextlib.suppress(BrokenPipeError):  # who was killed does not hear it
+                    caller.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+                os.close(ended)
+            if listener in ready:
+                caller, _ = listener.accept()
+                _, streams, *_ = socket.recv_fds(caller, 1, 3)
+                called, folder, variables = json.load(caller.makefile())
                 for module in IMPORTS[called[0]]:
                     importlib.import_module(module)
                 gc.freeze()  # else each process would copy all objects as it looks for garbage
-                if not os.fork() and is_the_program(connection, streams):
+                process = os.fork()
+                for number, stream in enumerate(streams):
+                    if not process:
+                        os.dup2(stream, number)
+                    os.close(stream)
+                if not process:
                     os.chdir(folder)
                     os.environ.clear()
                     os.environ.update(variables)
                     return called
-            for stream in streams:
-                os.close(stream)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+                callers[os.pidfd_open(process)] = process, caller
     sys.exit()
-
-
-def is_the_program(connection: socket.socket, streams: list[int]) -> bool:
-    """Fork once more and return True in the new process, with these streams; the other reports how that one ended."""
-    program = os.fork()
-    for number, stream in enumerate(streams):
-        if not program:
-            os.dup2(stream, number)
-        os.close(stream)
-    if program:
-        connection.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
-        os._exit(0)
-    return True
 
 
 def run(name: str, *arguments: str) -> None:
@@ -147,7 +141,5 @@ def ending_at_once() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    if sys.argv[2:]:
-        sys.exit(call(*sys.argv[1:]))
     with ending_at_once():
         run(*serve(sys.argv[1]))

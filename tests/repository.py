@@ -106,9 +106,9 @@ def small_project(folder: Path, *programs: Path) -> Repository:
     return repository
 
 
-def miniature_of(folder: Path) -> Repository:
+def miniature_of(folder: Path, *programs: Path) -> Repository:
     """Make a repository in the project's place: its parameters, and one stage whose scores are what it is asked for."""
-    repository = Repository(folder)
+    repository = Repository(folder, *programs)
     for path, text in {"dvc.yaml": PIPELINE, "stages/train.py": STAND_IN}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

@@ -486,40 +486,35 @@ def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypat
     assert arrays() == here
 
 
-def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere):
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.features"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": cluster_elsewhere},
-        capture_output=True,
-        text=True,
-    )
+def features_on(address, forked, variables):
+    """Run the stage in a process of its own, which reads Dask's variables as it imports Dask."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address} | variables
+    return subprocess.run([forked / "python", "-m", "stages.features"], env=environment, capture_output=True, text=True)
+
+
+def test_a_cluster_without_the_project_is_told_what_it_lacks(cluster_elsewhere, forked):
+    done = features_on(cluster_elsewhere, forked, {})
     assert done.returncode == 1
     assert "start its scheduler and its workers in a checkout of this repository" in done.stderr
     assert "Traceback" not in done.stderr
     assert not features.FEATURES.exists()
 
 
-def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate(cluster_by_tls, guide):
+def test_a_cluster_by_tls_gives_the_same_bytes_to_those_who_have_the_certificate(cluster_by_tls, guide, forked):
     address, variables = cluster_by_tls
     assert variables["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "True"
     assert variables["DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"].endswith("dask.pem")
-
-    def run(address, **others):
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address} | others
-        return subprocess.run(
-            [sys.executable, "-m", "stages.features"], env=environment, capture_output=True, text=True
-        )  # fmt: skip
-
     subprocess.run(guide[0].replace("dask.pem", "another.pem").split(), check=True, capture_output=True)
     another = {name: value.replace("dask.pem", "another.pem") for name, value in variables.items()}
     tcp = address.replace("tls", "tcp")
-    for refused in (run(address), run(address, **another), run(tcp), run(tcp, **variables)):
+    for where, wrong in ((address, {}), (address, another), (tcp, {}), (tcp, variables)):
+        refused = features_on(where, forked, wrong)
         assert refused.returncode == 1
         (line,) = refused.stderr.splitlines()
         assert re.match(r"error: t(ls|cp)://127\.0\.0\.1:\d+: found no Dask scheduler \(", line)
         assert line.endswith("start one with: dask scheduler, and the same TLS settings")
         assert not features.FEATURES.exists()
-    assert "2 workers at tls" in run(address, **variables).stdout
+    assert "2 workers at tls" in features_on(address, forked, variables).stdout
     by_tls = arrays()
     features.main()
     assert arrays() == by_tls

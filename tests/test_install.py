@@ -165,7 +165,7 @@ def test_make_installs_once_for_several_targets_at_a_time(place):
 
 def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):
     """It writes CRLF where nobody says otherwise: bash then reads no script, and every file is another one to DVC."""
-    clone = ["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, tmp_path / "clone"]
+    clone = ["git", "clone", "--quiet", "--shared", "--config", "core.autocrlf=true", ROOT, tmp_path / "clone"]
     subprocess.run(clone, check=True, capture_output=True)
     names = subprocess.run(["git", "ls-files"], cwd=tmp_path / "clone", capture_output=True, text=True, check=True)
     texts = [name for name in names.stdout.splitlines() if not name.endswith((".png", ".npz"))]

@@ -174,9 +174,9 @@ def test_what_git_and_dvc_do_not_track_is_copied(workplace, dataset, tracked, ex
 
 
 @pytest.mark.slow
-def test_splits_of_songs_that_nothing_tracks(tmp_path, monkeypatch, capfd):
+def test_splits_of_songs_that_nothing_tracks(forked, tmp_path, monkeypatch, capfd):
     """Macro F1 is a fifth of the seed; another experiment is of another lr. The workspace, changed, stays as it is."""
-    repository = miniature_of(tmp_path / "clone")
+    repository = miniature_of(tmp_path / "clone", forked)
     songs = repository.folder / "data" / "audio"
     (songs / "jazz").mkdir(parents=True)
     (songs / ".gitignore").write_text((ROOT / "data" / "audio" / ".gitignore").read_text())

@@ -18,7 +18,8 @@ from stages.listening.listener import choose_card
 
 pytestmark = pytest.mark.usefixtures("exporter")
 
-SVM, CNN = {"members": 0, "vectors": 20}, {"network": "cnn"}
+SVM_TOO, CNN = {"vectors": 20}, {"network": "cnn"}
+SVM = {"members": 0} | SVM_TOO
 EACH_MODEL = """[...document.querySelectorAll("#switch input")].map((input) =>
   (input.click(), [input.parentNode.textContent.trim().split(" (")[0], window.songs[0]]))"""
 
@@ -27,8 +28,7 @@ EACH_MODEL = """[...document.querySelectorAll("#switch input")].map((input) =>
     ("rate", "models"),
     [
         pytest.param(8000, {"mfccs": {}, "melgrams": {}}, id="networks"),
-        pytest.param(8000, {"mfccs": SVM, "melgrams": CNN}, id="a machine and a CNN"),
-        pytest.param(8000, {"melgrams": CNN | {"members": 2, "vectors": 20}}, id="two CNNs and a machine"),
+        pytest.param(8000, {"mfccs": SVM, "melgrams": CNN | {"members": 2} | SVM_TOO}, id="machines and CNNs"),
         pytest.param(8020, {"mfccs": {}}, id="frames of a prime number of samples"),
         pytest.param(22050, {"melgrams": {}, "timbre": {}}, id="a second is not a whole number of frames"),
     ],
@@ -45,7 +45,7 @@ def test_the_three_agree(workplace, request, rate, models):
 
 def test_the_three_agree_on_a_joint_model(workplace, request):
     sounds = cases(8000)
-    made_of = {"melgrams": {"vectors": 20}, "mfccs": {"members": 3}}
+    made_of = {"melgrams": CNN, "mfccs": {"members": 2} | SVM_TOO}
     logits = {name: answer(sounds, *make_model(name, **how)) for name, how in made_of.items()}
     joint = make_joint("melgrams", "mfccs")
     judge(joint.representation, "melgrams", "mfccs")
@@ -56,7 +56,7 @@ def test_the_three_agree_on_a_joint_model(workplace, request):
     expected[joint.representation] = torch.softmax(torch.log(mean) / joint.temperature, dim=1).numpy()
     heard = listener.hear(np.concatenate(list(sounds.values())), 8000)
     np.testing.assert_allclose(
-        heard.seconds[~heard.silent], expected[joint.representation][~heard.silent], rtol=0, atol=1e-6
+        heard.seconds[~heard.silent], expected[joint.representation][~heard.silent], rtol=0, atol=1e-5
     )
     agree(request, sounds, expected)
 
