@@ -31,7 +31,7 @@ LONGEST = (
     *("test_pipeline", "test_agreement", "test_bench", "test_kills", "test_features", "test_bad_input", "test_orphans"),
     *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_exports", "test_splits", "test_graphs"),
 )
-BROWSERS = "tests/listening/page/"
+TOGETHER = ("tests/listening/page/", "tests/listening/test_exports.py", "tests/listening/test_onnx.py")
 
 
 def pytest_collection_modifyitems(items):
@@ -41,13 +41,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give a process whole files, and one of them all files that need a browser, so that each browser starts once."""
+    """Give a process whole files, and one of them all that need browsers or an exporter, which start once then."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
-            return BROWSERS if file.startswith(BROWSERS) else file
+            return TOGETHER[0] if file.startswith(TOGETHER) else file
 
     return Scheduling(config, log)
 

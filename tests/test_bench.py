@@ -202,6 +202,7 @@ def test_recipes(miniature, monkeypatch):
     against = recipes.RECIPES["against the SVM"]
     asked = {label: against[label] for label in ("lr 0.01", "AdamW, cosine, more dropout, wider")}
     monkeypatch.setattr(recipes, "RECIPES", {"against the SVM": asked})
+    monkeypatch.setattr(recipes, "environment", lambda: miniature.environment)
     with contextlib.chdir(miniature.folder):
         recipes.main()
         table = tables.recipes().splitlines()
