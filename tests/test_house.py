@@ -124,19 +124,28 @@ def strings(nodes):
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-@pytest.mark.parametrize("home", HOMES)
-def test_every_list_is_begun_once(home):
-    """What is looked up by its members names them all, so that none is taken for another."""
-    place, members, several = HOMES[home]
-    lists, lookups = [], []
+@pytest.fixture(scope="module")
+def written():
+    """Every dictionary and every list of strings in the code: its file and line, whether it is one, its strings."""
+    found = []
     for file in [*MODULES, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "bench").glob("*.py"))]:
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
             if isinstance(node, ast.Dict):
-                own = strings(node.keys)
-                if len(own & set(members)) >= several and not own >= set(members) - {"total"}:  # the sum of the parts
-                    lookups.append(f"{file}:{node.lineno}")
-            elif isinstance(node, ast.Tuple | ast.List | ast.Set) and len(strings(node.elts) & set(members)) >= several:
-                lists.append(file)
+                found.append((f"{file}:{node.lineno}", True, strings(node.keys)))
+            elif isinstance(node, ast.Tuple | ast.List | ast.Set):
+                found.append((file, False, strings(node.elts)))
+    return found
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_every_list_is_begun_once(home, written):
+    """What is looked up by its members names them all, so that none is taken for another."""
+    place, members, several = HOMES[home]
+    begun = [each for each in written if len(each[2] & set(members)) >= several]
+    lists = [where for where, by_name, _ in begun if not by_name]
+    lookups = [
+        where for where, by_name, own in begun if by_name and not own >= set(members) - {"total"}
+    ]  # of the parts
     assert lookups == []
     assert lists == ([] if isinstance(members, dict) else [place])
 
