@@ -40,13 +40,19 @@ IMPORTS = {
         *("pygit2.repository", "pyparsing", "ruamel.yaml"),
     ],
     "python": [
-        "numpy",
-        "pydantic",
-        "scipy.stats",
-        "sklearn.svm",
-        "torch",
-        "matplotlib.figure",
-        "matplotlib.backends.backend_agg",
+        *(
+            "numpy",
+            "pydantic.type_adapter",
+            "pydantic.types",
+            "safetensors.numpy",
+            "scipy.stats",
+            "soxr",
+            "statistics",
+            "torch",
+            "yaml",
+        ),
+        *("sklearn.discriminant_analysis", "sklearn.dummy", "sklearn.neighbors", "sklearn.pipeline", "sklearn.svm"),
+        *("matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
     ],
 }
 PROGRAM = """#!/bin/sh
