@@ -26,6 +26,7 @@ import gc
 import importlib
 import runpy
 import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -87,13 +88,19 @@ def serve(address: str) -> list[str]:
         listener.bind(address)
         listener.listen()
         os.write(1, b"!")
-        callers = {}  # by what becomes readable when their process ends
-        while 0 not in (ready := select.select([listener, 0, *callers], [], [])[0]):
-            for ended in callers.keys() & set(ready):
-                process, caller = callers.pop(ended)
-                with caller, contextlib.suppress(BrokenPipeError):  # who was killed does not hear it
-                    caller.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
-                os.close(ended)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler the next line would not hear of it
+        ended, ends = os.pipe()
+        os.set_blocking(ends, False)
+        signal.set_wakeup_fd(ends)
+        callers = {}  # by their processes
+        while 0 not in (ready := select.select([listener, 0, ended], [], [])[0]):
+            if ended in ready:
+                os.read(ended, 4096)
+                for process in list(callers):
+                    found, status = os.waitpid(process, os.WNOHANG)
+                    if found:
+                        with callers.pop(process) as caller, contextlib.suppress(BrokenPipeError):  # who was killed
+                            caller.sendall(b"%d" % os.waitstatus_to_exitcode(status))
             if listener in ready:
                 caller, _ = listener.accept()
                 _, streams, *_ = socket.recv_fds(caller, 1, 3)
@@ -107,11 +114,13 @@ def serve(address: str) -> list[str]:
                         os.dup2(stream, number)
                     os.close(stream)
                 if not process:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     os.chdir(folder)
                     os.environ.clear()
                     os.environ.update(variables)
                     return called
-                callers[os.pidfd_open(process)] = process, caller
+                callers[process] = caller
     sys.exit()
 
 
