@@ -135,7 +135,7 @@ class Sound:
                 continue
             if not frames:
                 continue
-            seconds = sum(frame.samples for frame in frames) / frames[0].sample_rate
+            seconds = sum([frame.samples for frame in frames]) / frames[0].sample_rate
             if packet:
                 at = frames[0].time
                 gap = 0.0 if at is None else at - due
