@@ -51,7 +51,7 @@ function dissent(entry) {
 // Remove a song; the keyboard goes on at the next one.
 function leaveRow(entry) {
   const near = entry.row.nextElementSibling ?? entry.row.previousElementSibling;
-  remove(entry);
+  remove([entry]);
   (near?.querySelector("td button") ?? $("#files")).focus();
 }
 

@@ -173,8 +173,21 @@ def test_a_song_is_removed_by_its_cross_and_by_delete(two):
     assert two.inner_text("#title") == "a.flac"
 
 
-def test_all_songs_are_removed(two):
+def test_all_songs_are_removed_at_once(two):
+    """What is left is looked at once, not after each song, whether all go or those that were not heard."""
+    two.evaluate("""() => {
+      const [save, mark] = [showSaving, markShown];
+      window.looks = [];
+      showSaving = () => (looks.push("save"), save());
+      markShown = () => (looks.push("mark"), mark());
+      decode = () => new Promise(() => {});
+    }""")
+    two.set_input_files("#files", [write(f"{name}.wav", music("pop", 8000, 2), 8000) for name in "cde"])
+    two.evaluate("looks.length = 0")
+    two.get_by_role("button", name="Stop").click()
+    assert two.evaluate("looks.splice(0)") == ["save"]
     two.get_by_role("button", name="Remove all").click()
+    assert two.evaluate("looks") == ["mark", "save"]
     assert two.evaluate("songs") == []
     assert two.locator("#song").is_hidden() and two.locator("#list").is_hidden()
 
