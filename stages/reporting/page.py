@@ -117,9 +117,10 @@ SECTIONS = {  # title, picture if any, text
     "CPU against GPU": (
         "seconds.png",
         "One run: the seconds from its start to its end, whatever trains beside it; of each part the median over the "
-        "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
-        "start to the last one's end, as many at once as the bars say; the devices are compared by that. A device's "
-        "own start (importing torch, the GPU's context, first kernels) is not part of either.",
+        "runs (warm-up: buffers, on a GPU rehearsal and recording too; other: what is left of the whole). All runs: "
+        "the wall clock from the first run's start to the last one's end, as many at once as the bars say; the devices "
+        "are compared by that. A device's own start (importing torch, the GPU's context, first kernels) is not part of "
+        "either.",
     ),
 }
 

@@ -15,6 +15,7 @@ PART_COLOURS = {
     "train": COLOURS[0],
     "validate": COLOURS[1],
     "snapshot": COLOURS[2],
+    "other": "#dddddd",
     "all runs": "#999999",
 }
 WHOLE = {"clip_on": False, "zorder": 3}  # of marks: at 0 and 1 too

@@ -172,14 +172,22 @@ def test_panels_are_in_the_order_of_the_tables(tmp_path, panels):
 
 
 def test_seconds_are_stacked_in_the_order_of_the_parts(tmp_path, panels):
-    spent = {"warmup": 1, "transfer": 2, "train": 4, "validate": 8, "snapshot": 16}
+    spent = {"warmup": 1, "transfer": 2, "train": 4, "validate": 8, "snapshot": 16, "other": 32}
     rows = [{"what": "one run", "part": part, "seconds": n} for part, n in spent.items()]
     pictures.seconds(tmp_path / "a.png", [*rows[::-1], {"what": "all runs", "part": "all runs", "seconds": 40}])
     (axes,) = panels()
     bars = [(round(bar.get_y() + bar.get_height() / 2), bar.get_x(), bar.get_width()) for bar in axes.patches]
-    assert [bar for bar in bars if bar[2]] == [(0, 0, 1), (0, 1, 2), (0, 3, 4), (0, 7, 8), (0, 15, 16), (1, 0, 40)]
+    assert [bar for bar in bars if bar[2]] == [
+        (0, 0, 1),
+        (0, 1, 2),
+        (0, 3, 4),
+        (0, 7, 8),
+        (0, 15, 16),
+        (0, 31, 32),
+        (1, 0, 40),
+    ]
     assert [(text.get_position(), text.get_text()) for text in axes.texts] == [
-        ((31, 0), " 31.00 s"), ((40, 1), " 40.00 s")
+        ((63, 0), " 63.00 s"), ((40, 1), " 40.00 s")
     ]  # fmt: skip
     assert legend(axes) == {colour.lower(): part for part, colour in pictures.PART_COLOURS.items()}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one run", "all runs"]
