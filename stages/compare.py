@@ -63,11 +63,10 @@ def seconds_by_part(histories: dict[str, History], timings: dict[str, Timing]) -
     for device, history in histories.items():
         for name, learnt in history.representations.items():
             timed = timings[device].representations[name]
-            records += [
-                {"what": f"{name}, {device}: one run", "part": part, "seconds": spread.median}
-                for part, spread in timed.seconds.items()
-                if part != "total"
-            ]
+            seconds = {part: spread.median for part, spread in timed.seconds.items()}
+            seconds["other"] = max(0.0, seconds.pop("total") - sum(seconds.values()))
+            one = f"{name}, {device}: one run"
+            records += [{"what": one, "part": part, "seconds": n} for part, n in seconds.items()]
             runs = f"{name}, {device}: all {len(learnt.runs)} runs, {timed.runs_at_once} at a time"
             records.append({"what": runs, "part": "all runs", "seconds": timed.all_runs_seconds})
     return records

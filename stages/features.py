@@ -232,7 +232,8 @@ def lines(library: Library, tracks: list[Track], copies: dict[str, str]) -> Iter
     for path in library.unlisted:
         yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", f"is {library.why}"
     for path in library.others:
-        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", "is not audio"
+        why = "is a link to a folder" if path.is_dir() else "is not audio"
+        yield str(path.relative_to(AUDIO)), "", "", "", "", 0.0, 0, 0, 0, "", why
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def main() -> None:
 def divide(params: Params, dataset: Dataset) -> Samples:
     """Return the samples' classes and parts, read from labels, groups and tracks; errors as those of what is called."""
     first, folder = next(iter(dataset.representations.values())), Path(params.dataset)
-    classes, labels = encode(block for _, block in blocks_of(first.labels))
+    classes, labels = encode(folder, (block for _, block in blocks_of(first.labels)))
     units, parts = read_units(first, read_audio(folder, params)[1], classes, labels), dataset.given_parts
     files = first.groups or first.tracks
     if parts is None:

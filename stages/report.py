@@ -1,6 +1,8 @@
 """report: what a run gave, as pages to read: metrics/report.md with metrics/pictures/*.png, metrics/model_card.md."""
 
-from stages.common.files import COMPARED, EVALUATED, METRICS, SELECTED, UserError, mixed, timing_path
+from typing import Any
+
+from stages.common.files import COMPARED, EVALUATED, FEATURES, METRICS, SELECTED, UserError, mixed, timing_path
 from stages.common.fingerprints import check_card, check_params, read_cards, read_description, read_histories
 from stages.common.joint import read_models
 from stages.common.params import Params
@@ -21,12 +23,18 @@ def main() -> None:
     histories, cards, judged = read_histories(description), read_cards(), read_by_name(Judgement, EVALUATED)
     check_models(cards, description, selection, histories)
     check_figures(cards, judged, histories)
-    used = description.params | histories["cpu"].params | {"model": selection.model}
-    params = {key: used[key] for key in Params.model_fields if key in used}
     page.draw(judged)
-    write_bytes(REPORT, page.report(judged, params).encode())
+    write_bytes(REPORT, page.report(judged, params_of(description, histories["cpu"], selection)).encode())
     write_bytes(MODEL_CARD, model_card.model_card(cards, judged).encode())
     print(f"report: {REPORT}, {MODEL_CARD}, pictures in {page.PICTURES}")
+
+
+def params_of(description: Description, history: History, selection: Selection) -> dict[str, Any]:
+    """Return the parameters that the results rest on, as params.yaml has them."""
+    used = description.params | history.params | {"model": selection.model}
+    if description.source.dataset == str(FEATURES):
+        used["audio"] = {"sample_rate": description.source.sample_rate}
+    return {key: used[key] for key in Params.model_fields if key in used}
 
 
 def check_models(

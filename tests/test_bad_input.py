@@ -343,7 +343,7 @@ ARRAYS = {  # what prepare says
     ),
     "a class that is no text": (
         array(LABELS, lambda labels: np.where(labels == "jazz", "\udce9", labels)),
-        r"labels.npy: found the class '\\udce9', expected a name in Unicode; rename it",
+        r"data/features: labels.npy: found the class '\\udce9', expected a name in Unicode; rename it",
     ),
     "a folder that is no text": (
         lambda: Path("data/features/mfccs").rename(os.fsdecode(b"data/features/caf\xe9")),

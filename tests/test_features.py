@@ -283,18 +283,19 @@ def test_what_is_left_out_is_told_and_listed_behind_the_songs(songs, capfd):
     for name in ("folk/cover.jpg", "list.txt", "jazz/x.m3u", "jazz/.DS_Store"):
         (features.AUDIO / name).touch()
     write_song(features.AUDIO / "stray.wav")
+    (features.AUDIO / "live").symlink_to("folk")
     features.main()
     assert capfd.readouterr().out.splitlines() == [
         "features: left out: 1 song in no class's folder: data/audio/stray.wav",
-        "features: left out: 3 files that are not audio (jpg 1, m3u 1, txt 1)",
+        "features: left out: 4 files that are not audio (jpg 1, m3u 1, txt 1, linked folder data/audio/live 1)",
         "features: 36 samples of 12 tracks in data/features",
     ]
     rows = rows_of_tracks()
-    assert [row["file"] for row in rows[12:]] == ["stray.wav", "folk/cover.jpg", "jazz/x.m3u", "list.txt"]
+    assert [row["file"] for row in rows[12:]] == ["stray.wav", "folk/cover.jpg", "jazz/x.m3u", "list.txt", "live"]
     assert [(row["clips"], row["silent"]) for row in rows[:12]] == [("3", "0")] * 12
     assert {(row["class"], row["clips"], row["silent"], row["rate"]) for row in rows[12:]} == {("", "0", "0", "0")}
     assert [row["problem"] for row in rows[12:]] == [
-        "is in no class's folder", *["is not audio"] * 3
+        "is in no class's folder", *["is not audio"] * 3, "is a link to a folder"
     ]  # fmt: skip
 
 

@@ -4,12 +4,13 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 from stages import report
 from stages.common.files import EVALUATED
-from stages.common.records import read_by_name
-from stages.common.results import Judgement
+from stages.common.records import Description, History, Source, read_by_name
+from stages.common.results import Judgement, Selection
 from stages.reporting import tables
 
 
@@ -28,3 +29,19 @@ def test_the_committed_pages_are_of_the_committed_metrics(tmp_path, monkeypatch)
     card = report.MODEL_CARD.read_text()
     for result in judged.values():
         assert tables.with_interval(result, "f1_macro", result) in card
+
+
+@pytest.mark.parametrize(
+    ("dataset", "audio"),
+    [("data/features", {"audio": {"sample_rate": 22050}}), ("data/demo", {}), ("data/mine", {})],
+)
+def test_the_parameters_are_those_that_the_results_rest_on(dataset, audio):
+    """The sampling rate is one where it made the data set."""
+    source = Source.model_construct(dataset=dataset, sample_rate=22050)
+    found = report.params_of(
+        Description.model_construct(params={"split_seed": 3, "dataset": dataset}, source=source),
+        History.model_construct(params={"lr": 0.5}),
+        Selection.model_construct(model="all"),
+    )
+    expected = {"dataset": dataset, "split_seed": 3, "lr": 0.5, "model": "all"} | audio
+    assert list(found.items()) == list(expected.items())

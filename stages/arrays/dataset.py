@@ -187,8 +187,8 @@ def _alike(ours: list[ArrayFile] | None, theirs: list[ArrayFile] | None) -> bool
     return True
 
 
-def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """Return the classes in order and each label's class number, shape (n,), given the labels in blocks.
+def encode(folder: Path, labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """Return the classes in order and each label's class number, shape (n,), given a data set's labels in blocks.
 
     The numbers are of the smallest type that holds them.
     """
@@ -196,7 +196,9 @@ def encode(labels: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     names = [str(name) for name in classes]
     for name in names:
         if not _is_name(name):
-            raise UserError(f"labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it")
+            raise UserError(
+                f"{folder}: labels.npy: found the class {shown(name)!r}, expected a name in Unicode; rename it"
+            )
     return names, numbers
 
 

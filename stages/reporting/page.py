@@ -75,7 +75,7 @@ def report(judged: dict[str, Judgement], params: dict[str, Any]) -> str:
     skipped = [f"`train_{each}`: {timing.skipped}" for each, timing in timings.items() if isinstance(timing, Skipped)]
     tables = {"The network against baselines": baselines_table(judged), "CPU against GPU": devices_table()}
     tables[MISTAKES] = mistakes_table(judged, description.classes)
-    lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source.unit)]
+    lines = ["# Report", "", *headline(judged), "", how_sure(judged, description.source.unit, params["model"])]
     lines += ["", "What the models are for and not for: [model card](model_card.md)."]
     lines += ["", "To try the models in a browser: `make page`, then open [listen.html](../data/model/listen.html)."]
     for title, (picture, text) in SECTIONS.items():
@@ -92,9 +92,9 @@ SECTIONS = {  # title, picture if any, text
     "The network against baselines": (
         "models.png",
         "Ensemble: the mean of the probabilities of every run's best snapshot (with `snapshots: last`, its last). "
-        "Baselines take a track for what most of its seconds are. Bars: 95 % intervals. Hollow marks, where tracks are "
-        "known: the same baseline on a split at random, where seconds of one track are in training and test: how much "
-        f"leakage would flatter it. From parts of more than {MOST_SAMPLES:,} samples, baselines take "
+        "Baselines take a track for what most of its seconds are. Bars, if any: 95 % intervals. Hollow marks, where "
+        "tracks are known: the same baseline on a split at random, where seconds of one track are in training and "
+        f"test: how much leakage would flatter it. From parts of more than {MOST_SAMPLES:,} samples, baselines take "
         f"{MOST_SAMPLES:,}: at random to learn from, whole tracks, or groups of them, or blocks to be judged on.",
     ),
     "Learning curves": (
@@ -108,7 +108,7 @@ SECTIONS = {  # title, picture if any, text
         "probability, and what their seconds were taken for. All songs: `data/verdicts/REPRESENTATION.csv`; the part "
         "that each is in: `data/songs.csv`. Some may be labelled wrongly: listen to them.",
     ),
-    "F1 of each class": ("f1.png", "Bars: 95 % intervals."),
+    "F1 of each class": ("f1.png", "Bars, if any: 95 % intervals."),
     "Reliability": (
         "reliability.png",
         "The dashed line: right as often as sure. Below it a model is too sure of itself, above it too modest. The "
@@ -117,15 +117,23 @@ SECTIONS = {  # title, picture if any, text
     "CPU against GPU": (
         "seconds.png",
         "One run: the seconds from its start to its end, whatever trains beside it; of each part the median over the "
-        "runs (warm-up: buffers, on a GPU rehearsal and recording too). All runs: the wall clock from the first run's "
-        "start to the last one's end, as many at once as the bars say; the devices are compared by that. A device's "
-        "own start (importing torch, the GPU's context, first kernels) is not part of either.",
+        "runs (warm-up: buffers, on a GPU rehearsal and recording too; other: what is left of the whole). All runs: "
+        "the wall clock from the first run's start to the last one's end, as many at once as the bars say; the devices "
+        "are compared by that. A device's own start (importing torch, the GPU's context, first kernels) is not part of "
+        "either.",
     ),
 }
 
 
-def how_sure(judged: dict[str, Judgement], unit: str) -> str:
-    """Return what the spread and the intervals mean, or why there are no intervals."""
+# For a model that is one of the runs, True, and for any other, False.
+QUOTE = {
+    True: "The chosen model is the best of the runs on the validation set; the figure of all runs is the one to quote.",
+    False: "The figure of all runs is that of the networks, each by itself, and not the chosen model's.",
+}
+
+
+def how_sure(judged: dict[str, Judgement], unit: str, model: str) -> str:
+    """Return what the spread and the intervals mean, or why there are no intervals, given what was to be chosen."""
     blocks = f"blocks of {BLOCK} neighbouring samples of a class"
     units = {"track": "tracks", "group": "groups of tracks", "block": blocks}[unit]
     sure = f"Brackets: 95 % confidence interval of the chosen model, from a bootstrap over {units} of the test set."
@@ -138,9 +146,9 @@ def how_sure(judged: dict[str, Judgement], unit: str) -> str:
     return (
         f"{sure} "
         "±: standard deviation over the runs, each by its own best snapshot (with `snapshots: last`, its last). "
-        "The chosen model is the best of several runs on the validation set; the figure of all runs is the one to "
-        "quote. Probabilities are calibrated: logits are divided by a temperature fitted to the validation set; "
-        "in parentheses, what they would be without."
+        f"{QUOTE[model == 'best']} "
+        "Probabilities are calibrated: logits are divided by a temperature fitted to the validation set; in "
+        "parentheses, what they would be without."
     )
 
 

@@ -15,8 +15,10 @@ PART_COLOURS = {
     "train": COLOURS[0],
     "validate": COLOURS[1],
     "snapshot": COLOURS[2],
+    "other": "#dddddd",
     "all runs": "#999999",
 }
+WHOLE = {"clip_on": False, "zorder": 3}  # of marks: at 0 and 1 too
 MOST = 30  # classes that are drawn one by one: with 500, a picture would be as tall as a house
 
 
@@ -46,7 +48,7 @@ def confusion(path: Path, classes: dict[str, list[str]], matrices: dict[str, np.
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
             for (row, column), share in np.ndenumerate(shares) if len(names) <= MOST else ():
-                colour = "white" if share > 0.5 else "black"
+                colour = "white" if share > 0.7 else "black"
                 text = f"{counts[row, column]}\n{share:.0%}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
             step = -(-len(names) // MOST)
@@ -62,7 +64,7 @@ def intervals(path: Path, records: list[dict], name: str, value: str, axis: str)
     Records have `representation`, `low`, `high`, a name and a value under the keys given, and may have
     `split_at_random`, a hollow mark.
     """
-    representations = list(dict.fromkeys(record["representation"] for record in records))
+    representations = sorted({record["representation"] for record in records})
     panel_rows = [[record for record in records if record["representation"] == each] for each in representations]
     most = min(MOST, max(map(len, panel_rows)))
     with drawing(path, len(representations), 4.6, 1.2 + 0.4 * most) as panels:
@@ -74,9 +76,9 @@ def intervals(path: Path, records: list[dict], name: str, value: str, axis: str)
             for y, row in enumerate(rows):
                 if row["low"] is not None:
                     axes.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], linewidth=2)
-                axes.plot(row[value], y, "o", color=COLOURS[0])
+                axes.plot(row[value], y, "o", color=COLOURS[0], **WHOLE)
                 if row.get("split_at_random") is not None:
-                    axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none")
+                    axes.plot(row["split_at_random"], y, "o", color=COLOURS[5], fillstyle="none", **WHOLE)
             axes.set_yticks(range(len(rows)), [label(row[name]) for row in rows])
             axes.set(title=title, xlabel=axis, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
             axes.grid(axis="x", alpha=0.3)
@@ -84,7 +86,7 @@ def intervals(path: Path, records: list[dict], name: str, value: str, axis: str)
 
 def reliability(path: Path, records: list[dict]) -> None:
     """Draw accuracy over confidence, a panel a representation; the area of a mark is its number of samples."""
-    representations = list(dict.fromkeys(record["representation"] for record in records))
+    representations = sorted({record["representation"] for record in records})
     with drawing(path, len(representations), 3.8, 3.6) as panels:
         for axes, representation in zip(panels, representations, strict=True):
             rows = [record for record in records if record["representation"] == representation]
@@ -93,7 +95,7 @@ def reliability(path: Path, records: list[dict]) -> None:
             )
             axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
             axes.plot(confidence, accuracy, color=COLOURS[0])
-            axes.scatter(confidence, accuracy, 10 + 300 * samples / samples.sum(), color=COLOURS[0])
+            axes.scatter(confidence, accuracy, 10 + 300 * samples / samples.sum(), color=COLOURS[0], **WHOLE)
             axes.set(xlabel="confidence (probability of the predicted class)", ylabel="accuracy")
             axes.set(title=label(representation), xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axes.grid(alpha=0.3)

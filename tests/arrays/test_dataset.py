@@ -45,7 +45,7 @@ def test_all_layouts_hold_the_same_samples(tmp_path):
 
 @pytest.mark.parametrize("classes", [("a", "b"), (7, 30, 4)])
 def test_classes_come_from_the_data(classes):
-    names, numbers = encode([make_arrays(classes=classes)[1]])
+    names, numbers = encode(Path("data"), [make_arrays(classes=classes)[1]])
     assert names == [str(name) for name in sorted(classes)]
     assert numbers.dtype == np.int8
 
@@ -54,7 +54,7 @@ def test_classes_come_from_the_data(classes):
 def test_numbers_are_of_the_smallest_type_that_holds_them(tmp_path, n, kind):
     entries = np.repeat(np.arange(n), 2)
     np.save(tmp_path / "groups.npy", entries)
-    for numbers in (encode([entries])[1], numbered([ArrayFile(tmp_path / "groups.npy")])[1]):
+    for numbers in (encode(Path("data"), [entries])[1], numbered([ArrayFile(tmp_path / "groups.npy")])[1]):
         assert numbers.dtype == kind
         np.testing.assert_array_equal(numbers, entries)
 
@@ -73,7 +73,7 @@ def test_numbers_are_those_of_numpy_however_the_entries_come(tmp_path_factory, n
         entries = np.unique(entries, return_inverse=True)[1].astype(">i2") * 7 - 10
     pieces = np.split(entries, sorted({cut for cut in cuts if cut < len(entries)}))
     expected, numbers = np.unique(entries, return_inverse=True)
-    classes, found = encode(pieces)
+    classes, found = encode(Path("data"), pieces)
     assert classes == [str(each) for each in expected.tolist()]
     np.testing.assert_array_equal(found, numbers)
     folder, files = tmp_path_factory.mktemp("groups"), []

@@ -48,9 +48,16 @@ def describe():
     ],
 )
 def test_what_the_intervals_rest_on(unit, judged, says):
-    said = page.how_sure({"mfccs": JUDGED, "other": judged}, unit)
+    said = page.how_sure({"mfccs": JUDGED, "other": judged}, unit, "best")
     assert says in said
     assert ("Brackets" in said) == (judged is JUDGED)
+
+
+@pytest.mark.parametrize("model", ["best", "ensemble", "svm", "all"])
+def test_only_a_single_run_is_called_the_best_of_them(model):
+    said = page.how_sure({"mfccs": JUDGED}, "track", model)
+    assert ("best of the runs" in said and "is the one to quote" in said) == (model == "best")
+    assert ("not the chosen model's" in said) == (model != "best")
 
 
 ON_A_GPU = HARDWARE.model_copy(update={"gpu": "a GPU", "driver": "570", "cuda": "12.8"})
@@ -95,7 +102,7 @@ def test_the_report_has_each_picture_under_its_title_and_each_table_under_its_pi
     for part in ("how_sure", "as_yaml"):
         monkeypatch.setattr(page, part, lambda *_, part=part: f"the {part}")
     monkeypatch.setattr(page, "read_timings", lambda: TIMINGS | {"gpu": gpu})
-    start, *sections = page.report({}, {}).split("\n## ")
+    start, *sections = page.report({}, {"model": "best"}).split("\n## ")
     assert "the headline\n\nthe how_sure" in start
     sections = dict(section.split("\n", 1) for section in sections)
     shown = {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from drawn import legend, size
 from matplotlib.axes import Axes
+from PIL import Image
 
 from stages.reporting import pictures
 
@@ -132,15 +133,61 @@ def test_reliability_is_accuracy_over_confidence_and_marks_are_as_large_as_their
     assert (one.get_ylabel(), one.get_xlabel().split()[0]) == ("accuracy", "confidence")
 
 
+def test_numbers_in_a_confusion_can_be_read_on_every_shade(tmp_path, panels):
+    """By the contrast ratio of WCAG 2.2, of 4 and more."""
+    pictures.confusion(tmp_path / "a.png", {"a": list("abcde")}, {"a": np.arange(25).reshape(5, 5) ** 2})
+    (axes,) = panels()
+    shades = axes.images[0].to_rgba(axes.images[0].get_array())[..., :3].reshape(-1, 3)
+    linear = np.where(shades <= 0.04045, shades / 12.92, ((shades + 0.055) / 1.055) ** 2.4)
+    for luminance, text in zip(linear @ [0.2126, 0.7152, 0.0722], axes.texts, strict=True):
+        dark, light = sorted([luminance, {"black": 0, "white": 1}[text.get_color()]])
+        assert (light + 0.05) / (dark + 0.05) > 4
+
+
+def test_marks_at_0_and_1_are_whole(tmp_path):
+    """As many pixels have the colours of marks there as in the middle."""
+
+    def coloured(name, values, draw):
+        rows = [{"low": None, "high": None, "c": "x"} | row for row in values]
+        draw(tmp_path / name, [{"representation": "a"} | row for row in rows])
+        picture = np.asarray(Image.open(tmp_path / name).convert("RGB")).astype(int)
+        return [(abs(picture - colour).sum(axis=2) < 60).sum() for colour in ([0, 114, 178], [213, 94, 0])]
+
+    def intervals(path, rows):
+        pictures.intervals(path, rows, "c", "v", "F1")
+
+    inner, outer = ([{"v": v, "split_at_random": 1 - v} for v in values] for values in ([0.3, 0.7], [0, 1]))
+    assert coloured("b.png", outer, intervals) == pytest.approx(coloured("a.png", inner, intervals), rel=0.1)
+    inner, outer = ([{"confidence": v, "accuracy": 0.5, "samples": 9} for v in values] for values in ([0.5], [1]))
+    marks = [coloured(name, values, pictures.reliability)[0] for name, values in (("c.png", inner), ("d.png", outer))]
+    assert marks[1] == pytest.approx(marks[0], rel=0.1)
+
+
+def test_panels_are_in_the_order_of_the_tables(tmp_path, panels):
+    rows = [{"representation": name, "confidence": 0.5, "accuracy": 0.5, "samples": 1} for name in ("a", "b", "a + b")]
+    pictures.reliability(tmp_path / "a.png", rows)
+    assert [axes.get_title() for axes in panels()] == ["a", "a + b", "b"]
+    pictures.intervals(tmp_path / "b.png", [row | {"low": None} for row in rows], "accuracy", "accuracy", "F1")
+    assert [axes.get_title() for axes in panels()[-3:]] == ["a", "a + b", "b"]
+
+
 def test_seconds_are_stacked_in_the_order_of_the_parts(tmp_path, panels):
-    spent = {"warmup": 1, "transfer": 2, "train": 4, "validate": 8, "snapshot": 16}
+    spent = {"warmup": 1, "transfer": 2, "train": 4, "validate": 8, "snapshot": 16, "other": 32}
     rows = [{"what": "one run", "part": part, "seconds": n} for part, n in spent.items()]
     pictures.seconds(tmp_path / "a.png", [*rows[::-1], {"what": "all runs", "part": "all runs", "seconds": 40}])
     (axes,) = panels()
     bars = [(round(bar.get_y() + bar.get_height() / 2), bar.get_x(), bar.get_width()) for bar in axes.patches]
-    assert [bar for bar in bars if bar[2]] == [(0, 0, 1), (0, 1, 2), (0, 3, 4), (0, 7, 8), (0, 15, 16), (1, 0, 40)]
+    assert [bar for bar in bars if bar[2]] == [
+        (0, 0, 1),
+        (0, 1, 2),
+        (0, 3, 4),
+        (0, 7, 8),
+        (0, 15, 16),
+        (0, 31, 32),
+        (1, 0, 40),
+    ]
     assert [(text.get_position(), text.get_text()) for text in axes.texts] == [
-        ((31, 0), " 31.00 s"), ((40, 1), " 40.00 s")
+        ((63, 0), " 63.00 s"), ((40, 1), " 40.00 s")
     ]  # fmt: skip
     assert legend(axes) == {colour.lower(): part for part, colour in pictures.PART_COLOURS.items()}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one run", "all runs"]

@@ -45,7 +45,7 @@ function listenTo(stream, ask) {
 
   ears.onaudioprocess = ({ inputBuffer }) => {
     const samples = inputBuffer.getChannelData(0).slice();
-    send({ samples }, [samples.buffer]).then(() => hearLive(entry, sections));
+    send({ samples }, [samples.buffer]).then(() => hearLive(entry, sections), stop);
   };
   live = { entry, stop };
   fresh = [entry];
@@ -56,25 +56,27 @@ function listenTo(stream, ask) {
   source.connect(ears).connect(context.destination); // of silence: browsers ask nobody for sound who leads nowhere
 
   async function stop() {
+    if (live?.entry !== entry) return; // several pieces may be refused
     live = null;
     ears.onaudioprocess = null;
     closeStream(stream);
     context.close();
-    await send({ end: true });
+    const wrong = await send({ end: true }).then(() => "", ({ message }) => message);
     giveWorker(ask);
-    hearLive(entry, sections);
+    hearLive(entry, sections, wrong);
     finish();
+    if (wrong) say(`Listening has ended: ${wrong}.`);
   }
 }
 
 // Show what has been heard so far, once there is something.
-function hearLive(entry, sections) {
+function hearLive(entry, sections, wrong) {
   if (!entries.includes(entry)) return; // it was removed
   try {
     entry.heard = conclude(sections);
     entry.error = "";
   } catch (error) {
-    entry.error = live ? "nothing yet" : error.message;
+    entry.error = live ? "nothing yet" : wrong || error.message;
   }
   showRows([entry]);
   if (!entry.heard || (entry !== shown && entry !== fresh[0])) return;

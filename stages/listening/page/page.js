@@ -52,7 +52,7 @@ for (const name of Object.keys(settings)) $(`#${name}`).onchange = ({ target }) 
 $("#live").onclick = listenLive;
 $("#stop").onclick = stopAll;
 $("#clear").onclick = () => {
-  [...entries].forEach(remove);
+  remove(entries);
   $("#files").focus();
 };
 $("#song").onkeydown = ({ key }) => {

@@ -60,7 +60,7 @@ function writeAxis(pen, y) {
   const width = WIDTH - 2 * MARGIN_X;
   const { length } = drawn.known[0];
   Object.assign(pen, { font: `16px ${FONT}`, fillStyle: "#000" });
-  for (const second of ticksOf(length, width)) {
+  for (const second of ticksOf(length, 0.8 * width)) { // the page's letters are smaller
     pen.textAlign = second === 0 ? "left" : second / length > 1 - tickWidth(length) / 2 / width ? "right" : "center";
     pen.fillText(clock(second), MARGIN_X + (second / length) * width, y);
   }

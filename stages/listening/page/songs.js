@@ -90,20 +90,22 @@ function stopAll() {
   stopLive();
   const left = [...hearing, ...waiting];
   waiting.length = 0;
-  for (const entry of left) {
-    entry.stop?.abort();
-    if (!entry.heard) remove(entry);
-  }
+  for (const entry of left) entry.stop?.abort();
+  remove(left.filter((entry) => !entry.heard));
   stopped += left.length;
 }
 
-function remove(entry) {
-  entry.stop?.abort();
-  for (const list of [entries, waiting, fresh]) if (list.includes(entry)) list.splice(list.indexOf(entry), 1);
-  entry.row.remove();
-  if (entry === live?.entry) stopLive();
-  if (entry === shown) show(entries.find((each) => each.heard));
-  if (entry.url) URL.revokeObjectURL(entry.url);
+// Remove songs, and look at those that stay once: song by song it would take the square of the time.
+function remove(songs) {
+  const gone = new Set(songs);
+  for (const entry of gone) {
+    entry.stop?.abort();
+    entry.row.remove();
+    if (entry.url) URL.revokeObjectURL(entry.url);
+  }
+  for (const list of [entries, waiting, fresh]) list.splice(0, list.length, ...list.filter((entry) => !gone.has(entry)));
+  if (gone.has(live?.entry)) stopLive();
+  if (gone.has(shown)) show(entries.find((each) => each.heard));
   showSaving();
   showBusy();
   if (!entries.length) say("");

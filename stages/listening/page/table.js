@@ -10,7 +10,8 @@ const COLUMNS = { // what is shown of a song that was heard, and what is sorted 
 let order = { column: null, descending: false };
 
 function addRow(entry) {
-  const button = element("button", { type: "button", textContent: entry.name });
+  const parts = entry.name.split(/(?<=[/_])|(?=\.)/).flatMap((part) => [part, element("wbr")]); // where a line may break
+  const button = element("button", { type: "button" }, ...parts);
   button.onclick = () => {
     show(entry);
     $("#title").focus();
@@ -51,7 +52,7 @@ function dissent(entry) {
 // Remove a song; the keyboard goes on at the next one.
 function leaveRow(entry) {
   const near = entry.row.nextElementSibling ?? entry.row.previousElementSibling;
-  remove(entry);
+  remove([entry]);
   (near?.querySelector("td button") ?? $("#files")).focus();
 }
 

@@ -32,8 +32,8 @@ def about(card: Card | Joint, judged: Judgement) -> list[str]:
         f"{what_is_heard(card)}.",
         f"It was trained on {train:,} seconds of {few_of(card.classes)} from {card.data.dataset}. "
         f"{LICENCE[card.data.dataset == DEMO]} Split: {describe_split(card.data)}.",
-        f"On {test:,} other seconds{songs}, which had no say in its training, its macro F1 is {judged.f1_macro:.3f}, "
-        f"{sure}; 1 would be perfect.",
+        f"On {test:,} other seconds{songs}, which had no say in its training, its macro F1 is {judged.f1_macro:.3f} "
+        f"({sure}); 1 would be perfect.",
         *(f"Not for: {use[0].lower()}{use[1:]}" for use in not_intended(card)),
     ]
 

@@ -24,16 +24,21 @@ function giveWorker(ask) {
 }
 
 async function startWorker() {
-  started++;
   const script = document.getElementById("listener").textContent;
   const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  started++;
   const ask = (message, transfer = []) =>
     new Promise((resolve, reject) => {
       worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.heard));
       worker.onerror = (event) => reject(new Error(event.message));
       worker.postMessage(message, transfer);
     });
-  await ask({ models });
+  try {
+    await ask({ models });
+  } catch (error) {
+    started--;
+    throw error;
+  }
   return ask;
 }
 

@@ -73,7 +73,7 @@ def as_clips(sounds):
 
 
 def agree(request, sounds, expected):
-    """Check that ONNX and the page, in two browsers, hear what is expected of sounds by each model, under its name."""
+    """Check that ONNX and the page, in Chromium and in Firefox, hear what is expected of sounds by each model."""
     clips = as_clips(sounds)
     export.export()
     for name, wanted in expected.items():

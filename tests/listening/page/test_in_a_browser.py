@@ -113,7 +113,7 @@ def test_the_model_is_told_in_words(two):
     for representation in REPRESENTATIONS:
         two.get_by_label(representation).check()
         assert f"({representation})" in two.inner_text("#about")
-        assert "macro F1 is 0.700, 95 % interval 0.610 to 0.790" in two.inner_text("#about")
+        assert "macro F1 is 0.700 (95 % interval 0.610 to 0.790)" in two.inner_text("#about")
     assert two.locator("#warning").is_hidden()
 
 
@@ -122,6 +122,22 @@ def test_nothing_is_wider_than_the_screen(tab, hear, width):
     tab.set_viewport_size({"width": width, "height": 800})
     hear(write(f"{'long' * 40}.wav", music("rock", 8000), 8000), *list(bad_files())[:3])
     assert tab.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_on_a_phone_a_song_is_named_by_its_words(two):
+    """A line ends behind a folder or within its file's name, not within a word."""
+    (folder := Path("electronic/orchestral")).mkdir(parents=True, exist_ok=True)
+    write(str(folder / "longest_mission.wav"), music("rock", 8000), 8000)
+    two.set_viewport_size({"width": 360, "height": 800})
+    two.set_input_files("#folder", "electronic")
+    two.wait_for_selector("main[aria-busy=false]")
+    parts = named(two, f"{folder}/longest_mission.wav").evaluate("""(button) =>
+      [...button.childNodes].filter((node) => node.data).map((text) => {
+        const range = new Range();
+        range.selectNode(text);
+        return [text.data, range.getClientRects().length];
+      })""")
+    assert parts == [[part, 1] for part in ("electronic/", "orchestral/", "longest_", "mission", ".wav")]
 
 
 def test_the_newest_song_is_heard_first_and_shown_at_once(two):
@@ -173,8 +189,21 @@ def test_a_song_is_removed_by_its_cross_and_by_delete(two):
     assert two.inner_text("#title") == "a.flac"
 
 
-def test_all_songs_are_removed(two):
+def test_all_songs_are_removed_at_once(two):
+    """What is left is looked at once, not after each song, whether all go or those that were not heard."""
+    two.evaluate("""() => {
+      const [save, mark] = [showSaving, markShown];
+      window.looks = [];
+      showSaving = () => (looks.push("save"), save());
+      markShown = () => (looks.push("mark"), mark());
+      decode = () => new Promise(() => {});
+    }""")
+    two.set_input_files("#files", [write(f"{name}.wav", music("pop", 8000, 2), 8000) for name in "cde"])
+    two.evaluate("looks.length = 0")
+    two.get_by_role("button", name="Stop").click()
+    assert two.evaluate("looks.splice(0)") == ["save"]
     two.get_by_role("button", name="Remove all").click()
+    assert two.evaluate("looks") == ["mark", "save"]
     assert two.evaluate("songs") == []
     assert two.locator("#song").is_hidden() and two.locator("#list").is_hidden()
 

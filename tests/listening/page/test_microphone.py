@@ -100,3 +100,32 @@ def test_what_is_stopped_before_the_browser_allows_it_does_not_listen(tab):
     tab.evaluate("allow()")
     wait(tab, "window.stopped === 1")
     assert tab.evaluate("songs") == []
+
+
+def test_a_worker_that_fails_ends_the_listening_and_works_on(tab):
+    """The sound comes from no microphone, but goes the same way."""
+    tab.goto(PAGE.absolute().as_uri())
+    wait(tab, "idle.length")
+    tab.evaluate("""() => {
+      navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream;
+      AudioContext.prototype.createScriptProcessor = function () { return (window.ears = this.createGain()); };
+      const [own] = idle;
+      window.failing = (message) => (message.samples ? Promise.reject(new Error("it is broken")) : own(message));
+      idle.push(failing);
+    }""")
+    tab.get_by_role("button", name="Use the microphone").click()
+    wait(tab, "live?.entry")
+    piece = "ears.onaudioprocess({inputBuffer: {getChannelData: () => new Float32Array(PIECE)}})"
+    tab.evaluate(f"() => {{ {piece}; {piece}; }}")
+    expect(tab.locator("#status")).to_have_text("Listening has ended: it is broken.")
+    assert tab.locator("tbody td.error").inner_text() == "it is broken"
+    assert tab.locator("main").get_attribute("aria-busy") == "false"
+    assert tab.evaluate("idle.includes(failing)")
+
+
+def test_a_worker_that_does_not_start_leaves_its_place_to_another(tab):
+    tab.goto(PAGE.absolute().as_uri())
+    wait(tab, "idle.length")
+    for fails in ("constructor() { throw new Error('no') }", "postMessage() { this.onerror({message: 'no'}) }"):
+        tab.evaluate(f"() => {{ Worker = class {{ {fails} }}; }}")
+        assert tab.evaluate("startWorker().then(() => 'yes', ({ message }) => [message, started])") == ["no", 1]

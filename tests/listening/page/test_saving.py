@@ -112,6 +112,22 @@ def test_a_playlist_names_the_files_of_a_genre(two):
         assert content.decode().splitlines() == ["#EXTM3U", *names]
 
 
+def test_the_marks_of_the_picture_are_apart(two):
+    """By a space at least, whatever the song's length."""
+    gaps = two.evaluate("""[5, 20, 59, 600, 3600, 7322].map((length) => {
+      const [pen, boxes] = [element("canvas").getContext("2d"), []];
+      pen.fillText = (text, x) => {
+        const { width } = pen.measureText(text);
+        const left = x - { left: 0, center: width / 2, right: width }[pen.textAlign];
+        boxes.push([left, left + width]);
+      };
+      drawn.known[0].length = length;
+      writeAxis(pen, 0);
+      return boxes.slice(1).map(([left], i) => left - boxes[i][1] - pen.measureText(" ").width);
+    })""")
+    assert min(map(min, gaps)) > 0
+
+
 def test_the_picture_holds_the_chart(two):
     named(two, "b.wav").click()
     name, content = saved(two, "Save the picture")

@@ -15,7 +15,7 @@ def test_it_says_what_the_figures_rest_on(workplace):
     said = " ".join(words.about(card, JUDGED))
     assert "a multilayer perceptron that hears music at 8000 Hz, one second at a time, as 26 numbers (mfccs)" in said
     assert "trained on 3,000 seconds of blues, classical, pop from data/mine" in said
-    assert "On 60 other seconds, which had no say in its training, its macro F1 is 0.700, 95 % interval 0.610" in said
+    assert "On 60 other seconds, which had no say in its training, its macro F1 is 0.700 (95 % interval 0.610" in said
     assert "On 60 other seconds of 11 songs, which" in " ".join(
         words.about(card, JUDGED.model_copy(update={"track": TRACKS}))
     )
@@ -33,7 +33,7 @@ def test_few_songs_stand_in_place_of_an_interval(workplace):
     make_model("mfccs")
     few = JUDGED.model_copy(update={"groups": {"a": 9, "b": 2}, "blocks": None, "track": TRACKS})
     said = " ".join(words.about(Card.read(card_path("mfccs")), few))
-    assert "its macro F1 is 0.700, rests on 2 songs of b; 1 would" in said
+    assert "its macro F1 is 0.700 (rests on 2 songs of b); 1 would" in said
     assert "interval" not in said
 
 
