@@ -135,26 +135,30 @@ class Rest:
         """Start there, in bytes; end at another place, and read some bytes as if they were others, by their places."""
         self._file, self._begin, self._changes = file, begin, changes or {}
         self._end = file.seek(0, os.SEEK_END) if end is None else end
-        file.seek(begin)
+        self._place = file.seek(begin)  # asking the file each time takes longer than reading it
 
-    def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, or all."""
-        place, left = self.tell(), max(0, self._end - self._file.tell())
-        content = self._file.read(min(size, left) if size >= 0 else left)
+    def read(self, size: int) -> bytes:
+        """Read so many bytes."""
+        content = self._file.read(max(0, min(size, self._end - self._place)))
+        begin = self.tell()
+        self._place += len(content)
         for at, new in self._changes.items():
-            if place < at + len(new) and at < place + len(content):
+            if begin < at + len(new) and at < begin + len(content):
                 content = bytearray(content)
-                for number, byte in enumerate(new, at - place):
+                for number, byte in enumerate(new, at - begin):
                     if 0 <= number < len(content):
                         content[number] = byte
         return bytes(content)
 
     def tell(self) -> int:
         """Return how far it has been read."""
-        return self._file.tell() - self._begin
+        return self._place - self._begin
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place; -1 if there is none. (What Python raises would end more than this.)"""
-        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell()}
+        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._place}
         place = offset + starts.get(whence, self._end)
-        return self._file.seek(place) - self._begin if self._begin <= place < FARTHEST else -1
+        if not self._begin <= place < FARTHEST:
+            return -1
+        self._place = self._file.seek(place)
+        return self.tell()

@@ -132,7 +132,7 @@ class Sound:
         read = failed = 0  # bytes of packets that were decoded, and of those that were not, since
         in_tag = False
         for packet in self._packets():
-            if packet and packet.has_sidedata("encryption_info"):
+            if packet and not read and packet.has_sidedata("encryption_info"):
                 raise no_sound("it is encrypted")
             try:
                 frames = self._codec.decode(packet)
