@@ -4,7 +4,7 @@ import os
 from typing import BinaryIO, NamedTuple
 
 UNKNOWN = 2**31 - 2**16  # bytes that a WAV claims, and more, where whoever wrote it did not know
-LEAST = 2**12  # bytes behind the samples of a WAV that may be anything
+LEAST = 2**12  # bytes behind the samples that may be anything
 PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # of a WMA: Advanced Systems Format, section 3.2
 
 
@@ -25,14 +25,17 @@ CHUNKS = {
     "wav": Chunks(12, 4, 4, "little", 2, b"data", 0, False),
     "w64": Chunks(40, 16, 8, "little", 8, bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"), 0, True),
     "caf": Chunks(8, 4, 8, "big", 1, b"data", 4, False),
+    "aiff": Chunks(12, 4, 4, "big", 2, b"SSND", 8, False),
 }
+FORMS = {b"RIFF": "wav", b"RF64": "wav", b"BW64": "wav", b"riff": "w64", b"caff": "caf", b"FORM": "aiff"}
 
 
 def seconds_claimed(file: BinaryIO, form: str, rate: float) -> float:
     """Return how many seconds of samples a WAV, W64, CAF or WMA claims, or 0; `rate` is in bytes a second."""
     if form == "asf":
         return _seconds_of_wma(file)
-    return bytes_claimed(file, CHUNKS[form]) / rate if form in CHUNKS else 0.0
+    counts = form in CHUNKS and form != "aiff"  # whose header has the number of samples
+    return bytes_claimed(file, CHUNKS[form]) / rate if counts else 0.0
 
 
 def bytes_claimed(file: BinaryIO, chunks: Chunks) -> int:
@@ -42,21 +45,40 @@ def bytes_claimed(file: BinaryIO, chunks: Chunks) -> int:
     return max(0, size - chunks.head) if size < unknown else 0
 
 
-def claims_too_little(file: BinaryIO) -> bool:
-    """Return whether much more than a WAV's header tells of follows it, and begins like no chunk and no tag."""
+def corrections(file: BinaryIO) -> dict[int, bytes]:
+    """Return what a header should say, by its place, that tells of fewer samples than follow it.
+
+    A recorder that was stopped leaves such: of no samples, or of those some time before.
+    """
     file.seek(0)
-    if file.read(4) != b"RIFF":
-        return False
-    place, size = _find_data(file, CHUNKS["wav"])
-    left = file.seek(0, os.SEEK_END) - place - size
-    file.seek(place + size)
-    following = file.read(5)
-    known = any(map(_may_be_a_name, (following[:4], following[1:])))  # as one byte may fill up an odd chunk
-    return place > 0 and left > max(size // 4, LEAST) and not known
+    head = file.read(36)
+    if head.startswith(b".snd"):
+        return {} if any(head[8:12]) else {8: b"\xff" * 4}  # unknown
+    if head[:4] not in FORMS:
+        return {}
+    chunks = CHUNKS[FORMS[head[:4]]]
+    begin, claimed = _find_data(file, chunks)
+    place, size = begin - chunks.size, chunks.size
+    if head[12:16] == b"ds64":
+        place, size, claimed = 28, 8, int.from_bytes(head[28:36], "little")
+    claimed = claimed if 0 < claimed < 2**63 else 0
+    left = file.seek(0, os.SEEK_END) - begin
+    if not begin or left - claimed <= LEAST or (claimed and _is_no_sound(file, begin + claimed)):
+        return {}
+    right = left + (chunks.name + chunks.size if chunks.whole else 0)
+    return {place: min(right, 2 ** (8 * size) - 1).to_bytes(size, chunks.order)}
+
+
+def _is_no_sound(file: BinaryIO, place: int) -> bool:
+    """Return whether what is there begins like another chunk or a tag, or is nothing but zeros."""
+    file.seek(place)
+    following = file.read(LEAST)
+    # One byte may fill up an odd chunk.
+    return not any(following[1:]) or any(map(_may_be_a_name, (following[:4], following[1:5])))
 
 
 def _may_be_a_name(start: bytes) -> bool:
-    return not any(start) or start.startswith(b"ID3") or (start.isascii() and start.decode().isprintable())
+    return start.startswith(b"ID3") or (start.isascii() and start.decode().isprintable())
 
 
 def _find_data(file: BinaryIO, chunks: Chunks) -> tuple[int, int]:

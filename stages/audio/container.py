@@ -8,9 +8,10 @@ import ctypes
 import os
 import re
 from functools import cache
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, BinaryIO
 
-from stages.audio.claims import claims_too_little
+from stages.audio.claims import corrections
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -36,7 +37,9 @@ HEADS = re.compile(  # of formats that FFmpeg knows only if a file begins with t
     rb"|riff\x2e\x91\xcf\x11|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x1a\x45\xdf\xa3",
     re.DOTALL,
 )
-MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info)", re.DOTALL)  # which tells what the encoder added
+MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info|VBRI)", re.DOTALL)  # tells how long it is
+OGG_SOUND = re.compile(rb"OggS\0[\0\1\4\5]")  # a page behind those that begin its streams
+FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
     "EOFError": "it ends before there is any",
@@ -58,8 +61,8 @@ def pyav():
     return av
 
 
-def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
-    """Open what begins at a place in an open file.
+def open_container(file: BinaryIO, begin: int = 0, end: int | None = None) -> "InputContainer":
+    """Open what is between two places in an open file.
 
     Raises:
         DecodeError: if FFmpeg does not know what it is.
@@ -67,31 +70,55 @@ def open_container(file: BinaryIO, begin: int = 0) -> "InputContainer":
     if not file.seek(0, os.SEEK_END):
         raise no_sound("it is empty")
     try:
-        more = {"ignore_length": "1"} if claims_too_little(Rest(file, begin)) else {}
-        return pyav().open(Rest(file, begin), options=OPTIONS | more, metadata_errors="replace", buffer_size=2**16)
+        rest = Rest(file, begin, end, corrections(Rest(file, begin)))
+        return pyav().open(rest, options=OPTIONS, metadata_errors="replace", buffer_size=2**16)
     except pyav().FFmpegError as error:
         raise no_sound(REASONS.get(type(error).__name__, error.strerror)) from None
 
 
 def find_head(file: BinaryIO) -> int:
     """Return where a song begins in a file that begins with ID3 tags, with junk or with both; 0 if that is unknown."""
-    begin = 0
+    begin = skip_tags(file, 0)
+    file.seek(begin)
+    head = HEADS.search(file.read(JUNK))
+    return begin + head.start() if head else begin
+
+
+def skip_tags(file: BinaryIO, begin: int) -> int:
+    """Return where the ID3 tags end that are at a place in a file; one that claims to be longer than it is its head."""
+    size = file.seek(0, os.SEEK_END)
     for _ in range(10):
         file.seek(begin)
         tag = file.read(10)
         if not tag.startswith(b"ID3"):
             break
-        begin += 10 + sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
+        length = sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
+        begin += 10 + (length if begin + length < size else 0)
+    return begin
+
+
+def find_next(file: BinaryIO, begin: int) -> int | None:
+    """Return where in a file of Ogg or FLAC another song follows that which begins at a place."""
+    begin = skip_tags(file, begin)
     file.seek(begin)
-    head = HEADS.search(file.read(JUNK))
-    return begin + head.start() if head else 0
+    form = file.read(4)
+    if form not in (b"OggS", b"fLaC"):
+        return None
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        if form == b"OggS":
+            sound = OGG_SOUND.search(content, begin)
+            at = content.find(b"OggS\0\2", sound.start()) if sound else -1
+        else:
+            head = FLAC.search(content, begin + 4)
+            at = head.start() if head else -1
+    return at if at > 0 else None
 
 
-def find_mp3_head(file: BinaryIO, begin: int, end: int) -> int:
-    """Return where between two places an MP3's head is, but not at the first, where FFmpeg reads it; 0 if nowhere."""
-    begin, first = max(begin, end - JUNK), begin
+def find_mp3_head(file: BinaryIO, begin: int, end: int) -> int | None:
+    """Return where between two places an MP3's head is, or None."""
+    begin = max(begin, end - JUNK)
     head = MP3_HEAD.search(os.pread(file.fileno(), end - begin, begin))
-    return begin + head.start() if head and begin + head.start() > first else 0
+    return begin + head.start() if head else None
 
 
 def no_sound(why: str) -> DecodeError:
@@ -102,17 +129,36 @@ def no_sound(why: str) -> DecodeError:
 class Rest:
     """What follows a place in an open file, as a file of its own, for FFmpeg."""
 
-    def __init__(self, file: BinaryIO, begin: int) -> None:
-        """Start there, in bytes."""
-        self._file, self._begin, self.read = file, begin, file.read
-        file.seek(begin)
+    def __init__(
+        self, file: BinaryIO, begin: int, end: int | None = None, changes: dict[int, bytes] | None = None
+    ) -> None:
+        """Start there, in bytes; end at another place, and read some bytes as if they were others, by their places."""
+        self._file, self._begin, self._changes = file, begin, changes or {}
+        self._end = file.seek(0, os.SEEK_END) if end is None else end
+        self._place = file.seek(begin)  # asking the file each time takes longer than reading it
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes."""
+        content = self._file.read(max(0, min(size, self._end - self._place)))
+        begin = self.tell()
+        self._place += len(content)
+        for at, new in self._changes.items():
+            if begin < at + len(new) and at < begin + len(content):
+                content = bytearray(content)
+                for number, byte in enumerate(new, at - begin):
+                    if 0 <= number < len(content):
+                        content[number] = byte
+        return bytes(content)
 
     def tell(self) -> int:
         """Return how far it has been read."""
-        return self._file.tell() - self._begin
+        return self._place - self._begin
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place; -1 if there is none. (What Python raises would end more than this.)"""
-        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell()}
-        place = offset + starts[whence] if whence in starts else self._file.seek(0, os.SEEK_END) + offset
-        return self._file.seek(place) - self._begin if self._begin <= place < FARTHEST else -1
+        starts = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._place}
+        place = offset + starts.get(whence, self._end)
+        if not self._begin <= place < FARTHEST:
+            return -1
+        self._place = self._file.seek(place)
+        return self.tell()

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 
 from stages.audio.container import DecodeError
-from stages.audio.ffmpeg import Piece
+from stages.audio.pieces import Piece
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -4,34 +4,38 @@ Memory is bounded whatever a file claims. One thread decodes a song.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from stages.audio.claims import seconds_claimed
-from stages.audio.container import DecodeError, Rest, find_head, find_mp3_head, no_sound, open_container, pyav
+from stages.audio.container import (
+    DecodeError,
+    Rest,
+    find_head,
+    find_mp3_head,
+    find_next,
+    no_sound,
+    open_container,
+    pyav,
+)
+from stages.audio.pieces import Piece, check_form, piece_samples, take, take_all
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
-    from av import AudioFifo, AudioFrame
+    from av import AudioFrame
 
-PIECE_SAMPLES = 2**15  # of all channels together: they stay in the processor's cache
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
-MAX_CHANNELS = 64
 PACKET_SAMPLES = 2**22  # of all channels together, in one packet
 LONG = 0.12  # seconds; the longest frame of a codec for music, Opus's, so that less is no sign of anything
 # Seconds that no encoder leaves out between two packets, of formats whose packets have their times.
 GAPS = {"flac": 0.001, "ogg": LONG, "asf": LONG, "matroska": 1.0}
 PADDED = 4096  # samples at the end of an M4A that may be its encoder's padding: two of the longest frames of AAC
+ERRORS = 255  # one after the other, as many as there are packets in a page of Ogg that is wrong
 ENDING = ("ogg", "mpegts", "mpeg", "avi")  # which say how long they are at their end alone: it cannot be missing
-TAGS = (b"ID3", b"TAG", b"APETAGEX")  # where one MP3 follows another; what is in them, a cover say, is no damage
-SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-
-Piece = tuple[Sequence[np.ndarray], int]  # each channel's samples, shape (n,), of the file's own type; their rate in Hz
+TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")  # where one MP3 follows another; what is in them is no damage
 
 
 @contextmanager
@@ -65,8 +69,9 @@ class Sound:
 
     def _open(self, begin: int) -> None:
         """Open what begins at a place in the file."""
-        container = open_container(self._file, begin)
-        self._container, self._format, self._begin = container, container.format.name.split(",")[0], begin
+        self._begin, self._end = begin, find_next(self._file, begin)
+        container = open_container(self._file, begin, self._end)
+        self._container, self._format = container, container.format.name.split(",")[0]
         if not container.streams.audio:
             raise no_sound("it holds no audio")
         self._stream = container.streams.audio[0]
@@ -84,7 +89,8 @@ class Sound:
             "max_samples": str(PACKET_SAMPLES // self._codec.channels),
         }
         self._bit_rate = self._codec.bit_rate or np.inf  # of the first frames
-        self._start = 0  # where the first packet is, in bytes
+        self._start, self._page = 0, 0  # where the first packet is, and the last, in bytes
+        self._before = self.decoded + self.lost  # of other songs
 
     def close(self) -> None:
         """Let go of what FFmpeg holds; the file stays open."""
@@ -109,15 +115,15 @@ class Sound:
             found = frame.sample_rate, frame.layout.nb_channels, frame.format.name
             if found != form:
                 if queue:
-                    yield from _emptied(queue, size)
+                    yield from take_all(queue, size)
                 check_form(*found[:2])
                 queue, form, size = pyav().AudioFifo(), found, piece_samples(*found[:2])
             frame.pts = None  # the queue would compare it with what it expects
             queue.write(frame)
             while queue.samples >= size + PADDED:
-                yield _samples(queue.read(size))
+                yield take(queue, size)
         if queue:
-            yield from _emptied(queue, size, self._padding())
+            yield from take_all(queue, size, self._padding())
 
     def _frames(self) -> Iterator["AudioFrame"]:
         """Yield what can be decoded; count what cannot."""
@@ -126,6 +132,8 @@ class Sound:
         read = failed = 0  # bytes of packets that were decoded, and of those that were not, since
         in_tag = False
         for packet in self._packets():
+            if packet and not read and packet.has_sidedata("encryption_info"):
+                raise no_sound("it is encrypted")
             try:
                 frames = self._codec.decode(packet)
             except pyav().FFmpegError:
@@ -139,10 +147,12 @@ class Sound:
             if packet:
                 at = frames[0].time
                 gap = 0.0 if at is None else at - due
+                due += gap + seconds
+                if self._page <= self._start:  # which may not tell its time
+                    gap = 0.0
                 if read and (failed or gap > longest):
                     self._count_lost(max(gap, failed * self.decoded / read))
-                due += gap + seconds
-                read, failed, in_tag = read + packet.size, 0, False
+                read, failed, in_tag, self._page = read + packet.size, 0, False, packet.pos or 0
             self.decoded += seconds
             yield from frames
         if not self.decoded:
@@ -154,37 +164,37 @@ class Sound:
         self.lost += seconds
 
     def _packets(self) -> Iterator:
-        """Yield the stream's packets, then None; an error ends them only if nothing follows it."""
-        going_on = True
-        while going_on:
-            place, head = None, 0  # of the last packet; of an MP3's head that FFmpeg has not read
+        """Yield the packets of the stream, and of those that follow it, then None; errors end them if nothing does."""
+        errors = 0
+        while errors <= ERRORS or self._open_next():
+            head = None  # of an MP3, which FFmpeg has not read
             try:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
-                        place = packet.pos or 0
+                        errors, place = 0, packet.pos or 0
                         if not self._start and self._format == "mp3" and not self._stream.start_time:
-                            head = find_mp3_head(self._file, self._begin, self._begin + place + packet.size)
+                            head = find_mp3_head(self._file, self._begin + 1, self._begin + place + packet.size)
                         if head:
                             self._open(head)
                             break
                         self._start = self._start or place
                         yield packet
                 else:
-                    break
+                    if not self._open_next():
+                        break
             except (pyav().FFmpegError, IndexError):  # PyAV's, of a stream that was not there at the start
-                going_on = self._open_next(place or 0) or place is not None
+                errors += 1
         yield None
 
-    def _open_next(self, place: int) -> bool:
-        """Open the stream that follows a place in an Ogg file, if any: FFmpeg itself goes on only if it is alike."""
-        if self._format != "ogg":
-            return False
-        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as content:
-            begin = content.find(b"OggS\0\2", self._begin + place + 1)
-        if begin < 0:
-            return False
-        self._open(begin)
-        return True
+    def _open_next(self) -> bool:
+        """Open the song that follows in the file, if one does: FFmpeg itself goes on only if it is alike."""
+        while self._end:
+            try:
+                self._open(self._end)
+            except DecodeError:
+                continue
+            return True
+        return False
 
     def _padding(self) -> int:
         """Return how many samples at the end are the encoder's: FFmpeg leaves those of an M4A's last frame there."""
@@ -198,8 +208,8 @@ class Sound:
         """
         found = []
         if self._damaged:
-            found = [f"is damaged at {few_of(self._damaged)}", f"{self.lost:.1f} s lost"]
-        heard, claimed = self.decoded + self.lost, self._claimed()
+            found = [f"is damaged at {few_of(self._damaged)}"] + [f"{self.lost:.1f} s lost"] * (self.lost >= 0.05)
+        heard, claimed = self.decoded + self.lost, self._before + self._claimed()
         frame = (self._codec.frame_size or 0) / self.rate
         if claimed - heard > max(LONG, frame, self.lost / 2):  # as what is lost is guessed
             found.append(f"breaks off after {heard:.1f} s of {claimed:.1f} s")
@@ -207,9 +217,10 @@ class Sound:
 
     def _claimed(self) -> float:
         """Return how long the sound is by its container's own word; 0 if that says nothing."""
-        if self._format in ENDING:
+        before = self._file, self._begin, self._begin + self._start
+        if self._format in ENDING or (self._format == "mp3" and find_mp3_head(*before) is None):
             return 0.0
-        rest, rate = Rest(self._file, self._begin), self._bit_rate / 8
+        rest, rate = Rest(self._file, self._begin, self._end), self._bit_rate / 8
         size = rest.seek(0, os.SEEK_END)
         junk = 0 if self._format == "mp3" else self._start  # before the first packet, which FFmpeg may count too
         least, most = (size - self._start) / rate - LONG, (size - self._start + junk) / rate + LONG
@@ -217,30 +228,3 @@ class Sound:
         if guessed or (self._format == "asf" and self.seconds):
             return seconds_claimed(rest, self._format, rate)
         return self.seconds
-
-
-def check_form(rate: int, channels: int) -> None:
-    """Check that there are as many samples a second, and as many channels, as a sound may have."""
-    if not (MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS):
-        raise DecodeError(
-            f"claims {channels} channels at {rate} Hz, expected 1 to {MAX_CHANNELS} at {MIN_RATE} to {MAX_RATE} Hz"
-        )
-
-
-def piece_samples(rate: int, channels: int) -> int:
-    """Return how many samples of each channel are a piece."""
-    return min(rate // 2, PIECE_SAMPLES // channels)
-
-
-def _samples(frame: "AudioFrame") -> Piece:
-    form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
-    planes = frame.planes[:channels]  # of eight, PyAV finds nine
-    if frame.format.is_planar:
-        return [np.frombuffer(plane, form, frame.samples) for plane in planes], frame.sample_rate
-    return np.frombuffer(planes[0], form, frame.samples * channels).reshape(-1, channels).T, frame.sample_rate
-
-
-def _emptied(queue: "AudioFifo", size: int, but: int = 0) -> Iterator[Piece]:
-    """Yield what is in a queue, but for so many samples at its end."""
-    while (left := min(size, queue.samples - but)) > 0:
-        yield _samples(queue.read(left))

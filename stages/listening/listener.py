@@ -17,8 +17,9 @@ import numpy as np
 
 from stages.audio.container import DecodeError
 from stages.audio.decode import hashing, read_blocks, sound_hash, why_unusable, windows
-from stages.audio.ffmpeg import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, open_sound, piece_samples
+from stages.audio.ffmpeg import open_sound
 from stages.audio.front_end import FRONT_ENDS, settings
+from stages.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, piece_samples
 from stages.audio.recordings import Energies
 from stages.audio.silence import is_silent
 from stages.common import tasks
@@ -108,7 +109,7 @@ class Listener:
         """Analyse a sound file."""
         try:
             with open_sound(Path(path)) as sound:
-                return self._hear(sound.pieces(), Path(path))._replace(problem=sound.problem())
+                return self._hear(sound.pieces(), Path(path), sound.problem)
         except (DecodeError, OSError) as error:
             raise UserError(f"{path}: {why_unusable(error)}") from None
 
@@ -129,7 +130,7 @@ class Listener:
         except DecodeError as error:
             raise UserError(f"samples: {error}") from None
 
-    def _hear(self, pieces: Iterable[Piece], path: Path | None) -> Song:
+    def _hear(self, pieces: Iterable[Piece], path: Path | None, problem: Callable[[], str] = str) -> Song:
         import torch
 
         heard, quiet, sound, energies = [], [], sha256(), Energies(self.sample_rate)
@@ -142,7 +143,7 @@ class Listener:
                 heard.append(torch.softmax(logits, dim=1).numpy())
                 quiet.append(is_silent(clips))
         if not heard:
-            raise DecodeError(f"is shorter than {'a' if self.as_in_data_sets else 'half a'} second")
+            raise DecodeError(problem() or f"is shorter than {'a' if self.as_in_data_sets else 'half a'} second")
         seconds, silent = np.concatenate(heard), np.concatenate(quiet)
         if silent.all():
             gaps = self.hop > self.sample_rate  # between the windows, where there may be sound
@@ -155,7 +156,7 @@ class Listener:
             seconds = smoothed(seconds, silent, self.reach)
         by_class = dict(zip(classes, whole.tolist(), strict=True))
         words = energies.text() if self.as_in_data_sets else ""
-        return Song(path, genre, by_class, starts, seconds, silent, sound=sound_hash(sound), words=words)
+        return Song(path, genre, by_class, starts, seconds, silent, problem(), sound_hash(sound), words)
 
     def _answer(self, clips: np.ndarray) -> "torch.Tensor":
         import torch

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from audio.written import music, write
 
-from stages.audio.claims import CHUNKS, bytes_claimed, claims_too_little, seconds_claimed
+from stages.audio.claims import CHUNKS, bytes_claimed, corrections, seconds_claimed
 
 
 @pytest.mark.parametrize("form", CHUNKS)
@@ -14,8 +14,8 @@ def test_as_many_bytes_as_were_written_are_claimed_by_what_is_left(tmp_path, for
     path.write_bytes(path.read_bytes()[:5000])
     with path.open("rb") as file:
         assert bytes_claimed(file, CHUNKS[form]) == 2 * 44100
-        assert seconds_claimed(file, form, 2 * 44100) == 1
-        assert not claims_too_little(file)
+        assert seconds_claimed(file, form, 2 * 44100) == (form != "aiff")  # which counts samples elsewhere
+        assert not corrections(file)
 
 
 def test_what_a_wma_claims_is_how_long_it_plays(tmp_path):
@@ -30,7 +30,7 @@ def test_what_says_nothing_claims_nothing(tmp_path, form, content):
     (tmp_path / "a").write_bytes(content)
     with (tmp_path / "a").open("rb") as file:
         assert seconds_claimed(file, form, 1) == 0
-        assert not claims_too_little(file)
+        assert not corrections(file)
 
 
 FOLLOWS = {"LIST": False, "\0\0\0\0": False, "ID3\4": False, "\xfe\1\xfd\2": True}
@@ -46,4 +46,4 @@ def test_samples_that_follow_a_wav_are_told_from_chunks_and_tags(tmp_path, first
     noise = np.random.default_rng(0).bytes(2 * 44100) if any(map(ord, first)) else bytes(2 * 44100)
     (tmp_path / "a.wav").write_bytes(bytes(content) + first.encode("latin-1") + noise)
     with (tmp_path / "a.wav").open("rb") as file:
-        assert claims_too_little(file) == FOLLOWS[first]
+        assert bool(corrections(file)) == FOLLOWS[first]

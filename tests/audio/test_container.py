@@ -134,6 +134,18 @@ def test_the_rest_of_a_file_is_a_file(tmp_path):
         assert rest.seek(2**63 - 1) == -1  # which the system refuses
 
 
+def test_a_part_of_a_file_ends_and_has_other_bytes(tmp_path):
+    """However it is read: a change may be in two pieces."""
+    (tmp_path / "a").write_bytes(bytes(range(20)))
+    for size in (1, 2, 3, 7, 20):
+        with (tmp_path / "a").open("rb") as file:
+            part = Rest(file, 5, 15, {3: b"abc"})
+            assert b"".join(iter(lambda read=part.read, n=size: read(n), b"")) == bytes([5, 6, 7]) + b"abc" + bytes(
+                [11, 12, 13, 14]
+            )
+            assert (part.tell(), part.seek(0, 2), part.seek(-1, 1), part.read(9)) == (10, 10, 9, bytes([14]))
+
+
 def test_no_file_may_ask_for_much_memory_at_once():
     samples = LARGEST // 4
     pyav().AudioFrame("flt", "mono", samples - 100)

@@ -95,6 +95,13 @@ def test_a_file_that_breaks_off_is_heard_up_to_there(listener):
     assert np.array_equal(song.seconds, listener.hear(sound[:16000], 8000).seconds)
 
 
+def test_what_breaks_off_at_once_is_not_said_to_be_short(listener):
+    soundfile.write("a.wav", noise(24000, 1, "int16"), 8000)
+    Path("a.wav").write_bytes(Path("a.wav").read_bytes()[:3244])
+    with pytest.raises(UserError, match=r"^a\.wav: breaks off after 0\.2 s of 3\.0 s$"):
+        listener("a.wav")
+
+
 def test_silent_seconds_have_no_vote(listener):
     """In front, in the midst, behind, be they of zeros or of hiss; the others are heard as without them."""
     first, second = noise(16000, 1, "float64"), noise(24000, 1, "float64")[::-1]
@@ -107,6 +114,12 @@ def test_silent_seconds_have_no_vote(listener):
     assert list(song.probabilities.values()) == pytest.approx(list(without.probabilities.values()), rel=1e-4)
     assert (song.genre, song.silent_seconds, without.silent_seconds) == (without.genre, 6, 0)
     assert not without.silent.any()
+
+
+def test_seconds_whose_channels_cancel_are_silent(listener):
+    left = noise(32000, 1, "float64")
+    right = np.where(np.arange(32000) < 8000, -1, 1)[:, None] * left
+    assert listener.hear(np.hstack([left, right]), 8000).silent.tolist() == [True] + [False] * 3
 
 
 @pytest.mark.parametrize(
