@@ -130,7 +130,8 @@ def _remedy(names: ArrayFile) -> str:
     if len(shape) == 2:
         return f"; save {own}[:, 0]" if shape[1] == 1 else f"; if they are one-hot, save {own}.argmax(axis=1)"
     kind = {"f": "int", "b": "int", "S": "str"}.get(names.dtype.kind)
-    return f"; save {own}.astype({kind})" if len(shape) == 1 and kind else ""
+    whole = "if they are whole numbers, " if names.dtype.kind == "f" else ""
+    return f"; {whole}save {own}.astype({kind})" if len(shape) == 1 and kind else ""
 
 
 def _find(folder: Path, name_of_one: str) -> dict[str, Path]:

@@ -124,7 +124,7 @@ def no_text(path: Path):
         (
             "labels.npy",
             lambda path: np.save(path, np.zeros(120)),
-            r"expected strings or .*; save labels.astype\(int\)$",
+            r"expected strings or .*; if they are whole numbers, save labels.astype\(int\)$",
         ),
         (
             "labels.npy",
