@@ -116,13 +116,13 @@ def _mono(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, float, Sequence[np
     """
     full_scale, middle = SCALES.get(samples[0].dtype, (1, 0))
     with np.errstate(over="ignore"):  # infinity is refused later
+        if middle:
+            samples = [channel.astype(np.float32) - middle for channel in samples]
         if isinstance(samples, np.ndarray):  # side by side in memory, where they are fastest taken together
             channels = samples.astype(np.float32)
-            channels = channels - middle if middle else channels
             added, energy = np.ones(len(channels), np.float32) @ channels, _energy(channels.ravel("K"))
         else:
             channels = [np.ascontiguousarray(channel, np.float32) for channel in samples]
-            channels = [channel - middle for channel in channels] if middle else channels
             added, energy = sum(channels[1:], channels[0]), sum(map(_energy, channels))
     return added * np.float32(1 / (full_scale * len(channels))), energy / (full_scale**2 * len(channels)), channels
 

@@ -81,6 +81,24 @@ def test_samples_of_another_scale_are_heard(tmp_path):
     np.testing.assert_allclose(np.concatenate(heard_in(tmp_path / "a.wav")), 32768 * music(2, 8000), rtol=1e-5)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("form", ["u1", "i2", "i4", "f4", "f8"])
+def test_channels_of_any_type_are_averaged_wherever_they_lie(form, apart):
+    levels = np.array([0.5, -0.25, 0.125])
+    full_scale, middle = {"u1": (128, 128), "i2": (2**15, 0), "i4": (2**31, 0)}.get(form, (1, 0))
+    sides = (np.tile(levels, (8000, 1)) * full_scale + middle).astype(form)  # (samples, channels)
+    (block,) = read_blocks([([*sides.T.copy()] if apart else sides.T, 8000)], 8000)
+    assert len(block) == 8000
+    np.testing.assert_allclose(block[1000:-1000], levels.mean(), rtol=0, atol=1e-4)
+
+
+def test_another_rate_on_the_way_loses_nothing():
+    sounds = [(np.sin(np.arange(n) / 9).astype(np.float32), rate) for n, rate in ((70_000, 44100), (20_000, 11025))]
+    found = np.concatenate(list(read_blocks([([sound], rate) for sound, rate in sounds], 8000)))
+    expected = [soxr.resample(sound, rate, 8000, quality="HQ") for sound, rate in sounds]
+    np.testing.assert_allclose(found, np.concatenate(expected), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["a.wav", "float.wav", "a.mp3", "a.m4a", "a.opus"])
 def test_channels_that_cancel_each_other_out_are_no_silence(tmp_path, kind):
     """And no verdict of what rounding or the encoder leaves of them; the levels are those before and after."""
