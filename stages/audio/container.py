@@ -8,7 +8,6 @@ import ctypes
 import os
 import re
 from functools import cache
-from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, BinaryIO
 
 from stages.audio.claims import corrections
@@ -31,6 +30,7 @@ OPTIONS = {
 }
 FARTHEST = 2**40  # byte that FFmpeg may go to: a system refuses some of those that a broken file names
 LARGEST = 2**26  # bytes that FFmpeg may ask for at once: an index, a cover
+BLOCK = 2**20  # bytes that are searched together
 JUNK = 2**16  # bytes behind tags in which a song may begin
 HEADS = re.compile(  # of formats that FFmpeg knows only if a file begins with them, or with a tag
     rb"(RIFF|RF64)....WAVE|FORM....AIF[FC]|fLaC[\0\x80]\0\0\x22|OggS\0\x02|....ftyp|wvpk|TTA1|caff\0\x01|\.snd\0"
@@ -39,6 +39,7 @@ HEADS = re.compile(  # of formats that FFmpeg knows only if a file begins with t
 )
 MP3_HEAD = re.compile(rb"\xff[\xe2-\xff].{2}\0{9,32}(Xing|Info|VBRI)", re.DOTALL)  # tells how long it is
 OGG_SOUND = re.compile(rb"OggS\0[\0\1\4\5]")  # a page behind those that begin its streams
+OGG_FIRST = re.compile(rb"OggS\0\x02")  # a page that begins one
 FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")
 REASONS = {  # by PyAV's name of what FFmpeg says
     "InvalidDataError": "it is of no known format, or too little of it is left",
@@ -102,16 +103,19 @@ def find_next(file: BinaryIO, begin: int) -> int | None:
     begin = skip_tags(file, begin)
     file.seek(begin)
     form = file.read(4)
-    if form not in (b"OggS", b"fLaC"):
-        return None
-    with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        if form == b"OggS":
-            sound = OGG_SOUND.search(content, begin)
-            at = content.find(b"OggS\0\2", sound.start()) if sound else -1
-        else:
-            head = FLAC.search(content, begin + 4)
-            at = head.start() if head else -1
-    return at if at > 0 else None
+    if form == b"OggS":
+        sound = _find(file, OGG_SOUND, begin)
+        return None if sound is None else _find(file, OGG_FIRST, sound)
+    return _find(file, FLAC, begin + 4) if form == b"fLaC" else None
+
+
+def _find(file: BinaryIO, pattern: re.Pattern[bytes], begin: int) -> int | None:
+    """Return where from a place on a pattern of few bytes is first found, or None; a file is read in blocks."""
+    while block := os.pread(file.fileno(), BLOCK + 2**6, begin):
+        if found := pattern.search(block):
+            return begin + found.start()
+        begin += BLOCK
+    return None
 
 
 def find_mp3_head(file: BinaryIO, begin: int, end: int) -> int | None:

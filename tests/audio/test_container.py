@@ -13,7 +13,7 @@ import soundfile
 from audio.written import music, write
 
 from stages.audio import container
-from stages.audio.container import LARGEST, DecodeError, Rest, open_container, pyav
+from stages.audio.container import BLOCK, LARGEST, DecodeError, Rest, find_next, open_container, pyav
 from stages.audio.ffmpeg import open_sound
 
 
@@ -151,3 +151,13 @@ def test_no_file_may_ask_for_much_memory_at_once():
     pyav().AudioFrame("flt", "mono", samples - 100)
     with pytest.raises(MemoryError):
         pyav().AudioFrame("flt", "mono", samples + 1)
+
+
+@pytest.mark.parametrize("at", [BLOCK - 2, BLOCK, 2 * BLOCK + 63])
+def test_another_song_is_found_wherever_it_begins(tmp_path, at):
+    flac, ogg = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"), (b"OggS\0\2OggS\0\0", b"OggS\0\2")
+    for first, following in (flac, ogg):
+        (tmp_path / "a").write_bytes(first.ljust(at, b"f") + following + bytes(100))
+        with (tmp_path / "a").open("rb") as file:
+            assert find_next(file, 0) == at
+            assert find_next(file, at) is None
