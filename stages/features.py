@@ -170,7 +170,7 @@ def carry_out(todo: list[Piece], address: str | None) -> Iterator[list[str]]:
         return tasks.on_cluster(analyse, todo, address)
     processes = min(tasks.cores(), len(todo))
     if processes > 1:  # threads would wait for each other, as PyAV takes Python's lock for every packet
-        return tasks.on_processes(analyse, todo, processes, ["av", "stages.audio.tracks"])
+        return tasks.on_processes(analyse, todo, processes, ["av", "scipy.fft", "stages.audio.tracks"])
     return tasks.in_this_process(analyse, todo)
 
 

@@ -4,25 +4,26 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
-DASK = Path(sys.executable).with_name("dask")
 HERE = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", "cluster.json"]
 WORKER = ["worker", "--nthreads", "1", "--no-nanny"]
 
 
-def start_cluster(variables, protocol="tcp", security=None):
-    """Yield a scheduler's address and its two workers, who find it by a file in the current folder."""
+def start_cluster(programs: Path, variables, protocol="tcp", security=None):
+    """Yield a scheduler's address and its two workers, who find it by a file in the current folder.
+
+    Which `dask` they are, the folder of programs says.
+    """
     from distributed import Client
     from distributed.utils import json_load_robust
 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | variables}
     commands = [["scheduler", "--protocol", protocol, "--port", "0"], WORKER, WORKER]
-    processes = [subprocess.Popen([DASK, *command, *HERE], **quiet) for command in commands]
+    processes = [subprocess.Popen([programs / "dask", *command, *HERE], **quiet) for command in commands]
     try:
         address = json_load_robust("cluster.json", timeout=60)["address"]
         with Client(address, security=security) as client:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ LONGEST = (
     *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_exports", "test_splits", "test_graphs"),
 )
 TOGETHER = ("tests/listening/page/", "tests/listening/test_exports.py", "tests/listening/test_onnx.py")
+
+WORKERS_IMPORT = ("av", "scipy.fft", "scipy.signal", "soxr", "torch", "safetensors.torch")
 
 
 def pytest_collection_modifyitems(items):
@@ -91,6 +94,16 @@ def mount():
 def one_core(monkeypatch):
     """Let stages that a test calls as functions work in its own process, where it can watch them."""
     monkeypatch.setattr(tasks, "cores", lambda: 1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_forkserver():
+    """Let what workers are forked from import what any test's need: it imports once, what the first who asks names."""
+    context = multiprocessing.get_context("forkserver")
+    preload = context.set_forkserver_preload
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "set_forkserver_preload", lambda names: preload([*names, *WORKERS_IMPORT]))
+        yield
 
 
 def write_params(**changes):

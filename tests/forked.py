@@ -1,9 +1,9 @@
-"""`dvc` and `python` that start at once: each is forked from a process that has imported what does not change.
+"""`dvc`, `dask` and `python` that start at once: each is forked from a process that has imported what does not change.
 
-To import takes dvc 0.3 s, and a stage that needs torch or scikit-learn more than 1 s; tests that ask DVC what it runs
-start both dozens of times. Here one process does it when it is first wanted, and forks another for whoever calls: that
-one goes on as called, with the caller's folder, variables and streams, and imports the stages from there. What is about
-signals or the start itself takes the real programs.
+To import takes dvc 0.3 s, dask 0.9 s, and a stage that needs torch or scikit-learn more than 1 s; tests start each many
+times. Here one process does it when it is first wanted, and forks another for whoever calls: that one goes on as
+called, with the caller's folder, variables and streams, imports the stages from there, and is killed if its caller is.
+What is about other signals or the start itself takes the real programs.
 """
 
 import json
@@ -16,8 +16,7 @@ if __name__ == "__main__" and sys.argv[2:]:  # who calls needs nothing of what f
         server.connect(sys.argv[1])
         socket.send_fds(server, [b"!"], [0, 1, 2])
         called = [sys.argv[2:], os.getcwd(), dict(os.environ)]  # noqa: PTH109  to import pathlib takes longer than this
-        server.sendall(json.dumps(called).encode())
-        server.shutdown(socket.SHUT_WR)
+        server.sendall(json.dumps(called).encode() + b"\n")
         os._exit(int(server.recv(9)) % 256)
 
 import atexit
@@ -33,6 +32,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 IMPORTS = {
+    "dask": ["dask.cli", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "scipy.fft", "soxr", "torch"],
     "dvc": [
         *("dvc.cli.parser", "dvc.cachemgr", "dvc.data_cloud", "dvc.dvcfile", "dvc.parsing", "dvc.repo.artifacts"),
         *("dvc.repo.brancher", "dvc.repo.datasets", "dvc.repo.experiments.queue.tempdir", "dvc.repo.experiments.show"),
@@ -61,7 +61,7 @@ case "$*" in
   *--run-all*) exec '{python}' -m dvc "$@" ;; # forks workers: one of a forked process has been seen to wait for ever
 esac
 case {name}:$1 in
-  dvc:* | python:-m) exec '{python}' -IS '{file}' '{address}' {name} "$@" ;;
+  dask:* | dvc:* | python:-m) exec '{python}' -IS '{file}' '{address}' {name} "$@" ;;
   *) exec '{python}' "$@" ;;
 esac
 """
@@ -69,7 +69,7 @@ esac
 
 @contextlib.contextmanager
 def programs() -> Iterator[Path]:
-    """Make the two in a folder; they work as long as this lasts."""
+    """Make these in a folder; they work as long as this lasts."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # anywhere else, the socket's path may be too long
         address = f"{folder}/socket"
         for name in IMPORTS:
@@ -93,7 +93,10 @@ def serve(address: str) -> list[str]:
         os.set_blocking(ends, False)
         signal.set_wakeup_fd(ends)
         callers = {}  # by their processes
-        while 0 not in (ready := select.select([listener, 0, ended], [], [])[0]):
+        while 0 not in (ready := select.select([listener, 0, ended, *callers.values()], [], [])[0]):
+            for process, caller in callers.items():
+                if caller in ready and not caller.recv(1):  # it is gone
+                    os.kill(process, signal.SIGKILL)
             if ended in ready:
                 os.read(ended, 4096)
                 for process in list(callers):
@@ -104,7 +107,7 @@ def serve(address: str) -> list[str]:
             if listener in ready:
                 caller, _ = listener.accept()
                 _, streams, *_ = socket.recv_fds(caller, 1, 3)
-                called, folder, variables = json.load(caller.makefile())
+                called, folder, variables = json.loads(caller.makefile().readline())
                 for module in IMPORTS[called[0]]:
                     importlib.import_module(module)
                 gc.freeze()  # else each process would copy all objects as it looks for garbage
@@ -121,17 +124,22 @@ def serve(address: str) -> list[str]:
                     os.environ.update(variables)
                     return called
                 callers[process] = caller
-    sys.exit()
+    os._exit(0)
 
 
 def run(name: str, *arguments: str) -> None:
-    """Run `dvc` or `python -m`, as their own programs do."""
+    """Run `dvc`, `dask` or `python -m`, as their own programs do."""
+    if "dask" in sys.modules:  # which reads the variables as it is imported
+        importlib.import_module("dask.config").refresh()
     if name == "dvc":
         from dvc.cli import main
 
         sys.argv = [name, *arguments]
         sys.exit(main())
-    sys.path[0], (_, module, *words) = str(Path.cwd()), arguments
+    if name == "dask":
+        sys.path[0], module, words = os.environ["PYTHONPATH"], name, arguments
+    else:
+        sys.path[0], (_, module, *words) = str(Path.cwd()), arguments
     sys.argv = [module, *words]
     if module.startswith("stages."):
         from stages.common import tasks
@@ -142,14 +150,14 @@ def run(name: str, *arguments: str) -> None:
 
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Let this process end without Python's last look at all that was imported, which would copy it."""
+    """Let this process end as soon as what it called has, and not go through all that was imported, nor copy it."""
     status = 1
 
     def end() -> None:
         sys.stdout.flush()
         os._exit(status)
 
-    atexit.register(end)  # the first one, which is called the last
+    atexit.register(end)  # called before all that was registered earlier, among it torch's, which take 0.2 s
     try:
         yield
         status = 0
@@ -159,5 +167,6 @@ def ending_at_once() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    called = serve(sys.argv[1])
     with ending_at_once():
-        run(*serve(sys.argv[1]))
+        run(*called)

@@ -425,9 +425,9 @@ def test_another_class_group_or_part_needs_no_new_analysis(songs, monkeypatch):
 
 
 @pytest.fixture
-def cluster(songs):
-    """A scheduler and two workers, real processes on the loopback interface: its address and the workers."""
-    yield from start_cluster({"PYTHONPATH": str(ROOT)})
+def cluster(songs, forked):
+    """A scheduler and two workers, processes on the loopback interface: its address and the workers."""
+    yield from start_cluster(forked, {"PYTHONPATH": str(ROOT)})
 
 
 @pytest.fixture
@@ -435,7 +435,7 @@ def cluster_elsewhere(songs, tmp_path_factory):
     """The address of one whose processes cannot import the project."""
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text("import sys\nsys.modules['stages'] = None\n")
-    for address, _ in start_cluster({"PYTHONPATH": str(site)}):
+    for address, _ in start_cluster(Path(sys.executable).parent, {"PYTHONPATH": str(site)}):
         yield address
 
 
@@ -455,7 +455,7 @@ def as_variables(settings, name="DASK"):
 
 
 @pytest.fixture
-def cluster_by_tls(songs, guide):
+def cluster_by_tls(songs, guide, forked):
     """The address of one that asks for a certificate, made as the guide says, and the variables that give it."""
     openssl, settings = guide
     if not shutil.which("openssl"):
@@ -466,7 +466,7 @@ def cluster_by_tls(songs, guide):
     from distributed import Security
 
     security = Security(tls_ca_file=pem, tls_client_cert=pem, require_encryption=True)
-    for address, _ in start_cluster(variables | {"PYTHONPATH": str(ROOT)}, "tls", security):
+    for address, _ in start_cluster(forked, variables | {"PYTHONPATH": str(ROOT)}, "tls", security):
         yield address, variables
 
 

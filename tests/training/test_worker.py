@@ -227,8 +227,8 @@ def test_the_number_of_cores_changes_nothing_but_the_times(prepared, monkeypatch
 
 
 @pytest.fixture
-def cluster(prepared):
-    yield from start_cluster({"PYTHONPATH": str(ROOT)})
+def cluster(prepared, forked):
+    yield from start_cluster(forked, {"PYTHONPATH": str(ROOT)})
 
 
 def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(cluster, monkeypatch, capsys):

@@ -62,7 +62,7 @@ def only_tab(browser):
 
 @pytest.fixture
 def tab(only_tab):
-    """That tab, blank; no request may leave it, and nothing may be said on its console."""
+    """That tab as the last test left it; no request may leave it, and nothing may be said on its console."""
     asked, said = [], []
     heard = {
         "request": lambda request: asked.append(request.url),
@@ -75,17 +75,18 @@ def tab(only_tab):
     yield only_tab
     for event, hear in heard.items():
         only_tab.remove_listener(event, hear)
-    only_tab.goto("about:blank")
     assert said == []
     assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [PAGE.absolute().as_uri()]
 
 
 @pytest.fixture
 def hear(tab):
-    """A function that opens the page with files and returns what it heard in them."""
+    """A function that opens the page with files and returns what it heard in them, on so many cores."""
 
-    def hear(*paths):
+    def hear(*paths, cores=None):
         tab.goto(PAGE.absolute().as_uri())
+        if cores:
+            tab.evaluate("(value) => Object.defineProperty(navigator, 'hardwareConcurrency', {value})", cores)
         tab.set_input_files("#files", list(paths))
         tab.wait_for_selector("main[aria-busy=false]", timeout=120_000)
         return tab.evaluate("window.songs")
@@ -95,8 +96,8 @@ def hear(tab):
 
 @pytest.fixture
 def two(hear, tab):
-    """The page, having heard two songs of different genres."""
-    hear(write("a.flac", music("rock", 8000, 3), 8000), write("b.wav", music("rock", 8000, 5, 1), 8000))
+    """The page, having heard two songs of different genres; to start a second worker takes longer than to hear them."""
+    hear(write("a.flac", music("rock", 8000, 3), 8000), write("b.wav", music("rock", 8000, 5, 1), 8000), cores=1)
     tab.evaluate("new Promise((go) => $('#player').readyState ? go() : ($('#player').onloadedmetadata = go))")
     return tab
 
