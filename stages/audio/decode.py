@@ -61,30 +61,33 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
     Raises:
         DecodeError: if it holds NaN, infinity or what is no sound, is silent throughout, or its channels cancel out.
     """
-    stream, rate, n, block = None, 0, 0, []  # of the latter what is to be resampled: all at once is faster
+    stream, rate, n = None, 0, 0
+    room, held = np.empty(0, np.float32), 0  # what is to be resampled: much at once is faster
     before = unrelated = after = 0.0  # energy of a channel, of a mean of as many unrelated ones, and of their mean
     low = np.zeros(2)  # the latter two, of low sounds
     try:
         for number, (samples, own) in enumerate(pieces):
-            mono, energy, channels = _mono(samples)
+            if own != rate:
+                if stream:
+                    yield stream.resample_chunk(room[:held], last=True)
+                stream, rate = soxr.ResampleStream(own, sample_rate, 1, dtype="float32", quality="HQ"), own
+                room, held = np.empty(BLOCK_SECONDS * rate, np.float32), 0
+            elif held + len(samples[0]) > len(room):
+                yield stream.resample_chunk(room[:held])
+                held = 0
+            if len(samples[0]) > len(room):
+                room = np.empty(len(samples[0]), np.float32)
+            mono = room[held : held + len(samples[0])]
+            energy, channels = _average(samples, mono)
             left = _energy(mono)
             if not left <= LOUDEST**2 * len(mono):
                 raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
-            before, after, n = before + energy, after + left, n + len(mono)
+            before, after, n, held = before + energy, after + left, n + len(mono), held + len(mono)
             unrelated += energy / len(channels)
             if number % 8 == 0:  # enough to tell, and faster
                 low += _low_energies(channels, max(1, own // LOW))
-            if own != rate:
-                if stream:
-                    yield stream.resample_chunk(np.concatenate(block), last=True)
-                stream, rate = soxr.ResampleStream(own, sample_rate, 1, dtype="float32", quality="HQ"), own
-                block = []
-            block.append(mono)
-            if sum(map(len, block)) >= BLOCK_SECONDS * rate:
-                yield stream.resample_chunk(np.concatenate(block))
-                block = [mono[:0]]
         if stream:  # it must know what is the last
-            yield stream.resample_chunk(np.concatenate(block), last=True)
+            yield stream.resample_chunk(room[:held], last=True)
     finally:
         del stream  # else an error keeps it, and soxr complains of it when the program ends
     if not before:
@@ -108,11 +111,11 @@ def sound_hash(whole: "_Hash") -> str:
     return whole.hexdigest()[:32]
 
 
-def _mono(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, float, Sequence[np.ndarray]]:
-    """Average the channels of a piece.
+def _average(samples: Sequence[np.ndarray], mono: np.ndarray) -> tuple[float, Sequence[np.ndarray]]:
+    """Average the channels of a piece into `mono`, shape (n,), float32 in [-1, 1].
 
     Returns:
-        (n,) float32 in [-1, 1], the channels' mean energy, and the channels as float32, as large as they are.
+        The channels' mean energy, and the channels as float32, as large as they are.
     """
     full_scale, middle = SCALES.get(samples[0].dtype, (1, 0))
     with np.errstate(over="ignore"):  # infinity is refused later
@@ -120,11 +123,14 @@ def _mono(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, float, Sequence[np
             samples = [channel.astype(np.float32) - middle for channel in samples]
         if isinstance(samples, np.ndarray):  # side by side in memory, where they are fastest taken together
             channels = samples.astype(np.float32)
-            added, energy = np.ones(len(channels), np.float32) @ channels, _energy(channels.ravel("K"))
+            energy = _energy(channels.ravel("K"))
+            np.matmul(np.ones(len(channels), np.float32), channels, out=mono)
         else:
             channels = [np.ascontiguousarray(channel, np.float32) for channel in samples]
-            added, energy = sum(channels[1:], channels[0]), sum(map(_energy, channels))
-    return added * np.float32(1 / (full_scale * len(channels))), energy / (full_scale**2 * len(channels)), channels
+            energy = sum(map(_energy, channels))
+            mono[:] = sum(channels[1:], channels[0])
+        mono *= np.float32(1 / (full_scale * len(channels)))
+    return energy / (full_scale**2 * len(channels)), channels
 
 
 def _energy(sound: np.ndarray) -> float:

@@ -22,7 +22,7 @@ from stages.audio.container import (
     open_container,
     pyav,
 )
-from stages.audio.pieces import Piece, check_form, piece_samples, take, take_all
+from stages.audio.pieces import Piece, as_piece, check_form, piece_samples, take, take_all
 from stages.common.files import few_of, open_regular
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ class Sound:
                     yield from take_all(queue, size)
                 check_form(*found[:2])
                 queue, form, size = pyav().AudioFifo(), found, piece_samples(*found[:2])
+            if self._format != "mov" and not queue.samples and size / 2 <= frame.samples <= size:
+                yield as_piece(frame)
+                continue
             frame.pts = None  # the queue would compare it with what it expects
             queue.write(frame)
             while queue.samples >= size + PADDED:

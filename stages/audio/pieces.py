@@ -8,7 +8,7 @@ import numpy as np
 from stages.audio.container import DecodeError
 
 if TYPE_CHECKING:
-    from av import AudioFifo
+    from av import AudioFifo, AudioFrame
 
 PIECE_SAMPLES = 2**15  # of all channels together: they stay in the cache
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
@@ -33,7 +33,11 @@ def piece_samples(rate: int, channels: int) -> int:
 
 def take(queue: "AudioFifo", samples: int) -> Piece:
     """Take so many samples of each channel out of a queue."""
-    frame = queue.read(samples)
+    return as_piece(queue.read(samples))
+
+
+def as_piece(frame: "AudioFrame") -> Piece:
+    """Return a frame's samples, which stay where they are."""
     form, channels = SAMPLE_TYPES[frame.format.packed.name], frame.layout.nb_channels
     planes = frame.planes[:channels]  # of eight, PyAV finds nine
     if frame.format.is_planar:
