@@ -82,21 +82,15 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
             left = _energy(mono)
             if not left <= LOUDEST**2 * len(mono):
                 raise DecodeError("holds NaN or infinity, or numbers far beyond full scale")
-            before, after, n, held = before + energy, after + left, n + len(mono), held + len(mono)
-            unrelated += energy / len(channels)
+            held, n = held + len(mono), n + len(mono)
+            before, unrelated, after = before + energy, unrelated + energy / len(channels), after + left
             if number % 8 == 0:  # enough to tell, and faster
                 low += _low_energies(channels, max(1, own // LOW))
         if stream:  # it must know what is the last
             yield stream.resample_chunk(room[:held], last=True)
     finally:
         del stream  # else an error keeps it, and soxr complains of it when the program ends
-    if not before:
-        raise DecodeError("is silent throughout")
-    if after < CANCELLED * unrelated or (after < unrelated and low[1] < CANCELLED * low[0]):
-        raise DecodeError(
-            f"has channels that cancel each other out: {_decibels(before, n)} before they are averaged, "
-            f"{_decibels(after, n)} after"
-        )
+    _check_energies(before / max(n, 1), unrelated / max(n, 1), after / max(n, 1), low)
 
 
 def hashing(blocks: Iterable[np.ndarray], into: "_Hash") -> Iterator[np.ndarray]:
@@ -144,8 +138,14 @@ def _low_energies(channels: list[np.ndarray], length: int) -> tuple[float, float
     return sum(map(_energy, sums)) / len(sums) ** 2, _energy(sum(sums) / len(sums))
 
 
-def _decibels(energy: float, n: int) -> str:
-    return f"{10 * np.log10(energy / n):.0f} dB" if energy else "nothing"
+def _check_energies(before: float, unrelated: float, after: float, low: np.ndarray) -> None:
+    if not before:
+        raise DecodeError("is silent throughout")
+    if after < CANCELLED * unrelated or (after < unrelated and low[1] < CANCELLED * low[0]):
+        told = [f"{10 * np.log10(energy):.0f} dB" if energy else "nothing" for energy in (before, after)]
+        raise DecodeError(
+            f"has channels that cancel each other out: {told[0]} before they are averaged, {told[1]} after"
+        )
 
 
 def windows(blocks: Iterable[np.ndarray], sample_rate: int, hop: int, keep_rest: bool = True) -> Iterator[np.ndarray]:
