@@ -36,7 +36,8 @@ from stages.audio.tracks import Piece, Track, analyse
 from stages.common.files import read_json
 from stages.common.running import run_script
 from stages.common.writing import write_json
-from stages.listening.listener import Listener, choose_card, listen_to_all
+from stages.listening.listener import Listener, choose_card
+from stages.listening.several import listen_to_all
 
 RESULTS = Path("bench/results/front_end.json")
 FORMATS = {  # suffix, sampling rate, channels

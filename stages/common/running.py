@@ -87,6 +87,8 @@ def imported() -> None:
 def fast_imports() -> Iterator[None]:
     """Import as a stage does, which stages/common/importing.py tells."""
     gc.disable()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.common.files import UserError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
 CONNECT_SECONDS = 10  # to wait for a Dask scheduler to answer
-AHEAD = 256  # results of threads that may wait to be read
+AHEAD = 256  # results that may wait to be read
 START = "forkserver" if sys.platform == "linux" else "spawn"  # macOS's own libraries may not survive a fork
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, and of time
 
@@ -54,34 +57,52 @@ def on_threads(task: Task, items: Iterable[Any]) -> Iterator[Any]:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    items = iter(items)
     with ThreadPoolExecutor(cores()) as pool:
-        ahead = deque(pool.submit(task, item) for item in islice(items, AHEAD))
         try:
-            while ahead:
-                result = ahead.popleft().result()
-                ahead.extend(pool.submit(task, item) for item in islice(items, 1))
-                yield result
+            yield from _in_order(pool, task, items)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
+def _in_order(pool: "Executor", task: Task, items: Iterable[Any]) -> Iterator[Any]:
+    items = iter(items)
+    ahead = deque(pool.submit(task, item) for item in islice(items, AHEAD))  # which starts processes, if it is to
+    return _results(pool, task, items, ahead)
+
+
+def _results(pool: "Executor", task: Task, items: Iterator[Any], ahead: "deque[Future]") -> Iterator[Any]:
+    while ahead:
+        result = ahead.popleft().result()
+        ahead.extend(pool.submit(task, item) for item in islice(items, 1))
+        yield result
+
+
+def get_ready(preload: list[str]) -> None:
+    """Start the process that others are forked from, so that it imports modules meanwhile; elsewhere do nothing."""
+    import multiprocessing
+
+    if START == "forkserver":
+        multiprocessing.get_context(START).set_forkserver_preload(["stages.common.importing", *preload])
+        with interrupts_held():
+            pass
+
+
 def on_processes(
     task: Task, items: Iterable[Any], workers: int, preload: list[str], hear: Hear | None = None
 ) -> Iterator[Any]:
-    """Yield the results of `task` as they come, from several processes, which take the items in order.
+    """Yield the results of `task` in the items' order, from several processes; at most AHEAD results wait to be read.
 
     They end with this process, however it ends. On Linux they are forked from one that has imported the modules
     `preload`; elsewhere each process imports them. `hear` is called in a separate thread.
     """
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from threading import Thread
 
     context = multiprocessing.get_context(START)
-    context.set_forkserver_preload(["stages.common.importing", *preload])
+    get_ready(preload)
     try:
         queue = context.SimpleQueue()
     except OSError as error:  # which names no file
@@ -92,8 +113,8 @@ def on_processes(
         listener.start()
         try:
             with interrupts_held():
-                futures = [pool.submit(task, item) for item in items]
-            yield from (future.result() for future in as_completed(futures))
+                results = _in_order(pool, task, items)
+            yield from results
         except BrokenProcessPool:
             raise UserError("a worker process was ended, perhaps because memory ran out; run this again") from None
         except BaseException:

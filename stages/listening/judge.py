@@ -15,15 +15,16 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 from tqdm import tqdm
 
+from stages.audio.library import Library, copies_of, find_songs
 from stages.audio.library import Song as Labelled
-from stages.audio.library import copies_of, find_songs
 from stages.audio.recordings import first_copies
 from stages.common.files import FEATURES, RECORDINGS, UserError, few_of, shown
 from stages.common.records import ENOUGH, checked
 from stages.common.units import units_of_classes
 from stages.common.writing import check_replaceable, csv_writer, spreadsheet_safe, write_json
 from stages.listening.exports import tell_outdated
-from stages.listening.listener import Listener, Song, choose_card, listen_to_all
+from stages.listening.listener import Listener, Song, choose_card
+from stages.listening.several import get_ready, listen_to_all
 from stages.models.scoring import calibration_error, count, intervals, reliability, scores
 from stages.models.songs import Songs, Verdict, judge_songs, surest_mistakes, verdicts_by_name
 
@@ -47,9 +48,11 @@ def judge(arguments: argparse.Namespace) -> None:
         arguments: as stages/cli.py reads them.
     """
     folder = arguments.folder
+    library = find_songs(folder)
+    get_ready(len(library.songs))
     listener = Listener(choose_card(arguments.representation), as_in_data_sets=True)
     classes = listener.card.classes
-    songs = songs_to_judge(folder, classes)
+    songs = songs_to_judge(folder, library, classes)
     tell_outdated()
     with ExitStack() as stack:
         if arguments.json:
@@ -73,9 +76,8 @@ def judge(arguments: argparse.Namespace) -> None:
         raise UserError(f"{len(failures)} of {len(songs)} songs cannot be analysed: {few_of(failures, '; ')}")
 
 
-def songs_to_judge(folder: Path, classes: list[str]) -> list[Labelled]:
+def songs_to_judge(folder: Path, library: Library, classes: list[str]) -> list[Labelled]:
     """Return the songs of classes that the model knows; say what is left out."""
-    library = find_songs(folder)
     others = [song for song in library.songs if song.label not in classes]
     songs = [song for song in library.songs if song.label in classes]
     names = few_of(sorted({song.label for song in others}))

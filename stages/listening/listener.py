@@ -22,7 +22,6 @@ from stages.audio.front_end import FRONT_ENDS, settings
 from stages.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, piece_samples
 from stages.audio.recordings import Energies
 from stages.audio.silence import is_silent
-from stages.common import tasks
 from stages.common.files import MODEL, UserError, few_of, shown
 from stages.common.joint import path_of, read_model, read_models
 from stages.common.records import Card
@@ -77,6 +76,7 @@ class Listener:
                 by which its recording is recognized.
         """
         path = Path(card)
+        self.settings = path, hop, unknown, smooth, as_in_data_sets
         self.card, cards = read_model(path)
         for place, each in cards.items():
             check_front_end(each, place)
@@ -199,24 +199,3 @@ def check_front_end(card: Card, path: Path) -> None:
         raise UserError(
             f"{path}: was trained with another front end than the one here ({shown(card.front_end)}); run `make repro`"
         )
-
-
-def listen_to_all(listen: Callable[[Path], Song], paths: list[Path]) -> Iterator[tuple[Path, Song | UserError]]:
-    """Yield each song, or why it cannot be analysed, in the order of the paths.
-
-    Songs are analysed side by side, each by one thread: for batches this small, more would only wait for each other.
-    """
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    def hear(path: Path) -> tuple[Path, Song | UserError]:
-        try:
-            return path, listen(path)
-        except UserError as error:
-            return path, error
-        except Exception as error:  # one song's error does not stop the others
-            return path, UserError(f"{path}: {why_unusable(error)}")
-
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield from tasks.on_threads(hear, paths)

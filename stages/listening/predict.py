@@ -13,7 +13,8 @@ from stages.common.files import UserError, few_of, kind, shown
 from stages.common.records import few_songs
 from stages.listening import outputs
 from stages.listening.exports import tell_outdated
-from stages.listening.listener import Listener, choose_card, listen_to_all
+from stages.listening.listener import Listener, choose_card
+from stages.listening.several import get_ready, listen_to_all
 from stages.listening.strip import describe
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} songs{postfix} [{elapsed}<{remaining}]"
@@ -22,6 +23,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} songs{postfix} [
 def predict(arguments: argparse.Namespace) -> None:
     """Name the genres of songs, given the arguments as stages/cli.py reads them."""
     paths = find_songs(arguments.songs)
+    get_ready(len(paths))
     chosen = choose_card(arguments.representation)
     listener = Listener(chosen, arguments.hop, arguments.unknown, arguments.smooth)
     card = listener.card

@@ -52,6 +52,11 @@ def test_a_command_imports_as_a_stage_does(tmp_path, words):
     assert end_of("-m", "stages.cli", *words, path=tmp_path) == (3, "False\n", "")
 
 
+def test_an_interrupt_amid_the_imports_of_a_command_leaves_no_traceback(tmp_path):
+    (tmp_path / "numpy.py").write_text(INTERRUPT)
+    assert end_of("-m", "stages.cli", "judge", "a", path=tmp_path) == (-signal.SIGINT, "False\n", "")
+
+
 def test_who_imports_a_part_of_the_program_finds_nothing_changed():
     assert end_of("-c", LIBRARY) == (0, "True default_int_handler\n", "")
 

@@ -88,6 +88,19 @@ def test_every_place_gives_the_same(place, monkeypatch, cluster):
         list(place(fail, range(20), *more))
 
 
+@pytest.mark.parametrize("place", [tasks.on_threads, tasks.on_processes])
+def test_no_more_is_begun_than_may_wait_and_results_are_in_order(place, monkeypatch):
+    monkeypatch.setattr(tasks, "AHEAD", 10)
+    taken = []
+    results = place(
+        math.sqrt, (taken.append(n) or n for n in range(100)), *([2, []] if place is tasks.on_processes else [])
+    )
+    for done in range(100):
+        assert next(results) == math.sqrt(done)
+        assert len(taken) <= done + 11
+    assert list(results) == []
+
+
 def test_what_a_cluster_lacks_is_told_in_one_line(cluster, monkeypatch, capsys):
     address, module = cluster
     assert sorted(tasks.on_cluster(math.sqrt, range(3), address)) == [0, 1, math.sqrt(2)]

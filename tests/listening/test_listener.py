@@ -1,4 +1,4 @@
-"""listening: a model is heard from anywhere, a file and an array alike; songs side by side are told in order."""
+"""listening: a model is heard from anywhere, a file and an array alike."""
 
 import json
 import os
@@ -6,21 +6,18 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 from conftest import ROOT
 from repository import copy_of_the_project
 from small_models import make_model
 
-from stages.common import tasks
 from stages.common.files import MODEL, UserError, card_path, read_json
 from stages.common.writing import write_json
-from stages.listening.listener import Listener, choose_card, listen_to_all
+from stages.listening.listener import Listener, choose_card
 
 CARD = card_path("mfccs")
 
@@ -288,27 +285,3 @@ def test_the_lines_of_the_readme_run_in_any_folder_once_it_is_installed(workplac
     assert probabilities == pytest.approx(expected.probabilities)
     np.testing.assert_allclose(seconds, expected.seconds, atol=1e-6)
     assert expected.seconds.shape == (4, 3)
-
-
-@pytest.mark.parametrize("cores", [1, 3])
-def test_songs_are_told_in_order_whoever_is_ready_first(monkeypatch, cores):
-    monkeypatch.setattr(tasks, "cores", lambda: cores)
-    paths, threads, together = [Path(str(i)) for i in range(9)], set(), threading.Barrier(cores, timeout=20)
-
-    def listen(path):
-        threads.add(threading.get_ident())
-        together.wait()  # as many at once as there are cores
-        assert torch.get_num_threads() == 1
-        if path.name == "4":
-            raise UserError("4: is silent throughout")
-        if path.name == "5":
-            raise MemoryError
-        return path.name
-
-    told = list(listen_to_all(listen, paths))
-    assert [path for path, _ in told] == paths
-    assert [song for _, song in told if isinstance(song, str)] == list("0123678")
-    assert [str(song) for _, song in told if isinstance(song, UserError)] == [
-        "4: is silent throughout", "5: cannot be used (MemoryError: )"
-    ]  # fmt: skip
-    assert len(threads) == cores
