@@ -42,6 +42,7 @@ async function readHeader(file) {
     for (let offset = 12; offset + 8 <= file.size; ) {
       const chunk = await at(offset, 64);
       const [name, bytes] = [text(chunk, 0, 4), chunk.getUint32(4, true)];
+      if (!/^[ -~]{4}$/.test(name)) break; // no chunk, but zeros, say: it would take long to go through them
       if (name === "fmt ") {
         const [code, channels, rate] = [chunk.getUint16(8, true), chunk.getUint16(10, true), chunk.getUint32(12, true)];
         const [each, bits] = [chunk.getUint16(20, true), COMPANDED.includes(code) ? 16 : chunk.getUint16(22, true)];

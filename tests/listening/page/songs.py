@@ -108,6 +108,10 @@ def bad_files():
         name = f"broken {number}.mp3"
         Path(name).write_bytes(header)
         said[name] = "is no sound that this browser can decode" if header else "is empty"
+    Path("zeros.wav").write_bytes(
+        HEADERS[1] + bytes.fromhex("10000000 01000100 401f0000 803e0000 02001000") + bytes(2**23)
+    )
+    said["zeros.wav"] = "is no sound that this browser can decode"
     silence, loud = np.zeros(20000), music("pop", 8000)
     said[write("silence.wav", silence, 8000)] = "is silent throughout"
     said[write("short.wav", loud[:3999], 8000)] = "is shorter than half a second"
