@@ -140,6 +140,25 @@ def test_on_a_phone_a_song_is_named_by_its_words(two):
     assert parts == [[part, 1] for part in ("electronic/", "orchestral/", "longest_", "mission", ".wav")]
 
 
+def test_the_list_breaks_no_word_of_a_genre_however_wide_the_screen(two):
+    two.evaluate("""() => {
+      [[0.6, 0.3, 0.1], [0.1, 0.8, 0.1]].forEach((whole, i) => { entries[0].heard[i].whole = whole; });
+      fillRow(entries[0]);
+    }""")
+    for width in range(360, 1000, 40):
+        two.set_viewport_size({"width": width, "height": 800})
+        words = two.evaluate("""() => {
+          const text = entries[0].row.cells[1].firstChild;
+          return [...text.data.matchAll(/\\S+/g)].map(({0: word, index}) => {
+            const range = new Range();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            return [word, range.getClientRects().length];
+          });
+        }""")
+        assert words == [[word, 1] for word in ("blues,", "mfccs:", "classical")], width
+
+
 def test_the_newest_song_is_heard_first_and_shown_at_once(two):
     """Two are heard at a time; those that have begun go on."""
     assert two.inner_text("#title") == "a.flac"
