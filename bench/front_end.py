@@ -4,7 +4,7 @@ The peers decode and resample with `librosa.load` and take each clip by their ow
 does what its stage `features` does, in two as well. Songs are 64 s of the demo corpus each: WAV as in GTZAN (22,050 Hz,
 mono) and as on a CD, OGG and MP3 as they are sold, M4A, which the peers do not read, and Opus. Median of the rounds, in
 seconds of music a second. Beside it what `predict` makes of the same songs with the best model of `make repro`, in two
-threads. Prints a table and writes bench/results/front_end.json.
+processes. Prints a table and writes bench/results/front_end.json.
 
     .ci/install bench/requirements.txt requirements-torch.txt && python -m bench.front_end        (about 5 minutes)
 """
