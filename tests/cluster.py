@@ -36,8 +36,9 @@ def start_cluster(programs: Path, variables, protocol="tcp", security=None):
 
 
 @contextlib.contextmanager
-def losing(worker: subprocess.Popen, done: Callable[[], object]) -> Iterator[None]:
-    """Kill a worker as soon as something has been done, while this thread waits for the whole."""
+def losing(address: str, worker: subprocess.Popen, done: Callable[[], object]) -> Iterator[None]:
+    """Kill a worker as soon as something has been done, while this thread waits for the whole; one is left."""
+    from distributed import Client
 
     def kill():
         while not done():
@@ -49,3 +50,8 @@ def losing(worker: subprocess.Popen, done: Callable[[], object]) -> Iterator[Non
     yield
     thread.join(timeout=60)
     assert worker.wait(timeout=60) == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    with Client(address) as client:
+        while len(client.scheduler_info()["workers"]) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)

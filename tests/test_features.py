@@ -482,7 +482,7 @@ def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(cluster, monkeypat
     features.main()
     assert capsys.readouterr().out.startswith(f"2 workers at {address}\n")
     assert arrays() == here
-    with losing(workers[0], lambda: list(features.PIECES.glob("*.mfccs"))):
+    with losing(address, workers[0], lambda: list(features.PIECES.glob("*.mfccs"))):
         features.main()
     assert arrays() == here
 

@@ -55,7 +55,8 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
     float32 holds 16 and 24 bits exactly.
 
     Args:
-        pieces: each channel's samples, integers or floating point in [-1, 1], and their rate in Hz.
+        pieces: each channel's samples, integers or floating point in [-1, 1], of BLOCK_SECONDS at most, and their rate
+            in Hz.
         sample_rate: the blocks' sampling rate in Hz.
 
     Raises:
@@ -75,8 +76,6 @@ def read_blocks(pieces: Iterable[Piece], sample_rate: int) -> Iterator[np.ndarra
             elif held + len(samples[0]) > len(room):
                 yield stream.resample_chunk(room[:held])
                 held = 0
-            if len(samples[0]) > len(room):
-                room = np.empty(len(samples[0]), np.float32)
             mono = room[held : held + len(samples[0])]
             energy, channels = _average(samples, mono)
             left = _energy(mono)

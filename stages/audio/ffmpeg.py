@@ -118,7 +118,7 @@ class Sound:
                     yield from take_all(queue, size)
                 check_form(*found[:2])
                 queue, form, size = pyav().AudioFifo(), found, piece_samples(*found[:2])
-            if self._format != "mov" and not queue.samples and size / 2 <= frame.samples <= size:
+            if not queue.samples and size / 2 <= frame.samples <= size:
                 yield as_piece(frame)
                 continue
             frame.pts = None  # the queue would compare it with what it expects

@@ -1,5 +1,6 @@
 """several: songs side by side are told in order, as one after the other."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from small_models import make_model
 from stages.common import tasks
 from stages.common.files import UserError, card_path
 from stages.listening.listener import Listener
-from stages.listening.several import get_ready, listen_to, listen_to_all, processes_for
+from stages.listening.several import alone, get_ready, listen_to, listen_to_all, processes_for
 
 CARD = card_path("mfccs")
 
@@ -47,6 +48,18 @@ def test_songs_are_told_in_order_whoever_is_ready_first(listener, monkeypatch, c
     ]  # fmt: skip
     for song, wanted in zip(told.values(), expected, strict=True):
         assert wanted is None or (song.path == wanted.path and np.array_equal(song.seconds, wanted.seconds))
+
+
+def threads(settings, _):
+    import torch
+
+    torch.set_num_threads(2)
+    alone(settings)
+    return torch.get_num_threads()
+
+
+def test_a_process_analyses_on_one_thread(listener):
+    assert list(tasks.on_processes(partial(threads, listener.settings), range(2), 2, [])) == [1, 1]
 
 
 def test_one_songs_error_does_not_stop_the_others():

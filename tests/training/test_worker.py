@@ -241,7 +241,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(cluster, monkeypatch
     shutil.rmtree(SNAPSHOTS)
     capsys.readouterr()
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-    with losing(workers[0], lambda: list(SNAPSHOTS.rglob("epoch_00.safetensors"))):
+    with losing(address, workers[0], lambda: list(SNAPSHOTS.rglob("epoch_00.safetensors"))):
         stages.train.main()
     assert capsys.readouterr().out.startswith(f"2 workers at {address}\n")
     assert snapshots() == here
