@@ -124,6 +124,8 @@ def serve(address: str) -> list[str]:
                     os.environ.update(variables)
                     return called
                 callers[process] = caller
+    for process in callers:
+        os.kill(process, signal.SIGKILL)
     os._exit(0)
 
 
