@@ -33,7 +33,6 @@ LONGEST = (
     *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_exports", "test_splits", "test_graphs"),
 )
 TOGETHER = ("tests/listening/page/", "tests/listening/test_exports.py", "tests/listening/test_onnx.py")
-
 WORKERS_IMPORT = ("av", "scipy.fft", "scipy.signal", "soxr", "torch", "safetensors.torch")
 
 
@@ -98,7 +97,7 @@ def one_core(monkeypatch):
 
 @pytest.fixture(autouse=True, scope="session")
 def one_forkserver():
-    """Let what workers are forked from import what any test's need: it imports once, what the first who asks names."""
+    """Import once what the workers of any test need: only the first preload of a process has an effect."""
     context = multiprocessing.get_context("forkserver")
     preload = context.set_forkserver_preload
     with pytest.MonkeyPatch.context() as patch:
