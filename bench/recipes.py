@@ -7,8 +7,10 @@ F1: mean and standard deviation over its runs, that of their ensemble, and that 
     python -m bench.recipes        (22 experiments)
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +88,9 @@ def scores_of(judgement: dict) -> dict[str, float]:
 def run_all(clone: Path, count: int) -> None:
     """Run what is queued and end the queue's workers, which would wait for more.
 
+    By a signal, since not each hears of `dvc queue stop`: of workers that start together, one may write its name over
+    another's in a list that is yet to be made.
+
     Raises:
         UserError: if not all experiments succeeded.
     """
@@ -93,7 +98,9 @@ def run_all(clone: Path, count: int) -> None:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=clone, env=environment(), **quiet) as queue:
         queue.wait()
-        run(clone, "dvc", "queue", "stop")
+        for worker in (clone / ".dvc/tmp/exps/celery").glob("*.pid"):
+            with contextlib.suppress(ProcessLookupError):  # it has waited long enough
+                os.kill(int(worker.read_text()), signal.SIGTERM)
         queue.stderr.read()  # ends when the workers do: they hold it open
     status = run(clone, "dvc", "queue", "status")
     if status.count("Success") < count:

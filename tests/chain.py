@@ -9,16 +9,21 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.common import tasks
+from stages.common import drawing, tasks
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 COMMANDS = {name: stage["cmd"].removeprefix("python -m stages.").split() for name, stage in STAGES.items()}
 
 
-def run_chain(folder: Path, *names: str) -> None:
-    """Run these stages, or all, in a folder with params.yaml and data, on one core."""
+def run_chain(folder: Path, *names: str, pictures: bool = False) -> None:
+    """Run these stages, or all, in a folder with params.yaml and data, on one core.
+
+    Without pictures, which take longer than all else, they are drawn and stay empty.
+    """
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(tasks, "cores", lambda: 1)
+        if not pictures:
+            patch.setattr(drawing, "save", lambda _, path: path.touch() or set())
         for name in names or COMMANDS:
             patch.setattr(sys, "argv", COMMANDS[name])
             importlib.import_module(f"stages.{COMMANDS[name][0]}").main()

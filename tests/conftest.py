@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from forked import programs
 from hypothesis import settings
 
 from stages.common import drawing, tasks
@@ -30,10 +31,18 @@ settings.load_profile("tests")
 # first one makes `base`; the second does not wait for it.
 LONGEST = (
     *("test_pipeline", "test_agreement", "test_bench", "test_kills", "test_features", "test_bad_input", "test_orphans"),
-    *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_exports", "test_splits", "test_graphs"),
+    *("test_elsewhere", "test_fix", "test_same_bytes", "test_worker", "test_splits", "test_graphs"),
 )
-TOGETHER = ("tests/listening/page/", "tests/listening/test_exports.py", "tests/listening/test_onnx.py")
+TOGETHER = ("tests/listening/page/", "tests/listening/test_onnx.py")
 WORKERS_IMPORT = ("av", "scipy.fft", "scipy.signal", "soxr", "torch", "safetensors.torch")
+
+
+def pytest_configure(config):
+    """Let all processes of a test run share what the fixture `forked` gives: each would import the same anew."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        stack = contextlib.ExitStack()
+        os.environ["FORKED_PROGRAMS"] = str(stack.enter_context(programs()))
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items):
@@ -192,11 +201,8 @@ def trained(trained_once, workplace):
 
 @pytest.fixture(scope="session")
 def forked():
-    """A folder of programs: `dvc` and `python` that start at once."""
-    from forked import programs
-
-    with programs() as folder:
-        yield folder
+    """A folder of programs: `dvc`, `dask` and `python` that start at once."""
+    return Path(os.environ["FORKED_PROGRAMS"])
 
 
 @pytest.fixture(scope="session")

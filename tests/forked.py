@@ -57,9 +57,6 @@ IMPORTS = {
     ],
 }
 PROGRAM = """#!/bin/sh
-case "$*" in
-  *--run-all*) exec '{python}' -m dvc "$@" ;; # forks workers: one of a forked process has been seen to wait for ever
-esac
 case {name}:$1 in
   dask:* | dvc:* | python:-m) exec '{python}' -IS '{file}' '{address}' {name} "$@" ;;
   *) exec '{python}' "$@" ;;

@@ -49,7 +49,7 @@ builtins.open = io.open = without_linux(io.open)
 """
 
 RUN = """
-import importlib, pkgutil, sys
+import importlib, os, pkgutil, sys
 import stages
 from stages import cli, demo
 from stages.common import running, tasks
@@ -60,6 +60,7 @@ for module in pkgutil.walk_packages(stages.__path__, "stages."):
 for command in sys.argv[1:]:
     name, *arguments = command.split()
     sys.argv = [name, *arguments]
+    os.cpu_count = lambda: 2 if name == "train" else 1  # each worker that is spawned imports for seconds
     if name == "genre":
         cli.main()
     else:

@@ -31,7 +31,7 @@ def whole(rounds, base, forked, tmp_path_factory) -> soak.Soak:
     assert [key for key in value if value[key] != soak.BEFORE[key]] == ["lr"]
     changed = whole.copy("changed")
     set_params(changed, **value)
-    run_chain(changed.folder)
+    run_chain(changed.folder, pictures=True)
     first, last = (base.folder / name for name in ("data/baselines.json", "metrics/report.md"))
     seconds = 3 * (last.stat().st_mtime - first.stat().st_mtime)
     for each, repository in ((soak.BEFORE, base), (value, changed)):

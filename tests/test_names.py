@@ -86,8 +86,20 @@ def test_any_name_is_read_from_markdown_as_it_was_written(name):
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory):
+def figures():
+    """What the chain drew, as Matplotlib has it: to write it as pictures would take longer than all else here."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory, figures):
     """A folder in which the whole chain has run on such names, and the pages were written."""
+
+    def keep(figure, path):
+        figures.append(figure)
+        path.touch()
+        return set()
+
     folder = tmp_path_factory.mktemp("names")
     X, labels, groups = make_arrays(n=12 * len(CLASSES), classes=CLASSES)
     with pytest.MonkeyPatch.context() as patch:
@@ -96,6 +108,9 @@ def chain(tmp_path_factory):
         for name in REPRESENTATIONS:
             save_arrays(folder / "data" / "mine" / name, X, labels, groups)
         patch.setattr("stages.common.tasks.cores", lambda: 1)
+        patch.setattr(
+            "stages.common.drawing.save", lambda figure, path: figures.append(figure) or path.touch() or set()
+        )
         for stage, *arguments in (
             (prepare,),
             (baselines,),
@@ -152,6 +167,19 @@ def test_pages_show_the_very_names(chain):
     assert f"Models that name the genre of one second of music: {listed}." in lines
     for name in names:
         assert f"model {name}: unknown" in lines  # the front end
+
+
+def test_pictures_show_each_name_in_a_line(chain, figures):
+    def in_a_line(name):
+        return name.replace("\n", r"\n").replace("\r", r"\r")
+
+    classes, names = {*map(in_a_line, CLASSES)}, sorted(map(in_a_line, REPRESENTATIONS))
+    *panels, seconds = [axes for figure in figures for axes in figure.axes]
+    assert [axes.get_title() for axes in panels] == 5 * names
+    named = [{text.get_text() for text in axes.get_yticklabels()} for axes in panels]
+    assert named.count(classes) == 2 * len(names), "the confusion and the F1 of each"
+    bars = [text.get_text() for text in seconds.get_yticklabels()]
+    assert [bar.partition(", cpu: ")[0] for bar in bars] == [name for name in names for _ in range(2)]
 
 
 def test_metrics_diff_shows_the_very_names(tmp_path):

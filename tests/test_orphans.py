@@ -82,7 +82,7 @@ def test_an_orphan_that_writes_late_changes_no_figure(base, repository, struck, 
     shutil.copytree(base.folder, tmp_path / "undisturbed", symlinks=True)
     undisturbed = Repository(tmp_path / "undisturbed")
     set_params(undisturbed, lr=0.02)
-    run_chain(undisturbed.folder)
+    run_chain(undisturbed.folder, pictures=True)
 
     set_params(repository, split_seed=6)
     orphan = orphan_that_writes(struck)

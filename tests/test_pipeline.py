@@ -99,7 +99,7 @@ def test_training_that_gives_the_same_snapshots_reruns_nothing_behind_it(reposit
 def test_run_without_dvc_it_differs_in_nothing_but_times(repository):
     """In one process and on one core, as the tests of the chain's contents run it."""
     results = repository.results()
-    run_chain(repository.folder)
+    run_chain(repository.folder, pictures=True)
     assert repository.results() == results
     told = json.loads(repository.dvc("status", "--json", "dvc.yaml"))
     changed = {path for stage in told.values() for path in changes(stage)}

@@ -1,60 +1,38 @@
-"""exports: an export of a model that is no longer there is named, and how it is made anew."""
+"""exports: an export of a model that is no longer there is named, and how it is made anew.
 
-import contextlib
-import shutil
+Files that hold what exports do stand in for them; test_agreement.py looks at real ones.
+"""
 
 import pytest
 import soundfile
 from small_models import cases, judge, make_joint, make_model
 
-import stages.listening.page.build as page
 from stages import cli
 from stages.common.files import card_path, read_json
 from stages.common.fingerprints import read_cards
 from stages.common.joint import JOINT, read_models
 from stages.common.writing import write_json
 from stages.listening import exports
-from stages.listening import onnx as export
 
 BOTH = "melgrams + mfccs"
 
 
-@pytest.fixture(scope="module")
-def exported_once(tmp_path_factory, exporter):
-    """A folder with two models, a joint one and all that they are exported as: to look at, not to change."""
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "data").mkdir()
-    with contextlib.chdir(folder):
-        for representation in ("melgrams", "mfccs"):
-            make_model(representation)
-        assert make_joint("melgrams", "mfccs").representation == BOTH
-        judge("melgrams", "mfccs", BOTH)
-        export.export()
-        page.write_page()
-    return folder
-
-
 @pytest.fixture
-def all_exported(exported_once, workplace):
-    """A copy of it, the current folder."""
-    shutil.copytree(exported_once, workplace, dirs_exist_ok=True)
-
-
-@pytest.fixture
-def exported(all_exported):
-    """The two models alone and all that they are exported as."""
-    JOINT.unlink()
-    exports.onnx_path(BOTH).unlink()
-    judge("melgrams", "mfccs")
-    page.write_page()
-
-
-@pytest.fixture
-def joined(workplace):
-    """Two models, their joint one, and files that hold what those do that these would be exported as."""
+def exported(workplace):
+    """Two models and what they would be exported as."""
     for representation in ("melgrams", "mfccs"):
         make_model(representation)
+    stand_in()
+
+
+@pytest.fixture
+def joined(exported):
+    """These, and their joint model."""
     make_joint("melgrams", "mfccs")
+    stand_in()
+
+
+def stand_in():
     for path, text in exports.fingerprints(read_models()).items():
         path.write_text(text)
     assert exports.outdated(read_models()) == []
@@ -67,13 +45,6 @@ def change_card(representation, **changed):
 
 def of_page(cards):
     return exports.fingerprints(cards)[exports.PAGE]
-
-
-def test_a_joint_model_is_exported_too(all_exported):
-    path = exports.onnx_path(BOTH)
-    assert path.exists()
-    assert exports.outdated(read_models()) == []
-    assert exports.outdated(read_cards()) == [path, exports.PAGE]
 
 
 def test_exports_of_other_models_are_named(exported, capsys):
