@@ -42,7 +42,7 @@ def losing(address: str, worker: subprocess.Popen, done: Callable[[], object]) -
 
     def kill():
         while not done():
-            time.sleep(0.001)
+            time.sleep(0.01)
         worker.send_signal(signal.SIGKILL)
 
     thread = Thread(target=kill, daemon=True)

@@ -223,7 +223,7 @@ def base(forked, tmp_path_factory):
             repository.commit()
             repository.run("git", "gc", "--quiet")  # each copy would copy some 400 small files of git's
             repository.folder.parent.rename(shared / "base")
-    return Repository(shared / "base" / "clone")
+    return Repository(shared / "base" / "clone", forked)
 
 
 @pytest.fixture

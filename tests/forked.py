@@ -130,15 +130,14 @@ def run(name: str, *arguments: str) -> None:
     """Run `dvc`, `dask` or `python -m`, as their own programs do."""
     if "dask" in sys.modules:  # which reads the variables as it is imported
         importlib.import_module("dask.config").refresh()
+    asked = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:1] = [*([str(Path.cwd())] if name == "python" else []), *asked]
     if name == "dvc":
         from dvc.cli import main
 
         sys.argv = [name, *arguments]
         sys.exit(main())
-    if name == "dask":
-        sys.path[0], module, words = os.environ["PYTHONPATH"], name, arguments
-    else:
-        sys.path[0], (_, module, *words) = str(Path.cwd()), arguments
+    module, *words = arguments[1:] if name == "python" else (name, *arguments)
     sys.argv = [module, *words]
     if module.startswith("stages."):
         from stages.common import tasks

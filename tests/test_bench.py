@@ -22,10 +22,11 @@ from stages.models.network import build_network
 from stages.training.timing import hardware
 
 
-def test_training(workplace, monkeypatch):
+def test_training(workplace, forked, monkeypatch):
     save_dataset(workplace / "data" / "mine")
     prepare.main()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(sys, "executable", str(forked / "python"))
     monkeypatch.setattr(training, "RECIPE", training.RECIPE._replace(epochs=2))
     monkeypatch.setattr(training, "GROWTH", (320,))
     monkeypatch.setattr(training, "CASES", [training.CASES[0], ("cnn", (16, 16), [])])
@@ -136,7 +137,7 @@ def test_front_end(workplace, monkeypatch):
 @pytest.mark.slow
 def test_growth(workplace, monkeypatch):
     monkeypatch.setattr(growth, "TRACKS", (20, 200))
-    monkeypatch.setattr(growth, "STAGES", ("prepare", "train cpu"))
+    monkeypatch.setattr(growth, "STAGES", ("prepare", "train gpu"))
     growth.main()
     measured = read_json(growth.RESULTS)
     assert [row["samples"] for row in measured["sizes"]] == [20 * 30, 200 * 30]
@@ -168,7 +169,7 @@ def test_what_a_process_and_those_it_starts_cost(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_changed_parameter(miniature, monkeypatch):
+def test_a_changed_parameter(miniature, forked, monkeypatch):
     """Training and the rest of `dvc repro` add up to it; both have run, with the lr of the round."""
     said, lr = [], []
 
@@ -179,6 +180,7 @@ def test_a_changed_parameter(miniature, monkeypatch):
             lr.append(read_json(folder / "metrics" / "evaluate.json")["mfccs"]["runs"]["f1_macro_mean"])
         return told
 
+    monkeypatch.setattr(sys, "executable", str(forked / "python"))
     monkeypatch.setattr(change, "RATES", (0.5,))
     monkeypatch.setattr(change, "run", run)
     with contextlib.chdir(miniature.folder):

@@ -14,6 +14,7 @@ env | grep '^UV_' | sort >> told
 [ ! -e refuses ]  # else it fails
 """
 PYTHON = f"""#!/bin/bash
+[ "$3 $PIP_CONFIG_FILE" != "config /dev/null" ] || exit 0  # as pip says, after half a second
 [ "$3" != config ] && [ "$1" != -c ] || exec {sys.executable} "$@"
 echo "python $*" >> calls
 """

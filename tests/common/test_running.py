@@ -134,8 +134,8 @@ def test_another_python_is_told_in_one_line_what_to_do():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_stage_waits_for_another_to_end(workplace, command):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def test_every_stage_waits_for_another_to_end(workplace, forked, command):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{forked}:{os.environ['PATH']}"}
     with (
         sole_stage(),
         subprocess.Popen(command.split(), env=environment, text=True, stdout=subprocess.PIPE) as stage,

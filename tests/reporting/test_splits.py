@@ -199,6 +199,7 @@ def test_splits_of_songs_that_nothing_tracks(forked, tmp_path, monkeypatch, capf
     for name in ("DVC_NO_ANALYTICS", "DVC_SITE_CACHE_DIR"):
         monkeypatch.setenv(name, repository.environment[name])
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as where .venv is not active
+    monkeypatch.setattr(sys, "executable", str(forked / "python"))  # whose neighbour is dvc
     splits.run_splits(2)
     assert workspace() == before
     capfd.readouterr()
