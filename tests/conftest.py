@@ -172,10 +172,12 @@ def exact():
 
 @pytest.fixture(scope="session")
 def exporter():
-    """Let PyTorch make its table of operations in ONNX once; each export would make it anew, for half a second."""
+    """Let PyTorch make its tables of operations, its own and ONNX's, once; each export would make them anew."""
+    from torch._export import utils
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_materialize_cpp_cia_ops", functools.cache(utils._materialize_cpp_cia_ops))
         patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
         yield
 
