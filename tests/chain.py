@@ -18,7 +18,7 @@ COMMANDS = {name: stage["cmd"].removeprefix("python -m stages.").split() for nam
 def run_chain(folder: Path, *names: str, pictures: bool = False) -> None:
     """Run these stages, or all, in a folder with params.yaml and data, on one core.
 
-    Without pictures, which take longer than all else, they are drawn and stay empty.
+    Pictures are drawn, but their files stay empty if nobody asks for them: to write them takes longer than all else.
     """
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(tasks, "cores", lambda: 1)
