@@ -49,6 +49,7 @@ OTHER_TESTS = {
     "job": ["closed_form"],
     "runs": ["train"],
     "timing": ["train"],
+    "worker": ["train"],
 }
 WIRING = ["wiring"]
 
